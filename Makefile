@@ -1,0 +1,48 @@
+# make demo: set up, train detectors on the embedded data, write the report
+# make test: set up, run every test        make lint: formatting and static checks
+# make bench: measure against peers (installs PyTorch, used for nothing else)
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INPUTS := setup.cfg pyproject.toml constraints.txt
+
+.PHONY: demo test lint bench clean
+.DELETE_ON_ERROR:
+
+demo: .venv/ready
+	$(BIN)/python launch/main.py --config=configs/detection.py
+
+test: .venv/ready-test
+	$(BIN)/python -m pytest -m "not slow"
+	JAXFORENSICS_TEST_OPTIMISE=1 $(BIN)/python -m pytest -m slow
+
+lint: .venv/ready-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: .venv/ready-bench
+	@for script in startup filters jpeg spectrum metrics pipeline; do \
+	  $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+clean:
+	rm -rf .venv .cache build *.egg-info
+
+# Two `make`s at once wait for each other; an interrupted set-up is done again.
+define install
+@touch .venv.lock
+@command -v flock >/dev/null && exec 9>.venv.lock && flock 9; \
+test -n "`find $@ $(INPUTS:%=-newer %) 2>/dev/null`" && exit 0; \
+echo "setting up .venv ($(1))"; \
+test -x $(BIN)/python || $(PYTHON) -m venv .venv || exit 1; \
+$(PIP) --editable "$(1)" --constraint constraints.txt && touch $@
+endef
+
+.venv/ready: $(INPUTS)
+	$(call install,.[video])
+
+.venv/ready-test: $(INPUTS)
+	$(call install,.[test])
+
+.venv/ready-bench: $(INPUTS)
+	$(call install,.[test,bench])

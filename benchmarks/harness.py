@@ -1,0 +1,50 @@
+"""Time functions in turn, in one process, and print their ratio."""
+
+import json
+import statistics
+import time
+from pathlib import Path
+
+import jax
+
+
+def milliseconds(function):
+    """One call of `function`, its device work included."""
+    start = time.perf_counter()
+    jax.block_until_ready(function())
+    return 1e3 * (time.perf_counter() - start)
+
+
+def compare(name, ours, peer, *, peer_name, goal, rounds=7, better="faster"):
+    """Print the medians of `ours` and `peer`, alternated, and peer/ours.
+
+    `goal` is the least ratio peer/ours that the project claims.
+    """
+    times = {"ours": [], "peer": []}
+    milliseconds(ours), milliseconds(peer)  # compile, warm caches
+    for _ in range(rounds):
+        times["ours"].append(milliseconds(ours))
+        times["peer"].append(milliseconds(peer))
+    ours_ms, peer_ms = (statistics.median(times[k]) for k in ("ours", "peer"))
+    ratio = peer_ms / ours_ms
+    verdict = "ok" if ratio >= goal else "MISSED"
+    print(
+        f"{name:34s} ours {ours_ms:9.2f} ms   {peer_name:24s} {peer_ms:9.2f} ms   "
+        f"{ratio:7.2f}x {better} (goal {goal:g}x)  {verdict}",
+        flush=True,
+    )
+    return {
+        "name": name,
+        "ours_ms": ours_ms,
+        "peer": peer_name,
+        "peer_ms": peer_ms,
+        "ratio": ratio,
+        "goal": goal,
+    }
+
+
+def save(rows, name):
+    """Keep the rows as JSON beside other results of this machine."""
+    path = Path("runs/benchmarks") / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows, indent=1))

@@ -1,0 +1,30 @@
+"""Architectures by the names of their papers."""
+
+import inspect
+from difflib import get_close_matches
+
+from jaxforensics.models import meso
+
+NAMES = {
+    "meso4": meso.Meso4,
+    "mesoinception4": meso.MesoInception4,
+}
+
+
+def build(name, **settings):
+    """The linen module called `name`: module(image, train=False) -> logits."""
+    if name not in NAMES:
+        raise ValueError(f"no model {name!r}; nearest: {_nearest(name, NAMES)!r}")
+    known = [s for s in inspect.signature(NAMES[name]).parameters if s not in _FLAX]
+    for setting in settings:
+        if setting not in known:
+            nearest = _nearest(setting, known)
+            raise TypeError(f"{name} has no setting {setting!r}; nearest: {nearest!r}")
+    return NAMES[name](**settings)
+
+
+_FLAX = "parent", "name"  # fields of every linen module, not settings of a model
+
+
+def _nearest(name, known):
+    return get_close_matches(str(name), known, n=1, cutoff=0.0)[0]

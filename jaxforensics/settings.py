@@ -1,0 +1,74 @@
+"""Settings as data: call functions with them, name the typo, compare and store them."""
+
+import difflib
+import hashlib
+import inspect
+import json
+
+
+def call(function, settings, *args, where=""):
+    """function(*args, **settings), with typos named before anything runs.
+
+    A setting that `function` does not take, or one that it needs and does not get, is
+    an error that names it, its nearest valid spelling and all valid names.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    known = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+    where = where or f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+    for name in settings:
+        if name not in known:
+            raise ValueError(
+                f"{where} has no setting {name!r}{nearest(name, known)}. "
+                f"Valid: {', '.join(sorted(known))}"
+            )
+    missing = [
+        n for n, p in known.items() if p.default is p.empty and n not in settings
+    ]
+    if missing:
+        raise ValueError(f"{where} needs {', '.join(missing)}")
+    return function(*args, **settings)
+
+
+def choose(table, name, kind):
+    """table[name], or an error that proposes the nearest name."""
+    if name not in table:
+        raise ValueError(
+            f"there is no {kind} {name!r}{nearest(name, table)}. "
+            f"Valid: {', '.join(sorted(table))}"
+        )
+    return table[name]
+
+
+def nearest(name, names):
+    """' (did you mean …?)', or nothing when no name is close."""
+    close = difflib.get_close_matches(str(name), [str(n) for n in names], 1, 0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def plain(value):
+    """Settings as JSON types: tuples become lists, keys strings; others are refused."""
+    return json.loads(json.dumps(value, default=_items, sort_keys=True))
+
+
+def digest(value):
+    """A short hash of settings."""
+    text = json.dumps(plain(value), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def differences(old, new, prefix=""):
+    """Lines 'name: old → new' for every setting that differs."""
+    lines = []
+    for name in sorted(old.keys() | new.keys()):
+        a, b = old.get(name, "absent"), new.get(name, "absent")
+        if isinstance(a, dict) and isinstance(b, dict):
+            lines += differences(a, b, f"{prefix}{name}.")
+        elif a != b:
+            lines.append(f"{prefix}{name}: {a} → {b}")
+    return lines
+
+
+def _items(value):
+    if hasattr(value, "items"):
+        return dict(value.items())
+    raise TypeError(f"a setting of type {type(value).__name__} cannot be stored")

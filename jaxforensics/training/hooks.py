@@ -1,0 +1,263 @@
+"""What happens between steps: guard, log, evaluate, save, profile, stop."""
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+import jax
+import numpy as np
+
+
+class NotFinite(FloatingPointError):
+    """Training produced NaN or infinity."""
+
+
+class Every:
+    """True at each multiple of `steps`, after each `seconds`, and at the last step."""
+
+    def __init__(self, *, steps=0, seconds=0.0):
+        self.steps, self.seconds, self._since = steps, seconds, time.monotonic()
+
+    def __call__(self, moment):
+        """Whether it is time at this moment."""
+        if moment.step == moment.total:
+            return True
+        if self.steps and moment.step % self.steps == 0:
+            return True
+        return bool(self.seconds) and self._waited(moment)
+
+    def _waited(self, moment):
+        late = time.monotonic() - self._since >= self.seconds
+        if jax.process_count() > 1:  # clocks differ: the first process decides
+            if moment.step % 16:
+                return False
+            from jax.experimental import multihost_utils
+
+            late = bool(multihost_utils.broadcast_one_to_all(np.asarray(late)))
+        if late:
+            self._since = time.monotonic()
+        return late
+
+
+class Guard:
+    """Stops training when a metric is not finite, naming the step and the records.
+
+    Metrics are looked at two steps late, so that devices never wait for the host;
+    `settle` looks at the rest and is called before anything is written.
+    """
+
+    def __init__(self, *, newest=lambda: None, lag=2):
+        self._newest, self._lag, self._pending = newest, lag, deque()
+
+    def __call__(self, moment):
+        """Queue this step's metrics, look at those of some steps ago."""
+        records = np.asarray(moment.batch.get("index", ())).tolist()
+        self._pending.append((moment.step, moment.metrics, records))
+        while len(self._pending) > self._lag:
+            self._look(*self._pending.popleft())
+
+    def settle(self):
+        """Look at everything queued."""
+        while self._pending:
+            self._look(*self._pending.popleft())
+
+    def _look(self, step, metrics, records):
+        values = {k: float(v) for k, v in jax.device_get(metrics).items()}
+        wrong = {k: v for k, v in values.items() if not np.isfinite(v)}
+        if wrong:
+            raise NotFinite(
+                f"step {step}: {wrong} is not finite. Records of that batch: "
+                f"{records}. Last good checkpoint: {self._newest() or 'none'}. Lower "
+                "the learning rate or inspect those records; nothing bad was saved."
+            )
+
+
+class Log:
+    """Metrics to the console, a JSON-lines file and TensorBoard.
+
+    The file holds nothing that depends on the clock: equal seeds give equal bytes.
+    Lines past the step from which a run goes on are dropped, not repeated.
+    """
+
+    def __init__(self, directory, *, every, start=0, batch_size=None, name=""):
+        self._every, self._batch, self._name = Every(steps=every), batch_size, name
+        self._clock, self._step, self._start = time.monotonic(), start, start
+        self._lead = jax.process_index() == 0
+        self._file = self._board = None
+        if self._lead:
+            from tensorboardX import SummaryWriter
+
+            self._file = _truncated(Path(directory) / "metrics.jsonl", start)
+            board = Path(directory) / "tensorboard"
+            self._board = SummaryWriter(str(board), purge_step=start or None)
+
+    def __call__(self, moment):
+        """Log a step if it is due."""
+        if not (self._every(moment) or moment.step == self._start + 1):
+            return
+        values = {k: float(v) for k, v in jax.device_get(moment.metrics).items()}
+        rate = (moment.step - self._step) / (time.monotonic() - self._clock)
+        if moment.step == self._start + 1:  # compilation is not a rate
+            rate = 0.0
+        self._clock, self._step = time.monotonic(), moment.step
+        if self._every(moment):
+            self.write(moment.step, {"stage": moment.stage} | values)
+        if self._lead and rate:
+            self._board.add_scalar("steps_per_second", rate, moment.step)
+        self._print(moment, values, rate)
+
+    def write(self, step, values):
+        """A line of the metrics file, and the same on TensorBoard."""
+        if not self._lead:
+            return
+        self._file.write(json.dumps({"step": step} | values) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            if isinstance(value, float):
+                self._board.add_scalar(name, value, step)
+
+    def __enter__(self):
+        """The files are open already."""
+        return self
+
+    def __exit__(self, *_):
+        """Flush and close the files."""
+        if self._lead:
+            self._file.close()
+            self._board.close()
+
+    def _print(self, moment, values, rate):
+        if not self._lead:
+            return
+        speed = "compiled"
+        if rate:
+            pictures = f", {rate * self._batch:.0f} images/s" if self._batch else ""
+            left = _duration((moment.total - moment.step) / rate)
+            speed = f"{rate:.2f} steps/s{pictures}, {left} left"
+        metrics = "  ".join(f"{k} {v:.4g}" for k, v in values.items())
+        print(
+            f"{self._name} {moment.step}/{moment.total}  {metrics}  [{speed}]",
+            flush=True,
+        )
+
+
+class Evaluate:
+    """Measures the state on validation and remembers the best one.
+
+    `measure(state)` returns {name: float}; `select` names the value that is maximised
+    (None keeps no best).  The first of equal values wins.
+    """
+
+    def __init__(self, measure, *, every, select, guard, log, checkpoints, note):
+        self._measure, self._every, self._select = measure, every, select
+        self._guard, self._log, self._checkpoints = guard, log, checkpoints
+        self.note = note
+
+    def __call__(self, moment):
+        """Evaluate if due; keep the state if it is the best so far."""
+        if not self._every(moment):
+            return
+        self._guard.settle()
+        values = self._measure(moment.state)
+        self._log.write(
+            moment.step, {f"validation/{k}": float(v) for k, v in values.items()}
+        )
+        if jax.process_index() == 0:
+            text = "  ".join(f"{k} {v:.4g}" for k, v in values.items())
+            print(f"    validation: {text}", flush=True)
+        if self._select is None:
+            return
+        value = float(values[self._select])
+        best = self.note.get("best")
+        if np.isfinite(value) and (best is None or value > best["value"]):
+            self.note["best"] = {
+                "step": moment.step,
+                "name": self._select,
+                "value": value,
+            }
+            self._checkpoints.save_best(moment.state, dict(self.note))
+
+
+class Save:
+    """Writes checkpoints when due, and on SIGTERM; then ends the run in good order."""
+
+    def __init__(self, checkpoints, *, every, guard, note):
+        self._checkpoints, self._every = checkpoints, every
+        self._guard, self._note = guard, note
+        self._asked = threading.Event()
+        self._previous = None
+
+    def __enter__(self):
+        """Start to listen for SIGTERM (in the main thread, where Python can)."""
+        if threading.current_thread() is threading.main_thread():
+            handler = signal.signal(signal.SIGTERM, lambda *_: self._asked.set())
+            self._previous = handler
+        return self
+
+    def __exit__(self, *_):
+        """Give SIGTERM back to whoever had it."""
+        if self._previous is not None:
+            signal.signal(signal.SIGTERM, self._previous)
+
+    def __call__(self, moment):
+        """Save if due; leave if asked to."""
+        leave = self._leave(moment.step)
+        if not (leave or self._every(moment)):
+            return
+        self._guard.settle()
+        self._checkpoints.save(moment.state, dict(self._note))
+        if leave:
+            print(
+                f"stopped at step {moment.step}, saved: resume with the same command",
+                flush=True,
+            )
+            sys.exit(0)
+
+    def _leave(self, step):
+        if jax.process_count() == 1:
+            return self._asked.is_set()
+        from jax.experimental import multihost_utils
+
+        return multihost_utils.reached_preemption_sync_point(step)
+
+
+class Profile:
+    """Records a profiler trace of `steps` steps after step `first`."""
+
+    def __init__(self, directory, first, steps):
+        self._directory, self._first, self._last = directory, first, first + steps
+
+    def __call__(self, moment):
+        """Open or close the window."""
+        if moment.step == self._first:
+            jax.profiler.start_trace(str(self._directory))
+        if moment.step == min(self._last, moment.total) and moment.step > self._first:
+            jax.block_until_ready(moment.state)
+            jax.profiler.stop_trace()
+            print(f"profile of steps up to {moment.step}: {self._directory}")
+
+
+def _truncated(path, step):
+    """The metrics file open for appending, without lines after `step`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    kept = []
+    for line in lines:
+        try:
+            if json.loads(line)["step"] > step:
+                break
+        except ValueError:  # a line cut by a kill
+            break
+        kept.append(line)
+    path.write_text("".join(kept))
+    return path.open("a")
+
+
+def _duration(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

@@ -1,0 +1,90 @@
+"""The loop that every method shares; it knows nothing of losses or players."""
+
+import itertools
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxforensics.training import mesh as meshes
+from jaxforensics.training.nets import State
+
+
+class Moment(NamedTuple):
+    """What a hook sees after a step: `metrics` were measured during that step."""
+
+    step: int  # steps done, over all stages
+    total: int
+    stage: str
+    state: State
+    metrics: dict[str, jax.Array]
+    batch: dict[str, Any]  # as the pipeline gave it, on the host
+
+
+def train(method, streams, state, *, seed, hooks=(), mesh):
+    """Run the stages of `method` in order, from wherever `state` is to their end.
+
+    `streams` maps the stages' data names to objects with `batches(start)`, in which a
+    batch is a function of its step.  A hook is called after every step, in the order
+    given; a state is valid until the hooks return (its memory is then reused).
+    """
+    whole, split = meshes.whole(mesh), meshes.split(mesh)
+    step_key = jax.random.key(seed)
+    done, total, first = int(state.step), sum(s.steps for s in method.stages), 0
+    for stage in method.stages:
+        stop = first + stage.steps
+        if done < stop:
+            step = jax.jit(
+                _with_float_pictures(stage.step),
+                in_shardings=(whole, whole, split),
+                out_shardings=whole,
+                donate_argnums=1,
+            )
+            batches = streams[stage.data].batches(start=done - first)
+            for host, batch in ahead(itertools.islice(batches, stop - done), mesh):
+                key = jax.random.fold_in(step_key, done)
+                state, metrics = step(key, state, batch)
+                done += 1
+                moment = Moment(done, total, stage.name, state, metrics, host)
+                for hook in hooks:
+                    hook(moment)
+        first = stop
+    return state
+
+
+def initial_state(method, streams, *, seed, mesh):
+    """The state before the first step, born replicated over the mesh."""
+    host = next(iter(streams[method.stages[0].data].batches(start=0)))
+    example = meshes.example(host)
+    init = jax.jit(
+        lambda key: method.init(key, example), out_shardings=meshes.whole(mesh)
+    )
+    # The last of 2³² steps, so that no step shares a key with the initial weights.
+    return init(jax.random.fold_in(jax.random.key(seed), 2**32 - 1))
+
+
+def ahead(batches, mesh, *, depth=2):
+    """Pairs (host batch, device batch); the next are on their way while one is used."""
+    with ThreadPoolExecutor(1) as pool:
+        source = iter(batches)
+
+        def fetch():
+            host = next(source, None)
+            return None if host is None else (host, meshes.put(host, mesh))
+
+        queue = deque(pool.submit(fetch) for _ in range(depth))
+        try:
+            while (pair := queue.popleft().result()) is not None:
+                queue.append(pool.submit(fetch))
+                yield pair
+        finally:
+            for future in queue:
+                future.cancel()
+
+
+def _with_float_pictures(step):
+    def floated(key, state, batch):
+        return step(key, state, meshes.floats(batch))
+
+    return floated

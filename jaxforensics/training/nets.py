@@ -1,0 +1,95 @@
+"""What a method trains: nets, their state, and one optimiser step on some of them."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax
+import jax
+import jax.numpy as jnp
+import optax
+
+
+class Stage(NamedTuple):
+    """A span of training steps that share one step function and one data stream."""
+
+    name: str
+    steps: int
+    data: str
+    step: Callable  # (key, state, batch) -> state, {name: scalar}
+
+
+class Method(NamedTuple):
+    """A paper's method: how its nets start, train and predict.
+
+    `settings` holds every argument the method was made with, defaults included; a
+    workspace compares it before it reuses trained nets.
+    """
+
+    init: Callable  # (key, batch) -> State
+    stages: tuple[Stage, ...]
+    predict: Callable  # (state, batch) -> {'logits', 'score', 'mask', 'image', …}
+    settings: dict[str, Any]
+
+
+@flax.struct.dataclass
+class Net:
+    """A net's parameters, batch statistics and optimiser state (() when frozen)."""
+
+    params: Any
+    stats: Any
+    opt: Any
+
+
+@flax.struct.dataclass
+class State:
+    """Everything that training changes: the step and the nets by role name."""
+
+    step: jax.Array
+    nets: dict[str, Net]
+
+
+def new_net(key, module, tx, *inputs):
+    """Initialise a linen module and its optimiser; `tx=None` makes a frozen net."""
+    variables = module.init(key, *inputs)
+    params = variables["params"]
+    stats = variables.get("batch_stats", {})
+    return Net(params, stats, () if tx is None else tx.init(params))
+
+
+def new_state(**nets):
+    """A state at step zero."""
+    return State(jnp.zeros((), jnp.int32), nets)
+
+
+def forward(module, params, stats, *inputs, train=False, key=None):
+    """Apply a linen module: (output, batch statistics after it).
+
+    Statistics move only with `train=True`; `key` feeds dropout.
+    """
+    variables = {"params": params, "batch_stats": stats}
+    if not train:
+        return module.apply(variables, *inputs, train=False), stats
+    rngs = {} if key is None else {"dropout": key}
+    output, moved = module.apply(
+        variables, *inputs, train=True, rngs=rngs, mutable=["batch_stats"]
+    )
+    return output, moved.get("batch_stats", stats)
+
+
+def descend(txs, nets, loss, *names):
+    """One optimiser step on the nets in `names`; every other net is held fixed.
+
+    loss({name: params}) -> scalar, ({name: new statistics}, {metric: scalar}).
+    Returns the nets and the metrics, both computed at the parameters before the step.
+    """
+    params = {name: nets[name].params for name in names}
+    (_, (stats, metrics)), grads = jax.value_and_grad(loss, has_aux=True)(params)
+    moved = {}
+    for name in names:
+        updates, opt = txs[name].update(grads[name], nets[name].opt, params[name])
+        moved[name] = Net(
+            optax.apply_updates(params[name], updates),
+            stats.get(name, nets[name].stats),
+            opt,
+        )
+    return nets | moved, metrics

@@ -1,0 +1,39 @@
+"""Four CPU devices, no silent broadcasting, no ignored warnings, a warm compiler."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Set before jax is imported.  Values do not depend on LLVM's effort, and most of the
+# suite's time is compilation; `make test` runs the slow tests with full optimisation.
+if os.environ.get("JAXFORENSICS_TEST_OPTIMISE") != "1":
+    flags = os.environ.get("XLA_FLAGS", "")
+    os.environ["XLA_FLAGS"] = f"{flags} --xla_backend_optimization_level=0".strip()
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax-tests"))
+
+import jax  # noqa: E402
+
+jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+@pytest.fixture
+def key():
+    """A fixed random key."""
+    return jax.random.key(0)
+
+
+@pytest.fixture(scope="session")
+def real_images():
+    """The folder of real image sets, or a skip that says how to provide it."""
+    default = ROOT.parent / "shared" / "real"
+    folder = Path(os.environ.get("JAXFORENSICS_REAL", default))
+    if not folder.is_dir():
+        pytest.skip("real image sets absent: point JAXFORENSICS_REAL at their folder")
+    return folder

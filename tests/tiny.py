@@ -1,0 +1,140 @@
+"""The smallest method that has everything: dropout, statistics, two nets and stages."""
+
+import sys
+
+import flax.linen as nn
+import jax
+import numpy as np
+import optax
+
+from jaxforensics.training.nets import (
+    Method,
+    Stage,
+    State,
+    descend,
+    forward,
+    new_net,
+    new_state,
+)
+
+
+class Small(nn.Module):
+    """Convolution, BatchNorm, dropout, one logit."""
+
+    @nn.compact
+    def __call__(self, image, *, train=False):
+        hidden = nn.Conv(4, (3, 3))(image)
+        hidden = nn.BatchNorm(use_running_average=not train, momentum=0.9)(hidden)
+        hidden = jax.nn.relu(hidden).mean((1, 2))
+        return nn.Dense(1)(nn.Dropout(0.2, deterministic=not train)(hidden))
+
+
+class Stream:
+    """Pictures whose brightness tells the label; a batch is a function of its step."""
+
+    batch_size = 8
+
+    def __init__(self, *, part=slice(None), poison=None):
+        self.part, self.poison = part, poison
+
+    def batches(self, start=0):
+        while True:
+            yield self.batch(start)
+            start += 1
+
+    def validation(self):
+        for step in range(1000, 1003):
+            batch = self.batch(step, padding=2 * (step == 1002))
+            group = np.asarray([f"g{i}" for i in batch["index"]])
+            yield batch | {"group": group}
+
+    def batch(self, step, *, padding=0):
+        draw = np.random.default_rng([5, step])
+        label = draw.integers(0, 2, 8).astype(np.int32)
+        image = draw.integers(0, 256, (8, 8, 8, 3)) // (1 + label[:, None, None, None])
+        valid = (np.arange(8) < 8 - padding).astype(np.float32)
+        if step == self.poison:
+            valid[3] = np.nan
+        columns = {
+            "image": image.astype(np.uint8),
+            "label": label,
+            "valid": valid,
+            "index": np.arange(8) + 8 * step,
+        }
+        return {k: v[self.part] for k, v in columns.items()}
+
+
+def method(*, first=6, second=6, rate=1e-2):
+    """Net `a` learns first, then net `b`, which reads a's logits."""
+    net, tx = Small(), optax.adam(rate)
+
+    def init(key, batch):
+        keys = jax.random.split(key)
+        return new_state(
+            a=new_net(keys[0], net, tx, batch["image"]),
+            b=new_net(keys[1], net, tx, batch["image"]),
+        )
+
+    def learn(name, key, state, batch):
+        def objective(params):
+            logits, stats = forward(
+                net,
+                params[name],
+                state.nets[name].stats,
+                batch["image"],
+                train=True,
+                key=key,
+            )
+            loss = optax.sigmoid_binary_cross_entropy(logits[:, 0], batch["label"])
+            loss = (loss * batch["valid"]).mean()
+            return loss, ({name: stats}, {f"{name}/loss": loss})
+
+        nets, metrics = descend({name: tx}, state.nets, objective, name)
+        return State(state.step + 1, nets), metrics
+
+    def predict(state, batch):
+        net_b = state.nets["b"]
+        logits, _ = forward(net, net_b.params, net_b.stats, batch["image"])
+        return {"logits": logits, "score": jax.nn.sigmoid(logits[:, 0])}
+
+    stages = (
+        Stage("first", first, "train", lambda *args: learn("a", *args)),
+        Stage("second", second, "train", lambda *args: learn("b", *args)),
+    )
+    return Method(init, stages, predict, {"first": first, "second": second})
+
+
+def accuracy(outputs):
+    """Validation accuracy of gathered outputs."""
+    return {"accuracy": np.mean((outputs["score"] > 0.5) == outputs["label"])}
+
+
+def main(directory, *, processes, identity, port):
+    """One of `processes` processes that train together; prints its metrics."""
+    jax.config.update("jax_num_cpu_devices", 4 // processes)
+    if processes > 1:
+        jax.distributed.initialize(f"localhost:{port}", processes, identity)
+    from jaxforensics.training.fit import fit
+
+    size = 8 // processes
+    stream = Stream(part=slice(identity * size, (identity + 1) * size))
+    fit(
+        directory,
+        method(),
+        {"train": stream},
+        seed=3,
+        measure=accuracy,
+        select="accuracy",
+        log_every=1,
+        evaluate_every=4,
+        save_every=4,
+    )
+
+
+if __name__ == "__main__":
+    main(
+        sys.argv[1],
+        processes=int(sys.argv[2]),
+        identity=int(sys.argv[3]),
+        port=sys.argv[4],
+    )

@@ -1,0 +1,255 @@
+"""A training that is interrupted, damaged or poisoned loses nothing and says why."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from jaxforensics.training import checkpoints, hooks, loop
+from jaxforensics.training.fit import fit, load
+from jaxforensics.training.mesh import data_mesh
+
+SETTINGS = {
+    "seed": 3,
+    "measure": tiny.accuracy,
+    "select": "accuracy",
+    "log_every": 1,
+    "evaluate_every": 4,
+    "save_every": 4,
+}
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the library may catch it."""
+
+
+class DyingStream(tiny.Stream):
+    """A stream during whose batch `last` the process dies."""
+
+    def __init__(self, last):
+        super().__init__()
+        self.last, self.drawn = last, 0
+
+    def batches(self, start=0):
+        for batch in super().batches(start):
+            if self.drawn > self.last:
+                raise Killed
+            self.drawn += 1
+            yield batch
+
+
+def run(directory, *, stream=None, devices=1, **changes):
+    mesh = data_mesh(jax.devices()[:devices])
+    stream = stream or tiny.Stream()
+    return fit(
+        directory, tiny.method(), {"train": stream}, mesh=mesh, **SETTINGS | changes
+    )
+
+
+def digest(fitted):
+    return checkpoints.digest(checkpoints.host_copy(fitted.state))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Uninterrupted runs on one and on four devices: {devices: (directory, digest)}."""
+    runs = {}
+    for devices in (1, 4):
+        directory = tmp_path_factory.mktemp(f"whole{devices}")
+        runs[devices] = directory, digest(run(directory, devices=devices))
+    return runs
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+@pytest.mark.parametrize("last", [2, 5, 8])
+def test_interrupted_runs_end_bit_equal(whole, tmp_path, devices, last):
+    with pytest.raises(Killed):
+        run(tmp_path, stream=DyingStream(last), devices=devices)
+    resumed = run(tmp_path, devices=devices)
+    directory, expected = whole[devices]
+    assert digest(resumed) == expected
+    metrics = "metrics.jsonl"
+    assert (tmp_path / metrics).read_bytes() == (directory / metrics).read_bytes()
+
+
+def test_same_seed_same_metrics_file_and_other_seed_another(whole, tmp_path):
+    again = run(tmp_path / "a")
+    other = run(tmp_path / "b", seed=4)
+    directory, expected = whole[1]
+    assert digest(again) == expected != digest(other)
+    metrics = "metrics.jsonl"
+    assert (tmp_path / "a" / metrics).read_bytes() == (directory / metrics).read_bytes()
+
+
+def test_finished_runs_load_their_best_state(whole):
+    directory, expected = whole[1]
+    found = load(
+        directory,
+        tiny.method(),
+        {"train": tiny.Stream()},
+        seed=3,
+        select="accuracy",
+        mesh=data_mesh(jax.devices()[:1]),
+    )
+    assert digest(found) == expected
+    rows = [
+        json.loads(r)
+        for r in (directory / "metrics.jsonl").read_text().split("\n")
+        if r
+    ]
+    values = {r["step"]: r["validation/accuracy"] for r in rows if len(r) == 2}
+    assert set(values) == {4, 8, 12}
+    assert found.note["best"]["value"] == max(values.values())
+    assert found.note["best"]["step"] == max(values, key=lambda s: (values[s], -s))
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "remove"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    whole, tmp_path, damage, caplog
+):
+    with pytest.raises(Killed):
+        run(tmp_path, stream=DyingStream(9))
+    newest = tmp_path / "last" / "8"
+    largest = max(
+        (f for f in (newest / "state").rglob("*") if f.is_file()),
+        key=lambda f: f.stat().st_size,
+    )
+    data = bytearray(largest.read_bytes())
+    if damage == "truncate":
+        largest.write_bytes(data[: len(data) // 2])
+    elif damage == "flip":
+        data[len(data) // 2] ^= 0xFF
+        largest.write_bytes(data)
+    else:
+        largest.unlink()
+    resumed = run(tmp_path)
+    assert digest(resumed) == whole[1][1]
+    assert "falling back" in caplog.text
+    assert (tmp_path / "last" / "damaged-8").is_dir()
+
+
+def test_nan_stops_with_step_records_and_last_good_checkpoint(tmp_path):
+    with pytest.raises(hooks.NotFinite) as caught:
+        run(tmp_path, stream=tiny.Stream(poison=3))
+    text = str(caught.value)
+    assert "step 4:" in text
+    assert str(list(range(24, 32))) in text
+    assert checkpoints.Checkpoints(tmp_path).newest() is None
+
+
+def test_sigterm_saves_and_ends_well(whole, tmp_path, capfd):
+    class Terminated(tiny.Stream):
+        def batches(self, start=0):
+            for i, batch in enumerate(super().batches(start)):
+                if i == 4:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                yield batch
+
+    with pytest.raises(SystemExit) as left:
+        run(tmp_path, stream=Terminated(), save_every=0)
+    assert left.value.code == 0
+    assert "resume with the same command" in capfd.readouterr().out
+    assert digest(run(tmp_path)) == whole[1][1]
+
+
+def test_a_full_disk_is_one_clear_message(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    kept = checkpoints.Checkpoints(tmp_path)
+    state = loop.initial_state(
+        tiny.method(), {"train": tiny.Stream()}, seed=0, mesh=data_mesh()
+    )
+    kept.save(state, {})
+    monkeypatch.setattr(kept._last, "save", full)
+    later = state.replace(step=state.step + 5)
+    with pytest.raises(SystemExit, match="disk full .* last good checkpoint is step 0"):
+        kept.save(later, {})
+
+
+def test_training_compiles_each_stage_once(tmp_path):
+    traces = []
+
+    def counted(stage):
+        def step(*args):
+            traces.append(stage.name)
+            return stage.step(*args)
+
+        return stage._replace(step=step)
+
+    method = tiny.method()
+    method = method._replace(stages=tuple(counted(s) for s in method.stages))
+    fit(tmp_path, method, {"train": tiny.Stream()}, seed=0)
+    assert traces == ["first", "second"]
+
+
+def test_batches_that_do_not_divide_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="multiple of 4"):
+        run(tmp_path, stream=tiny.Stream(part=slice(0, 6)), devices=4)
+
+
+def test_intervals_by_step_and_by_clock(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(hooks.time, "monotonic", lambda: now[0])
+    moment = loop.Moment(0, 100, "train", None, {}, {})
+    every = hooks.Every(seconds=10)
+    assert not every(moment._replace(step=1))
+    now[0] = 11.0
+    assert every(moment._replace(step=2))
+    assert not every(moment._replace(step=3))
+    assert [hooks.Every(steps=4)(moment._replace(step=s)) for s in (3, 4, 100)] == [
+        False,
+        True,
+        True,
+    ]
+
+
+def test_a_metrics_file_cut_by_a_kill_is_mended(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"ste')
+    with hooks.Log(tmp_path, every=1, start=2) as log:
+        log.write(3, {"loss": 1.0})
+    steps = [json.loads(line)["step"] for line in path.read_text().splitlines()]
+    assert steps == [1, 2, 3]
+
+
+def test_a_profile_window_leaves_a_trace(tmp_path):
+    run(tmp_path, profile=(2, 2))
+    assert list((tmp_path / "profile").rglob("*.xplane.pb"))
+
+
+def launch(directory, processes):
+    """Metrics of a run in `processes` processes with four devices in all."""
+    port = str(29_000 + os.getpid() % 2_000)
+    environment = os.environ | {"PYTHONPATH": f"{Path.cwd()}"}
+    running = [
+        subprocess.Popen(
+            [sys.executable, tiny.__file__, directory, str(processes), str(i), port],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for i in range(processes)
+    ]
+    for process in running:
+        output = process.communicate(timeout=300)[0]
+        assert process.returncode == 0, output
+    lines = (Path(directory) / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_two_processes_train_like_one(tmp_path):
+    one = launch(str(tmp_path / "one"), 1)
+    two = launch(str(tmp_path / "two"), 2)
+    assert [r.keys() for r in one] == [r.keys() for r in two]
+    for a, b in zip(one, two, strict=True):
+        for name in a.keys() - {"stage"}:
+            assert np.allclose(a[name], b[name], rtol=1e-5, atol=1e-6), (name, a, b)

@@ -1,0 +1,68 @@
+"""`descend` moves the nets it names, exactly as the optimiser says, and no other."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import tiny
+
+from jaxforensics.training.loop import initial_state
+from jaxforensics.training.mesh import data_mesh
+from jaxforensics.training.nets import Net, descend, forward, new_net
+
+
+def test_descend_equals_hand_written_momentum():
+    tx = optax.sgd(0.1, momentum=0.5)
+    start = {"w": jnp.array([1.0, -2.0]), "v": jnp.array([3.0])}
+    nets = {name: Net({name: x}, {}, tx.init({name: x})) for name, x in start.items()}
+
+    def loss(params):
+        value = jnp.sum(params["w"]["w"] ** 2) * nets["v"].params["v"][0]
+        return value, ({}, {"loss": value})
+
+    weight, speed = np.array([1.0, -2.0]), np.zeros(2)
+    for _ in range(3):
+        nets, metrics = descend({"w": tx}, nets, loss, "w")
+        assert np.allclose(metrics["loss"], 3 * np.sum(weight**2), atol=1e-5)
+        speed = 0.5 * speed + 6 * weight
+        weight = weight - 0.1 * speed
+        assert np.allclose(nets["w"].params["w"], weight, atol=1e-5)
+    assert np.array_equal(nets["v"].params["v"], start["v"])
+
+
+def test_joint_descent_moves_both_from_the_same_point():
+    tx = optax.sgd(1.0)
+    nets = {
+        n: Net(jnp.array(x), {}, tx.init(jnp.array(x)))
+        for n, x in (("a", 2.0), ("b", 3.0))
+    }
+
+    def product(params):
+        return params["a"] * params["b"], ({}, {})
+
+    moved, _ = descend({"a": tx, "b": tx}, nets, product, "a", "b")
+    assert (moved["a"].params, moved["b"].params) == (-1.0, 1.0)
+
+
+def test_each_stage_moves_only_its_net(key):
+    method, stream = tiny.method(), tiny.Stream()
+    state = initial_state(method, {"train": stream}, seed=0, mesh=data_mesh())
+    batch = next(stream.batches())
+    batch = batch | {"image": batch["image"].astype(np.float32) / 255}
+    for stage, mover in zip(method.stages, "ab", strict=True):
+        after, _ = jax.jit(stage.step)(key, state, batch)
+        for name in "ab":
+            same = jax.tree.map(np.array_equal, after.nets[name], state.nets[name])
+            assert all(jax.tree.leaves(same)) == (name != mover)
+
+
+def test_frozen_nets_have_no_optimiser_and_statistics_stay_in_prediction(key):
+    net = new_net(key, tiny.Small(), None, jnp.zeros((1, 8, 8, 3)))
+    assert net.opt == ()
+    image = jax.random.uniform(key, (2, 8, 8, 3))
+    _, still = forward(tiny.Small(), net.params, net.stats, image)
+    _, moved = forward(tiny.Small(), net.params, net.stats, image, train=True, key=key)
+    assert still is net.stats
+    assert not np.array_equal(
+        moved["BatchNorm_0"]["mean"], net.stats["BatchNorm_0"]["mean"]
+    )
