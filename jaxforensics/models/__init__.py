@@ -3,11 +3,12 @@
 import inspect
 from difflib import get_close_matches
 
-from jaxforensics.models import meso
+from jaxforensics.models import durall, meso
 
 NAMES = {
     "meso4": meso.Meso4,
     "mesoinception4": meso.MesoInception4,
+    "spectrum_linear": durall.SpectrumLinear,
 }
 
 

@@ -1,0 +1,200 @@
+"""Weights from files and back, by explicit name tables and without pickle.
+
+A table says, for each array of a file, where it goes and how it is transformed:
+{source name: (path in the variables, function or None)}.  Paths are flax's, as in
+"params/block_1/conv/kernel"; None instead of a pair means "known, not used here".
+"""
+
+import importlib
+import os
+import re
+from difflib import get_close_matches
+from pathlib import Path
+
+import flax.traverse_util
+import jax.numpy as jnp
+import numpy as np
+import safetensors.numpy
+
+# Keras numbers these layers over a whole process: a model's first convolution may be
+# called conv2d, conv2d_1 or conv2d_5.
+_COUNTED = re.compile(r"(batch_normalization|conv2d|dense|depthwise_conv2d)(?:_(\d+))?")
+
+
+def read(path):
+    """Arrays of a .safetensors, .npz, .h5 or .pth file: {name: array}.
+
+    Layers that Keras numbered are numbered from 1, as in "conv2d_1/kernel".  Keras
+    files need h5py and PyTorch files need torch, both in the extra [weights].
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in _READERS:
+        raise ValueError(f"{path}: unknown kind; known are {', '.join(_READERS)}")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        arrays = _READERS[suffix](path)
+        for name, value in arrays.items():
+            if not jnp.issubdtype(value.dtype, np.number):
+                raise ValueError(f"{name} holds {value.dtype}, not numbers")
+    except ImportError:
+        raise
+    except Exception as error:  # each library complains in a dozen ways
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path}: damaged or not weights: {reason:.300}") from error
+    return arrays
+
+
+def load(path, template, table=None):
+    """Variables with the paths, shapes and types of `template`, from a file.
+
+    `template` is a tree of arrays or of `jax.ShapeDtypeStruct`.  Without a table the
+    names in the file are the paths, as `save` writes them.  One error lists everything
+    that is missing, unexpected or of a wrong shape.
+    """
+    wanted = flax.traverse_util.flatten_dict(template, sep="/")
+    if table is None:
+        table = {name: (name, None) for name in wanted}
+    found, problems = _place(read(path), wanted, table)
+    if problems:
+        raise ValueError("\n  ".join([f"{path} does not fit the model:", *problems]))
+    typed = {name: found[name].astype(value.dtype) for name, value in wanted.items()}
+    return flax.traverse_util.unflatten_dict(typed, sep="/")
+
+
+def save(path, variables):
+    """Write variables as safetensors, the whole file or nothing."""
+    path = Path(path)
+    flat = flax.traverse_util.flatten_dict(variables, sep="/")
+    # safetensors copies memory as it lies, so that it must lie in C order
+    arrays = {name: np.asarray(value, order="C") for name, value in flat.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        safetensors.numpy.save_file(arrays, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _place(arrays, wanted, table):
+    """({path: array}, [what does not fit]); the list is empty when all is well."""
+    found, problems = {}, []
+    used = {source: pair for source, pair in table.items() if pair is not None}
+    for source, (target, transform) in used.items():
+        name = target if source == target else f"{target}, from {source}"
+        if target not in wanted:
+            near = _nearest(target, wanted, "in the model")
+            problems.append(f"unexpected {name} ({near})")
+        elif source not in arrays:
+            near = _nearest(source, arrays, "in the file")
+            problems.append(f"missing {name} ({near})")
+        else:
+            value, shape = arrays[source], tuple(wanted[target].shape)
+            found[target] = _apply(transform, value)
+            if found[target] is None or found[target].shape != shape:
+                shapes = f"{value.shape} in the file, {shape} in the model"
+                after = " after a transform" if transform else ""
+                problems.append(f"wrong shape {name}: {shapes}{after}")
+    known = {target for target, _ in used.values()}
+    problems += [f"missing {n}: not in the table" for n in wanted if n not in known]
+    problems += [
+        f"unexpected {n} ({_nearest(n, table, 'known')})"
+        for n in arrays
+        if n not in table
+    ]
+    return found, sorted(problems, key=lambda text: text.split()[0])
+
+
+def _apply(transform, value):
+    try:
+        return transform(value) if transform else value
+    except ValueError:  # a transposition of another rank
+        return None
+
+
+def _nearest(name, names, where):
+    near = get_close_matches(name, names, n=1, cutoff=0.0)
+    return f"nearest {where}: {near[0]}" if near else f"nothing {where}"
+
+
+def _read_npz(path):
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _read_hdf5(path):
+    h5py = _extra("h5py", path)
+    arrays = {}
+
+    def visit(name, node):
+        if isinstance(node, h5py.Dataset):
+            arrays[name.removesuffix(":0")] = node[()]
+
+    with h5py.File(path) as file:
+        root = file.get("model_weights", file)  # a whole model, or its weights alone
+        root.visititems(visit)
+        keras = any(name.startswith("layer_names") for name in root.attrs)
+    return _keras_names(arrays) if keras else arrays
+
+
+def _keras_names(arrays):
+    """Such as conv2d_1/kernel for conv2d_5/conv2d_5/kernel, counted in this file."""
+    numbers = {}
+    for name in arrays:
+        layer = name.split("/")[-2]
+        if match := _COUNTED.fullmatch(layer):
+            numbers.setdefault(match[1], {})[layer] = int(match[2] or 0)
+    layers = {
+        layer: f"{kind}_{index}"
+        for kind, found in numbers.items()
+        for index, layer in enumerate(sorted(found, key=found.get), 1)
+    }
+    renamed = {}
+    for name, value in arrays.items():
+        layer, leaf = name.split("/")[-2:]
+        name = f"{layers.get(layer, layer)}/{leaf}"
+        if name in renamed:
+            raise ValueError(f"two arrays are called {name}")
+        renamed[name] = value
+    return renamed
+
+
+def _read_torch(path):
+    torch = _extra("torch", path)
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    states = [content, *content.values()] if isinstance(content, dict) else []
+    states = [
+        state
+        for state in states
+        if isinstance(state, dict)
+        and state
+        and all(isinstance(value, torch.Tensor) for value in state.values())
+    ]
+    if len(states) != 1:
+        raise ValueError(f"{len(states)} dictionaries of tensors instead of one")
+    half = torch.bfloat16  # numpy has no such type
+    return {
+        name: (value.float() if value.dtype == half else value).numpy()
+        for name, value in states[0].items()
+    }
+
+
+def _extra(name, path):
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f"{path}: reading it needs {name}: pip install 'jaxforensics[weights]'"
+        ) from error
+
+
+_READERS = {
+    ".safetensors": safetensors.numpy.load_file,
+    ".npz": _read_npz,
+    ".h5": _read_hdf5,
+    ".hdf5": _read_hdf5,
+    ".pth": _read_torch,
+    ".pt": _read_torch,
+}
