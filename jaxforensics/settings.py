@@ -56,13 +56,13 @@ def digest(value):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def differences(old, new, prefix=""):
+def differences(old, new, *, prefix=""):
     """Lines 'name: old → new' for every setting that differs."""
     lines = []
     for name in sorted(old.keys() | new.keys()):
         a, b = old.get(name, "absent"), new.get(name, "absent")
         if isinstance(a, dict) and isinstance(b, dict):
-            lines += differences(a, b, f"{prefix}{name}.")
+            lines += differences(a, b, prefix=f"{prefix}{name}.")
         elif a != b:
             lines.append(f"{prefix}{name}: {a} → {b}")
     return lines

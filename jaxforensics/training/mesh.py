@@ -37,7 +37,7 @@ def _several_processes():
     return any(value not in ("1", "localhost") for value in found)
 
 
-def data_mesh(devices=None):
+def data_mesh(*, devices=None):
     """All devices (or those given) along one axis, `data`."""
     devices = jax.devices() if devices is None else devices
     return jax.make_mesh(

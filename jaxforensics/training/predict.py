@@ -28,6 +28,26 @@ class Predictor:
         """Every output for a batch of float pictures; traceable, differentiable."""
         return self._predict(self.state, batch)
 
+    def through(self, operations, key):
+        """A predictor of scores under {name: (key, image) -> image}, in one pass.
+
+        Its outputs are named as the operations, and 'none 0' for the picture as it is.
+        Batches draw from `key` and the record they start with.
+        """
+
+        def predict(state, batch):
+            drawn = jax.random.fold_in(key, batch["index"][0])
+            cells = {"none 0": lambda key, image: image} | operations
+            return {
+                name: self._predict(
+                    state, batch | {"image": operation(drawn, batch["image"])}
+                )["score"]
+                for name, operation in cells.items()
+            }
+
+        mark = f"{self.fingerprint} through {sorted(operations)} {key}"
+        return Predictor(predict, self.state, mesh=self.mesh, fingerprint=mark)
+
     def over(self, batches, *, outputs=("logits", "score")):
         """{name: numpy array} for the valid examples of `batches`, in their order.
 

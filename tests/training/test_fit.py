@@ -46,7 +46,7 @@ class DyingStream(tiny.Stream):
 
 
 def run(directory, *, stream=None, devices=1, **changes):
-    mesh = data_mesh(jax.devices()[:devices])
+    mesh = data_mesh(devices=jax.devices()[:devices])
     stream = stream or tiny.Stream()
     return fit(
         directory, tiny.method(), {"train": stream}, mesh=mesh, **SETTINGS | changes
@@ -96,7 +96,7 @@ def test_finished_runs_load_their_best_state(whole):
         {"train": tiny.Stream()},
         seed=3,
         select="accuracy",
-        mesh=data_mesh(jax.devices()[:1]),
+        mesh=data_mesh(devices=jax.devices()[:1]),
     )
     assert digest(found) == expected
     rows = [

@@ -1,0 +1,197 @@
+"""Resizing, cropping, warping and shuffling pictures.
+
+A picture is (..., h, w, c) with any number of channels: a gray one enters as
+`gray[..., None]`.  Nothing clips: bicubic and lanczos overshoot.
+"""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def resize(image, shape, *, method, antialias=True, align_corners=False):
+    """Resize to (height, width), as Pillow's float mode does, borders included.
+
+    `method` is nearest, box, bilinear, bicubic (a = -0.5) or lanczos (three lobes).
+    Without `antialias` the kernel keeps its width when shrinking, as in
+    jax.image.resize(antialias=False).  `align_corners` lays the centres of the corner
+    pixels onto each other, as torch's interpolate (whose antialias is off by default).
+    """
+    _check(shape, method)
+    if align_corners and method in ("nearest", "box"):
+        raise ValueError(f"align_corners is for interpolation, not for {method!r}")
+    sizes = list(zip(image.shape[-3:-1], shape, strict=True))
+    if method == "nearest":
+        rows, columns = ((2 * np.arange(n) + 1) * size // (2 * n) for size, n in sizes)
+        return image[..., rows, :, :][..., columns, :]
+    weights = (_static_weights(*s, method, antialias, align_corners) for s in sizes)
+    return _apply(*weights, image)
+
+
+def rescale(image, factor, *, method, antialias=True):
+    """Resize by a static factor, sizes rounded to the nearest integer from 1 up."""
+    shape = tuple(max(1, round(size * factor)) for size in image.shape[-3:-1])
+    return resize(image, shape, method=method, antialias=antialias)
+
+
+def crop_resize(image, box, shape, *, method, antialias=True):
+    """Cut a box out of each picture and resize it: `resize` of the slice.
+
+    `box` (..., 4) = (top, left, height, width) in pixels, one per picture or one for
+    all; it may be traced.  If fractional, pixels that it cuts take part like the rest;
+    where it reaches beyond the picture the result is black.
+    """
+    _check(shape, method)
+    box = jnp.asarray(box, jnp.float32)
+    box = jnp.broadcast_to(box, (*image.shape[:-3], 4))[..., None, None]
+    sizes = zip(image.shape[-3:-1], shape, strict=True)
+    weights = (
+        _box_weights(
+            *s, box[..., axis, :, :], box[..., axis + 2, :, :], method, antialias
+        )
+        for axis, s in enumerate(sizes)
+    )
+    return _apply(*weights, image)
+
+
+def warp(image, flow):
+    """Look each pixel up, bilinearly, where `flow` (..., h, w, 2) displaces it.
+
+    result[i, j] = image[i + flow[i, j, 0], j + flow[i, j, 1]], in pixels.  The border
+    reflects without repeating its pixel; equivalent to
+    scipy.ndimage.map_coordinates(order=1, mode="mirror").
+    """
+    *batch, height, width, _ = image.shape
+    flow = jnp.broadcast_to(flow, (*batch, height, width, 2))
+    # Split before the grid is added: fractions stay exact in pictures of any size.
+    whole = jnp.floor(flow)
+    down, right = jnp.split(flow - whole, 2, axis=-1)
+    grid = jnp.moveaxis(jnp.indices((height, width)), 0, -1)
+    corner = jnp.broadcast_to(grid, flow.shape) + whole.astype(jnp.int32)
+    rows = [_reflect(corner[..., 0] + i, height) for i in (0, 1)]
+    columns = [_reflect(corner[..., 1] + j, width) for j in (0, 1)]
+    above, below = (
+        _pick(image, row, columns[0]) * (1 - right)
+        + _pick(image, row, columns[1]) * right
+        for row in rows
+    )
+    return (above * (1 - down) + below * down).astype(image.dtype)
+
+
+def shuffle_quadrants(key, image):
+    """Permute the four quadrants of each picture at random.
+
+    The middle row or column of an odd size belongs to no quadrant and stays.
+    """
+    *batch, height, width, _ = image.shape
+    h, w = height // 2, width // 2
+    corners = [
+        (slice(top, top + h), slice(left, left + w))
+        for top in (0, height - h)
+        for left in (0, width - w)
+    ]
+    quadrants = jnp.stack([image[..., r, c, :] for r, c in corners], axis=-4)
+    order = jnp.argsort(jax.random.uniform(key, (*batch, 4)), axis=-1)
+    order = order[..., None, None, None]
+    quadrants = jnp.take_along_axis(quadrants, order, axis=-4)
+    shuffled = jnp.asarray(image)
+    for i, (r, c) in enumerate(corners):
+        shuffled = shuffled.at[..., r, c, :].set(quadrants[..., i, :, :, :])
+    return shuffled
+
+
+def _box(x):
+    return ((-0.5 < x) & (x <= 0.5)) * 1.0
+
+
+def _triangle(x):
+    return (1 - abs(x)) * (abs(x) < 1)
+
+
+def _cubic(x):
+    """Keys (1981) with a = -1/2: Pillow's and jax.image's; torch's has a = -3/4."""
+    x = abs(x)
+    inner = (1.5 * x - 2.5) * x * x + 1
+    outer = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return inner * (x < 1) + outer * ((1 <= x) & (x < 2))
+
+
+def _lanczos(x):
+    sinc = x.__array_namespace__().sinc  # numpy's or jax's
+    return sinc(x) * sinc(x / 3) * (abs(x) < 3)
+
+
+_KERNELS = {
+    "nearest": _box,
+    "box": _box,
+    "bilinear": _triangle,
+    "bicubic": _cubic,
+    "lanczos": _lanczos,
+}
+
+
+def _check(shape, method):
+    if method not in _KERNELS:
+        raise ValueError(f"no method {method!r}: choose one of {', '.join(_KERNELS)}")
+    if min(shape) < 1:
+        raise ValueError(f"cannot resize to {tuple(shape)}")
+
+
+# Offsets between pixels and positions are held in units of 1/out of a pixel: with whole
+# boxes they are integers or halves, so that ties are ties in float32 too.
+
+
+@cache
+def _static_weights(size, out, method, antialias, align_corners):
+    """(out, size) weights in float64."""
+    pixel, position = np.arange(size)[None], np.arange(out)[:, None]
+    if align_corners:
+        size, out = (size - 1, out - 1) if out > 1 else (0, 1)
+    else:
+        pixel, position = pixel + 0.5, position + 0.5
+    stretch = max(size, out) if antialias else out
+    return _normalise(_KERNELS[method]((pixel * out - position * size) / stretch))
+
+
+def _box_weights(size, out, start, extent, method, antialias):
+    """(..., out, size) weights for `extent` pixels from `start`, both (..., 1, 1)."""
+    batch = range(start.ndim - 2)
+    pixel = jnp.expand_dims(jnp.arange(size, dtype=jnp.float32)[None], batch)
+    position = jnp.expand_dims(jnp.arange(out, dtype=jnp.float32)[:, None], batch)
+    centre = start * out + (position + 0.5) * extent
+    stretch = jnp.maximum(extent, out) if antialias and method != "nearest" else out
+    weight = _KERNELS[method](((pixel + 0.5) * out - centre) / stretch)
+    inside = (pixel + 1 > start) & (pixel < start + extent)
+    return _normalise(weight * inside) * ((0 <= centre) & (centre <= size * out))
+
+
+def _normalise(weight):
+    total = weight.sum(-1, keepdims=True)
+    return weight / (total + (total == 0))
+
+
+def _apply(rows, columns, image):
+    """rows @ channel @ columns.T, with the weights of (..., out, size)."""
+    kind = jnp.promote_types(image.dtype, jnp.float32)
+    operands = (jnp.asarray(x, kind) for x in (rows, columns, image))
+    exact = jax.lax.Precision.HIGHEST  # accelerators round to 8 or 11 bits otherwise
+    resized = jnp.einsum("...yh,...xw,...hwc->...yxc", *operands, precision=exact)
+    return resized.astype(image.dtype)
+
+
+def _reflect(index, size):
+    """Index of the pixel met after reflections at the first and the last one."""
+    period = max(2 * size - 2, 1)
+    index = index % period
+    return jnp.minimum(index, period - index)
+
+
+def _pick(image, rows, columns):
+    """image[rows, columns] with indices (..., h, w) of each picture's own."""
+    height, width, channels = image.shape[-3:]
+    pixels = image.reshape(-1, height * width, channels)
+    index = (rows * width + columns).reshape(-1, height * width)
+    look_up = jax.vmap(lambda pixels, i: pixels.at[i].get(mode="promise_in_bounds"))
+    return look_up(pixels, index).reshape(image.shape)
