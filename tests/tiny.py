@@ -114,7 +114,7 @@ def main(directory, *, processes, identity, port):
     jax.config.update("jax_num_cpu_devices", 4 // processes)
     if processes > 1:
         jax.distributed.initialize(f"localhost:{port}", processes, identity)
-    from jaxforensics.training.fit import fit
+    from jaxforensics.training.fit import Intervals, fit
 
     size = 8 // processes
     stream = Stream(part=slice(identity * size, (identity + 1) * size))
@@ -125,9 +125,7 @@ def main(directory, *, processes, identity, port):
         seed=3,
         measure=accuracy,
         select="accuracy",
-        log_every=1,
-        evaluate_every=4,
-        save_every=4,
+        intervals=Intervals(log_every=1, evaluate_every=4, save_every=4),
     )
 
 

@@ -46,7 +46,7 @@ def read(path):
     return arrays
 
 
-def load(path, template, table=None):
+def load(path, template, *, table=None):
     """Variables with the paths, shapes and types of `template`, from a file.
 
     `template` is a tree of arrays or of `jax.ShapeDtypeStruct`.  Without a table the

@@ -108,7 +108,7 @@ def confusion(counts, names, *, title=""):
     _tilt(axes, names, limit=9 * len(names))
     axes.set(xlabel="predicted", ylabel="true", title=title)
     _bare(axes)
-    _scale(figure, image, axes, format=PercentFormatter(1))
+    _scale(figure, image, axes, {"format": PercentFormatter(1)})
     return figure
 
 
@@ -194,7 +194,7 @@ def spectra(images, *, title="", label="log power", columns=4):
         axes.set_title(name, fontsize=8.5, fontweight="normal", loc="center")
         _bare(axes)
         axes.set(xticks=[], yticks=[])
-    _scale(figure, drawn, panels, label=label, extend="both")
+    _scale(figure, drawn, panels, {"label": label, "extend": "both"})
     return figure
 
 
@@ -331,7 +331,7 @@ def _level(axes, level):
         )
 
 
-def _scale(figure, image, axes, **settings):
+def _scale(figure, image, axes, settings):
     bar = figure.colorbar(image, ax=axes, shrink=0.85, aspect=28, pad=0.02, **settings)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0)

@@ -53,7 +53,7 @@ def csv(rows, *, columns=None):
     return file.getvalue()
 
 
-def columns_of(rows, columns=None):
+def columns_of(rows, columns):
     """The columns asked for, or else all, in the order in which rows name them."""
     named = list(dict.fromkeys(column for row in rows for column in row))
     unknown = [column for column in columns or () if rows and column not in named]

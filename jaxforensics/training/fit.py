@@ -11,6 +11,20 @@ from jaxforensics.training.nets import State
 from jaxforensics.training.predict import Predictor
 
 
+class Intervals(NamedTuple):
+    """How often a training logs, evaluates and saves, in steps unless it says else.
+
+    Zero means never, apart from the last step.  `profile` is (first step, steps).
+    """
+
+    log_every: int = 50
+    evaluate_every: int = 0
+    save_every: int = 0
+    save_seconds: float = 600.0
+    keep: int = 2
+    profile: tuple[int, int] | None = None
+
+
 class Fitted(NamedTuple):
     """A finished training: the chosen state and how it was chosen."""
 
@@ -27,12 +41,7 @@ def fit(
     name="",
     measure=None,
     select=None,
-    log_every=50,
-    evaluate_every=0,
-    save_every=0,
-    save_seconds=600.0,
-    keep=2,
-    profile=None,
+    intervals=None,
     mesh=None,
 ):
     """Train `method` on the streams `data` {name: Training}, all kept in `directory`.
@@ -40,41 +49,39 @@ def fit(
     Run again after a kill, it goes on from the newest sound checkpoint and ends as if
     it had never stopped.  `measure(outputs)` turns the gathered predictions on the
     first stream's validation split into {name: value}; `select` names the one whose
-    best state is returned (None: the last state).  `profile` is (first step, steps).
+    best state is returned (None: the last state).
     """
     mesh = meshes.data_mesh() if mesh is None else mesh
+    intervals = Intervals() if intervals is None else intervals
     first = data[method.stages[0].data]
-    state = template = loop.initial_state(method, data, seed=seed, mesh=mesh)
+    template = loop.initial_state(method, data, seed=seed, mesh=mesh)
     with contextlib.ExitStack() as stack:
-        checkpoints = stack.enter_context(Checkpoints(directory, keep=keep))
-        state, note = checkpoints.restore(template) or (state, {"best": None})
-        log = stack.enter_context(
-            Log(
-                directory,
-                every=log_every,
-                start=int(state.step),
-                batch_size=first.batch_size,
-                name=name,
-            )
+        checkpoints = stack.enter_context(Checkpoints(directory, keep=intervals.keep))
+        state, note = checkpoints.restore(template) or (template, {"best": None})
+        log = Log(
+            directory,
+            every=intervals.log_every,
+            start=int(state.step),
+            batch_size=first.batch_size,
+            name=name,
         )
         guard = Guard(newest=checkpoints.newest)
-        hooks = [guard, log]
+        hooks = [guard, stack.enter_context(log)]
         if measure is not None:
             predictor = Predictor(method.predict, state, mesh=mesh)
-            hooks.append(
-                Evaluate(
-                    lambda now: measure(predictor.at(now).over(first.validation())),
-                    every=Every(steps=evaluate_every),
-                    select=select,
-                    note=note,
-                    guard=guard,
-                    log=log,
-                    checkpoints=checkpoints,
-                )
+            watch = Evaluate(
+                lambda now: measure(predictor.at(now).over(first.validation())),
+                every=Every(steps=intervals.evaluate_every),
+                select=select,
+                note=note,
+                guard=guard,
+                log=log,
+                checkpoints=checkpoints,
             )
-        if profile is not None:
-            hooks.append(Profile(f"{directory}/profile", *profile))
-        every = Every(steps=save_every, seconds=save_seconds)
+            hooks.append(watch)
+        if intervals.profile is not None:
+            hooks.append(Profile(f"{directory}/profile", *intervals.profile))
+        every = Every(steps=intervals.save_every, seconds=intervals.save_seconds)
         save = Save(checkpoints, every=every, guard=guard, note=note)
         hooks.append(stack.enter_context(save))
         state = loop.train(method, data, state, seed=seed, hooks=hooks, mesh=mesh)

@@ -177,7 +177,7 @@ def test_every_path_has_a_source(name):
 def released(name, folder):
     module, template = filled(name, (1, 256, 256, 3))
     file, table = RELEASED[name]
-    return module, weights.load(folder / "meso4" / file, template, table)
+    return module, weights.load(folder / "meso4" / file, template, table=table)
 
 
 def faces(folder):

@@ -108,7 +108,7 @@ def test_a_table_renames_and_transforms(tmp_path):
         "norm.running_mean": ("batch_stats/norm/mean", None),
         "norm.num_batches_tracked": None,
     }
-    loaded = weights.load(path, TREE, table)
+    loaded = weights.load(path, TREE, table=table)
     same(loaded, TREE)
     assert loaded["batch_stats"]["norm"]["mean"].dtype == np.float32
 
@@ -142,7 +142,7 @@ def test_the_diff_blames_the_table_too(tmp_path):
         "c": ("params/dense/scale", None),
     }
     with pytest.raises(ValueError) as error:
-        weights.load(path, TREE, table)
+        weights.load(path, TREE, table=table)
     text = str(error.value)
     assert "missing params/dense/kernel, from b (nearest in the file: a)" in text
     assert "missing params/conv/kernel: not in the table" in text

@@ -13,17 +13,14 @@ import pytest
 import tiny
 
 from jaxforensics.training import checkpoints, hooks, loop
-from jaxforensics.training.fit import fit, load
+from jaxforensics.training.fit import Intervals, fit, load
 from jaxforensics.training.mesh import data_mesh
 
 SETTINGS = {
-    "seed": 3,
     "measure": tiny.accuracy,
     "select": "accuracy",
-    "log_every": 1,
-    "evaluate_every": 4,
-    "save_every": 4,
 }
+OFTEN = {"log_every": 1, "evaluate_every": 4, "save_every": 4}
 
 
 class Killed(BaseException):
@@ -45,12 +42,11 @@ class DyingStream(tiny.Stream):
             yield batch
 
 
-def run(directory, *, stream=None, devices=1, **changes):
+def run(directory, *, stream=None, devices=1, seed=3, **changes):
     mesh = data_mesh(devices=jax.devices()[:devices])
     stream = stream or tiny.Stream()
-    return fit(
-        directory, tiny.method(), {"train": stream}, mesh=mesh, **SETTINGS | changes
-    )
+    settings = SETTINGS | {"seed": seed, "intervals": Intervals(**OFTEN | changes)}
+    return fit(directory, tiny.method(), {"train": stream}, mesh=mesh, **settings)
 
 
 def digest(fitted):

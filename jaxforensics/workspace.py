@@ -1,0 +1,251 @@
+"""The directory of a run: trains each method once, caches, resumes, reports."""
+
+import fcntl
+import json
+import os
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import jax
+import numpy as np
+from absl import logging
+
+from jaxforensics.provenance import environment
+from jaxforensics.reporting import figures, page, tables
+from jaxforensics.settings import differences, digest, plain
+from jaxforensics.training import checkpoints, fit, mesh
+from jaxforensics.training.predict import Predictor
+
+
+class Workspace:
+    """Everything that a run makes, under one directory.
+
+        config.json, environment.json   the resolved settings and the surroundings
+        nets/NAME/                      settings, checkpoints, metrics of a training
+        measurements/NAME.json          cached numbers; NAME.npz cached predictions
+        report/                         index.html, tables/, figures/
+
+    Started again after a kill it skips what is finished, resumes what is not, and
+    refuses to reuse nets that were trained with other settings or data.
+    """
+
+    def __init__(
+        self,
+        directory,
+        *,
+        seed=0,
+        log_every=50,
+        evaluate_every=200,
+        save_every=0,
+        save_seconds=300.0,
+        keep=2,
+        profile=None,
+    ):
+        self.directory, self.seed = Path(directory), seed
+        self._intervals = fit.Intervals(
+            log_every=log_every,
+            evaluate_every=evaluate_every,
+            save_every=save_every,
+            save_seconds=save_seconds,
+            keep=keep,
+            profile=profile,
+        )
+        self._sections, self._lead = [], jax.process_index() == 0
+        self.mesh = mesh.data_mesh()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(self.directory) if self._lead else None
+
+    def describe(self, config):
+        """Store the resolved settings of the run and its surroundings."""
+        self._config = plain(config)
+        self._write("config.json", self._config)
+        self._write("environment.json", environment())
+
+    def train(self, name, method, data, *, measure=None, select=None, seed=None):
+        """A `Predictor` of `method`, trained on a Training or {stream: Training}.
+
+        `measure(outputs)` and `select` choose the state on validation, see `fit`.
+        """
+        seed = self.seed if seed is None else seed
+        streams = data if isinstance(data, dict) else {method.stages[0].data: data}
+        identity = plain(
+            {
+                "method": method.settings,
+                "data": {k: v.fingerprint for k, v in streams.items()},
+                "seed": seed,
+                "select": select,
+                "evaluate_every": self._intervals.evaluate_every,
+            }
+        )
+        folder = f"nets/{name}"
+        self._refuse_other(folder, identity)
+        common = {"seed": seed, "select": select, "mesh": self.mesh}
+        if self._read(f"{folder}/done.json"):
+            fitted = fit.load(self.directory / folder, method, streams, **common)
+        else:
+            self._write(f"{folder}/settings.json", identity)
+            with self._timed(f"{folder}/runtime.json"):
+                fitted = fit.fit(
+                    self.directory / folder,
+                    method,
+                    streams,
+                    name=name,
+                    measure=measure,
+                    **common,
+                    intervals=self._intervals,
+                )
+        mark = checkpoints.digest(checkpoints.host_copy(fitted.state))[:16]
+        self._write(f"{folder}/done.json", {"best": fitted.note["best"], "state": mark})
+        return Predictor(
+            method.predict,
+            fitted.state,
+            mesh=self.mesh,
+            fingerprint=digest([identity, mark]),
+        )
+
+    def history(self, name):
+        """The rows of a training's metrics file."""
+        lines = (self.directory / f"nets/{name}/metrics.jsonl").read_text()
+        return [json.loads(line) for line in lines.splitlines()]
+
+    def predict(self, name, predictor, batches, *inputs, outputs=("logits", "score")):
+        """The gathered outputs of a predictor over `batches()`, cached as npz.
+
+        `inputs` (fingerprints, settings) say what the batches hold.
+        """
+        path = self.directory / f"measurements/{name}.npz"
+        mark = digest([predictor.fingerprint, inputs, outputs])
+        if path.exists():
+            with np.load(path, allow_pickle=False) as stored:
+                if str(stored["fingerprint"]) == mark:
+                    return {k: stored[k] for k in stored if k != "fingerprint"}
+        print(f"predicting {name}", flush=True)
+        found = predictor.over(batches(), outputs=outputs)
+        if self._lead:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _replacing(path) as file:
+                np.savez(file, fingerprint=mark, **found)
+        return found
+
+    def measure(self, name, function, *inputs):
+        """function(), JSON types, cached for these inputs (fingerprints, settings)."""
+        mark = digest(inputs)
+        stored = self._read(f"measurements/{name}.json")
+        if stored and stored["inputs"] == mark:
+            return stored["value"]
+        value = json.loads(json.dumps(function()))
+        self._write(f"measurements/{name}.json", {"inputs": mark, "value": value})
+        return value
+
+    def section(self, title, text=""):
+        """Open a section of the report."""
+        self._sections.append({"title": title, "text": text})
+
+    def table(self, name, rows, *, caption="", columns=None):
+        """A table of the report: Markdown and CSV files, and a part of the page."""
+        if self._lead:
+            folder = self._folder("report/tables")
+            markdown = tables.markdown(rows, columns=columns)
+            (folder / f"{name}.md").write_text(f"{caption}\n\n{markdown}")
+            (folder / f"{name}.csv").write_text(tables.csv(rows, columns=columns))
+        self._sections += [
+            {"text": caption},
+            {"table": rows, "columns": columns},
+        ]
+
+    def figure(self, name, figure, *, caption=""):
+        """A figure of the report: a PNG file, and a part of the page."""
+        data = figures.png(figure)
+        if self._lead:
+            (self._folder("report/figures") / f"{name}.png").write_bytes(data)
+        self._sections.append({"figure": data, "caption": caption})
+
+    def report(self, title, *, subtitle=""):
+        """Write report/index.html and return its path."""
+        path = self.directory / "report/index.html"
+        details = {"Configuration": self._config, "Environment": environment()}
+        closing = {"title": "Reproduction", "details": details}
+        if self._lead:
+            page.write(
+                path,
+                title=title,
+                subtitle=subtitle,
+                meta=self._facts(),
+                sections=[*self._sections, closing],
+            )
+        return path
+
+    def _facts(self):
+        times = [
+            json.loads(p.read_text())["seconds"]
+            for p in sorted(self.directory.glob("nets/**/runtime.json"))
+        ]
+        found = environment()
+        return {
+            "Code": f"{found['code']} (git {found['git']})",
+            "Hardware": f"{found['devices']}, {found['machine']}",
+            "Training time": f"{sum(times) / 60:.1f} minutes, {len(times)} trainings",
+        }
+
+    def _refuse_other(self, folder, identity):
+        stored = self._read(f"{folder}/settings.json")
+        changed = differences(stored, identity) if stored else []
+        if changed:
+            raise SystemExit(
+                f"{self.directory / folder} was trained with other settings:\n  "
+                + "\n  ".join(changed)
+                + "\nUse another --workdir, or delete that folder to train it again."
+            )
+
+    @contextmanager
+    def _timed(self, name):
+        before, start = (self._read(name) or {"seconds": 0})["seconds"], time.time()
+        try:
+            yield
+        finally:
+            self._write(name, {"seconds": before + time.time() - start})
+
+    def _folder(self, name):
+        folder = self.directory / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _read(self, name):
+        path = self.directory / name
+        if not path.exists():
+            return None
+        try:
+            return json.loads(path.read_text())
+        except ValueError:
+            logging.warning("%s is damaged and will be made again", path)
+            return None
+
+    def _write(self, name, value):
+        if self._lead:
+            path = self.directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _replacing(path) as file:
+                file.write((json.dumps(value, indent=1) + "\n").encode())
+
+
+@contextmanager
+def _replacing(path):
+    """A binary file that takes its place only when it is whole."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _lock(directory):
+    file = (directory / ".lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(
+            f"another run is using {directory}: wait for it, or set another --workdir"
+        ) from None
+    return file
