@@ -1,0 +1,79 @@
+"""Turn pictures and videos into records, and look for what they give away.
+
+A command that was stopped goes on where it was when it is run again.
+
+Examples:
+  python launch/prepare.py folder DIR --size 128   # DIR/{real,fake}/…, DIR/test/real/…
+  python launch/prepare.py folder ORIGINALS --edits attgan=DIR --masks attgan=DIR2
+  python launch/prepare.py manifest pictures.csv   # columns path, label, …
+  python launch/prepare.py videos DIR --frames 20  # FaceForensics++, Celeb-DF, plain
+  python launch/prepare.py audit DIR               # pictures, or what was prepared
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # not installed? also fine
+
+COMMON = "out", "size", "limit", "seed", "workers", "strict", "name"
+
+
+def parser():
+    """The flags; what they mean is told by `--help` of each command."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("path", help="a directory, or the manifest")
+    common.add_argument("--out", metavar="DIR", help="prepared/ or audits/<name>")
+    common.add_argument("--size", type=int, help="side of the pictures; else as found")
+    common.add_argument("--limit", type=int, help="so many pictures or clips at most")
+    common.add_argument("--seed", type=int, help="of splits and of --limit (0)")
+    common.add_argument("--workers", type=int, help="processes (2)")
+    common.add_argument("--strict", action="store_true", help="bad files: an error")
+    common.add_argument("--name", help="of the data set; else that of the path")
+
+    style = argparse.RawDescriptionHelpFormatter
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=style)
+    kinds = flags.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add = {
+        name: kinds.add_parser(name, help=text, parents=[common]).add_argument
+        for name, text in {
+            "folder": "class folders, or originals and edits",
+            "manifest": "pictures listed in a CSV or JSON-lines file",
+            "videos": "faces from evenly spaced frames of clips",
+            "audit": "counts, duplicates, overlaps, labels that leak",
+        }.items()
+    }
+    for name in ("folder", "audit"):
+        add[name]("--real", nargs="+", metavar="NAME", help="folders of real pictures")
+        add[name]("--group", metavar="REGEX", help="its (…) in a name is the group")
+    add["folder"]("--edits", nargs="+", metavar="SOURCE=DIR", help="edits of path's")
+    add["folder"]("--masks", nargs="+", metavar="SOURCE=DIR", help="masks of edits")
+    add["videos"]("--frames", type=int, help="of each clip (32)")
+    add["videos"]("--detector", help="lbp (default), none, or module:function")
+    add["videos"]("--margin", type=float, help="times the face (1.3)")
+    add["videos"]("--layout", help="faceforensics, celebdf or clips; else recognised")
+    add["videos"]("--compression", help="FaceForensics++: raw, c23 (default), c40")
+    return flags
+
+
+def main():
+    """Parse, call, print; what the user can put right is told in one line."""
+    flags = {k: v for k, v in vars(parser().parse_args()).items() if v is not None}
+    from jaxforensics.data import commands
+    from jaxforensics.settings import call
+
+    path, kind = flags.pop("path"), flags.pop("command")
+    try:
+        if kind == "audit":
+            return print(call(commands.audit, flags, path))
+        common = {name: flags.pop(name) for name in COMMON if name in flags}
+        listing, convert = call(getattr(commands, kind), flags, path)
+        print(call(commands.write, common, path, listing, convert))
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on from here")
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
