@@ -1,0 +1,28 @@
+"""Where XLA must not fuse, decided in one place for every backend."""
+
+import contextlib
+import functools
+
+import jax
+from jax.experimental.xla_metadata import set_xla_metadata
+
+
+def stage(function):
+    """Keep XLA:CPU from fusing `function` of arrays into its consumers.
+
+    A consumer that reads each value at many offsets would compute it anew for each.
+    Other backends fuse as they like.  `optimization_barrier` does not do this: it is
+    gone before fusion.
+    """
+    compiled = jax.jit(function)
+
+    @functools.wraps(function)
+    def call(*arrays):
+        if jax.default_backend() == "cpu":
+            context = set_xla_metadata(inlineable="false")
+        else:
+            context = contextlib.nullcontext()
+        with context:
+            return compiled(*arrays)
+
+    return call
