@@ -56,6 +56,11 @@ class Workspace:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.directory) if self._lead else None
 
+    def close(self):
+        """Let another run use the directory."""
+        if self._lock:
+            self._lock.close()
+
     def describe(self, config):
         """Store the resolved settings of the run and its surroundings."""
         self._config = plain(config)
@@ -245,6 +250,7 @@ def _lock(directory):
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        file.close()
         raise SystemExit(
             f"another run is using {directory}: wait for it, or set another --workdir"
         ) from None

@@ -1,0 +1,48 @@
+"""Fragments that the configs share: data, run, and the choice of a preset."""
+
+from ml_collections import ConfigDict
+
+
+def embedded(*, scenes, size, batch_size):
+    """Reading the embedded set of resampled scenes, prepared on first use."""
+    return {
+        "root": "embedded:resampled",
+        "view": {"scenes": scenes, "size": size},
+        "size": size,
+        "batch_size": batch_size,
+        "seed": 0,
+        "flip": True,
+        "balance": "label",
+    }
+
+
+def folder(*, size, batch_size):
+    """Reading prepared pictures; `data.root` has to be given."""
+    return embedded(scenes=0, size=size, batch_size=batch_size) | {
+        "root": "",
+        "view": {},
+    }
+
+
+def run(*, evaluate_every, log_every, save_seconds=60.0):
+    """Seed and intervals of a run, in steps; checkpoints by the clock."""
+    return {
+        "seed": 0,
+        "log_every": log_every,
+        "evaluate_every": evaluate_every,
+        "save_every": 0,
+        "save_seconds": save_seconds,
+        "keep": 2,
+    }
+
+
+def preset(name, **presets):
+    """The entry of `presets` called `name`; an unknown one is named with the choice."""
+    if name not in presets:
+        raise ValueError(f"no preset {name!r}; there are: {', '.join(presets)}")
+    return presets[name]
+
+
+def config(**sections):
+    """A ConfigDict of the sections: keys are fixed, values may be overridden."""
+    return ConfigDict(sections)

@@ -1,0 +1,51 @@
+"""Detectors of any data set: trained, tested, degraded, reported.
+
+  python launch/main.py --config=configs/detection.py
+
+trains Meso-4, MesoInception-4 and a linear classifier of 1-D spectra on the embedded
+scenes.  Presets: `default`; `quick` (seconds, for tests); `folder` (your own prepared
+pictures: --config.data.root=DIR).
+"""
+
+from configs import common
+
+
+def get_config(preset="default"):
+    """The config of a preset."""
+    data, steps, evaluate_every, seeds = common.preset(
+        preset,
+        default=(
+            common.embedded(scenes=1000, size=64, batch_size=64),
+            600,
+            100,
+            (0, 1),
+        ),
+        quick=(common.embedded(scenes=64, size=32, batch_size=16), 12, 4, (0,)),
+        folder=(common.folder(size=128, batch_size=32), 2000, 200, (0,)),
+    )
+    return common.config(
+        data=data,
+        experiment={
+            "name": "detection",
+            "detectors": {
+                "Meso-4": {"model": "meso4"},
+                "MesoInception-4": {"model": "mesoinception4"},
+                "1-D spectrum": {"model": "spectrum_linear"},
+            },
+            "steps": steps,
+            "training": {
+                "num_classes": 1,
+                "target": "label",
+                "loss": "binary_cross_entropy",
+                "optimiser": {"name": "adam", "rate": 1e-3},
+                "augment": (),
+            },
+            "seeds": seeds,
+            "degradations": {
+                "jpeg": (95, 90, 75, 60),
+                "blur": (3, 5, 7),
+                "noise": (2, 5, 10),
+            },
+        },
+        run=common.run(evaluate_every=evaluate_every, log_every=evaluate_every // 4),
+    )

@@ -1,0 +1,117 @@
+"""Any model as a detector: cross-entropy on one picture at a time."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxforensics import models
+from jaxforensics.ops import degrade
+from jaxforensics.settings import call, choose
+from jaxforensics.training.nets import (
+    Method,
+    Stage,
+    descend,
+    forward,
+    new_net,
+    new_state,
+)
+from jaxforensics.training.optimisers import optimiser as build_optimiser
+
+
+def cross_entropy(logits, target):
+    """Softmax cross-entropy per example: (b, classes), (b,) -> (b,)."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, target)
+
+
+def binary_cross_entropy(logits, target):
+    """Sigmoid cross-entropy per example, of one logit: (b, 1), (b,) -> (b,)."""
+    return optax.sigmoid_binary_cross_entropy(logits[:, 0], target)
+
+
+def squared_error(logits, target):
+    """Squared error of P(fake) per example, MesoNet's loss: (b, 1), (b,) -> (b,)."""
+    return jnp.square(jax.nn.sigmoid(logits[:, 0]) - target)
+
+
+LOSSES = {f.__name__: f for f in (cross_entropy, binary_cross_entropy, squared_error)}
+
+
+def make(
+    *,
+    model,
+    model_settings=None,
+    num_classes=1,
+    target="label",
+    loss="binary_cross_entropy",
+    optimiser=None,
+    augment=(),
+    steps,
+):
+    """Train `model` to tell fakes from reals, or sources from each other.
+
+    `target` is 'label' (real or fake; one logit, or two with `cross_entropy`) or
+    'source' (0 = real; `num_classes` sources).  `augment` lists degradations of
+    `ops.degrade` that training pictures go through on the device.  `score` is P(fake):
+    of several classes, one minus the probability of class 0.
+    """
+    settings = dict(locals())
+    _check(num_classes, target, loss)
+    net = models.build(model, num_classes=num_classes, **dict(model_settings or {}))
+    tx = call(build_optimiser, dict(optimiser or {}), where="optimiser")
+    losses = choose(LOSSES, loss, "loss")
+    augmented = degrade.from_config(augment)
+
+    def init(key, batch):
+        return new_state(classifier=new_net(key, net, tx, batch["image"]))
+
+    def step(key, state, batch):
+        augment_key, dropout_key = jax.random.split(key)
+        image = augmented(augment_key, batch["image"])
+        stats = state.nets["classifier"].stats
+        weight = batch["valid"] / jnp.maximum(batch["valid"].sum(), 1.0)
+
+        def objective(params):
+            logits, moved = forward(
+                net, params["classifier"], stats, image, train=True, key=dropout_key
+            )
+            value = jnp.sum(losses(logits, batch[target]) * weight)
+            hits = decide(logits) == batch[target]
+            metrics = {"loss": value, "accuracy": jnp.sum(hits * weight)}
+            return value, ({"classifier": moved}, metrics)
+
+        nets, metrics = descend({"classifier": tx}, state.nets, objective, "classifier")
+        return state.replace(step=state.step + 1, nets=nets), metrics
+
+    def predict(state, batch):
+        trained = state.nets["classifier"]
+        logits, _ = forward(net, trained.params, trained.stats, batch["image"])
+        return {"logits": logits, "score": score(logits)}
+
+    return Method(init, (Stage("train", steps, "train", step),), predict, settings)
+
+
+def score(logits):
+    """P(fake): the sigmoid of one logit, or one minus the softmax of class 0."""
+    logits = logits.astype(jnp.float32)
+    if logits.shape[-1] == 1:
+        return jax.nn.sigmoid(logits[..., 0])
+    return jax.nn.sigmoid(jax.nn.logsumexp(logits[..., 1:], axis=-1) - logits[..., 0])
+
+
+def decide(logits):
+    """The likeliest class; of one logit, 1 (fake) above zero."""
+    if logits.shape[-1] == 1:
+        return (logits[..., 0] > 0).astype(jnp.int32)
+    return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+
+
+def _check(num_classes, target, loss):
+    if target not in ("label", "source"):
+        raise ValueError(f"target is 'label' or 'source', not {target!r}")
+    if (num_classes == 1) != (loss in ("binary_cross_entropy", "squared_error")):
+        raise ValueError(
+            f"loss {loss!r} does not fit num_classes={num_classes}: one logit takes "
+            "binary_cross_entropy or squared_error, several take cross_entropy"
+        )
+    if target == "source" and num_classes == 1:
+        raise ValueError("target 'source' needs num_classes = the number of sources")

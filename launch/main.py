@@ -1,0 +1,79 @@
+"""Train, evaluate and report one study.
+
+  python launch/main.py --config=configs/detection.py
+  python launch/main.py --config=configs/detection.py:quick --workdir=/tmp/quick
+  python launch/main.py --config=configs/detection.py:folder --config.data.root=DIR
+  python launch/main.py --config=configs/detection.py --config.experiment.steps=2000
+
+Any setting of a config may be overridden: --config.SECTION.NAME=VALUE.  The same
+command, run again, goes on where it stopped.  It ends in WORKDIR/report/index.html.
+"""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from absl import app, flags, logging
+
+# The package need not be installed, and configs/ lies beside it.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from ml_collections import config_flags  # noqa: E402
+
+FLAGS = flags.FLAGS
+config_flags.DEFINE_config_file(
+    "config", None, "The study: FILE or FILE:PRESET.", short_name="c"
+)
+flags.DEFINE_string(
+    "workdir", None, "Where the run lives; by default runs/<config>-<preset>."
+)
+flags.DEFINE_string(
+    "data_dir",
+    None,
+    "Where embedded data is prepared; by default $JAXFORENSICS_DATA or the user cache.",
+)
+
+
+def main(argv):
+    """Open the data, run the experiment in its workspace, write the report."""
+    if len(argv) > 1 or FLAGS.config is None:
+        raise ValueError("give one --config=FILE[:PRESET]; see --help for examples")
+    from jaxforensics.experiments import embedded
+    from jaxforensics.settings import call
+    from jaxforensics.training import mesh
+    from jaxforensics.workspace import Workspace
+
+    config, settings = FLAGS.config, dict(FLAGS.config.experiment)
+    name = f"jaxforensics.experiments.{settings.pop('name')}"
+    experiment = importlib.import_module(name)
+    logging.set_verbosity(logging.WARNING)
+    mesh.start()
+    data = embedded.open_data(directory=FLAGS.data_dir, **config.data)
+    workspace = call(Workspace, config.run, FLAGS.workdir or default_workdir())
+    workspace.describe(config)
+    call(experiment.run, settings, workspace, data, where="experiment")
+    print(f"report: {workspace.report(experiment.TITLE)}")
+
+
+def default_workdir():
+    """runs/<config>-<preset>."""
+    path, _, preset = FLAGS["config"].config_filename.partition(":")
+    return Path("runs") / f"{Path(path).stem}-{preset or 'default'}"
+
+
+def parse(argv):
+    """Flags, with what is wrong in a config as one line."""
+    try:
+        return FLAGS(argv)
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
+        sys.exit(f"configuration: {str(error).strip().splitlines()[-1]}")
+
+
+if __name__ == "__main__":
+    try:
+        app.run(main, flags_parser=parse)
+    except (ArithmeticError, ImportError, OSError, ValueError) as error:
+        if os.environ.get("JAXFORENSICS_TRACEBACK"):
+            raise
+        sys.exit(f"error: {error}\n(JAXFORENSICS_TRACEBACK=1 shows where)")

@@ -1,0 +1,169 @@
+"""A run's directory: trained once, cached, never mixed, reported the same again."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from jaxforensics.reporting import figures
+from jaxforensics.workspace import Workspace
+
+OFTEN = {"log_every": 2, "evaluate_every": 4, "save_every": 4}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A directory in which `net` has been trained, and its scores."""
+    directory = tmp_path_factory.mktemp("run")
+    return directory, scores(open_run(directory))
+
+
+@pytest.fixture
+def workspaces():
+    """`open_run`, with the locks given back at the end."""
+    opened = []
+
+    def opener(directory, **settings):
+        opened.append(open_run(directory, **settings))
+        return opened[-1]
+
+    yield opener
+    for workspace in opened:
+        workspace.close()
+
+
+def open_run(directory, **settings):
+    return Workspace(directory, **OFTEN | settings)
+
+
+def train(workspace, *, method=None, stream=None, seed=None):
+    return workspace.train(
+        "net",
+        method or tiny.method(),
+        stream or tiny.Stream(),
+        measure=tiny.accuracy,
+        select="accuracy",
+        seed=seed,
+    )
+
+
+def scores(workspace):
+    try:
+        predictor = train(workspace)
+        found = workspace.predict("net", predictor, tiny.Stream().validation, "v1")
+        return found["score"]
+    finally:
+        workspace.close()
+
+
+class Untouchable(tiny.Stream):
+    """A stream that can show its first batch and nothing more."""
+
+    def batches(self, start=0):
+        yield self.batch(start)
+        raise AssertionError("trained again")
+
+
+def test_finished_trainings_and_predictions_are_reused(trained, workspaces):
+    directory, expected = trained
+    workspace = workspaces(directory)
+    predictor = train(workspace, stream=Untouchable())
+
+    def unread():
+        raise AssertionError("predicted again")
+
+    found = workspace.predict("net", predictor, unread, "v1")
+    assert np.array_equal(found["score"], expected)
+    assert len(found["group"]) == len(expected) == 22
+    with pytest.raises(AssertionError, match="predicted again"):
+        workspace.predict("net", predictor, unread, "v2")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"seed": 9}, "seed: 0 → 9"),
+        ({"method": tiny.method(second=7)}, r"method.second: 6 → 7"),
+    ],
+)
+def test_other_settings_are_refused(trained, workspaces, change, message):
+    with pytest.raises(SystemExit, match=message) as refusal:
+        train(workspaces(trained[0]), **change)
+    assert "--workdir" in str(refusal.value)
+
+
+def test_other_data_is_refused(trained, workspaces):
+    stream = tiny.Stream()
+    stream.fingerprint = "other"
+    with pytest.raises(SystemExit, match="data.train: stream → other"):
+        train(workspaces(trained[0]), stream=stream)
+
+
+def test_two_runs_cannot_share_a_directory(workspaces, tmp_path):
+    workspaces(tmp_path)
+    with pytest.raises(SystemExit, match="another run is using"):
+        workspaces(tmp_path)
+
+
+def test_measurements_are_cached_by_their_inputs(workspaces, tmp_path):
+    calls = []
+
+    def measure():
+        calls.append(1)
+        return {"auc": 0.5, "rows": [1, 2]}
+
+    workspace = workspaces(tmp_path)
+    for inputs in (("a", {"k": 1}), ("a", {"k": 1}), ("a", {"k": 2})):
+        assert workspace.measure("m", measure, *inputs) == {"auc": 0.5, "rows": [1, 2]}
+    assert len(calls) == 2
+    (tmp_path / "measurements/m.json").write_text("{ cut")
+    workspace.measure("m", measure, "a", {"k": 2})
+    assert len(calls) == 3
+
+
+def test_predictions_under_operations_equal_predictions_of_changed_pictures(
+    trained, workspaces, key
+):
+    predictor = train(workspaces(trained[0]))
+    dark = predictor.through({"dark": lambda key, image: image / 2}, key)
+
+    def halved():
+        for batch in tiny.Stream().validation():
+            yield batch | {"image": np.float32(batch["image"]) / 255 / 2}
+
+    found = dark.over(tiny.Stream().validation(), outputs=("none 0", "dark"))
+    assert np.array_equal(found["none 0"], trained[1])
+    assert np.allclose(found["dark"], predictor.over(halved())["score"], atol=1e-6)
+
+
+def test_gradients_flow_to_the_picture(trained, workspaces):
+    predictor = train(workspaces(trained[0]))
+    image = np.full((2, 8, 8, 3), 0.4, np.float32)
+    slope = jax.grad(lambda x: predictor({"image": x})["score"].sum())(image)
+    assert np.isfinite(slope).all() and np.abs(slope).max() > 0
+
+
+def write_report(workspace):
+    workspace.describe({"data": {"root": "x"}, "seeds": (0, 1)})
+    workspace.section("Results", "Two numbers.")
+    workspace.table("numbers", [{"name": "a|b", "auc": (0.9, 0.8, 0.95)}])
+    plot = figures.curves({"a": ([0, 1], [0, 1])}, x_label="x", y_label="y")
+    workspace.figure("plot", plot, caption="A line.")
+    return workspace.report("Title")
+
+
+def test_reports_are_complete_and_repeatable(workspaces, tmp_path):
+    workspace = workspaces(tmp_path)
+    page = write_report(workspace).read_bytes()
+    workspace.close()
+    again = write_report(workspaces(tmp_path)).read_bytes()
+    assert page == again
+    text = page.decode()
+    assert "Two numbers." in text and "A line." in text and "data:image/png" in text
+    assert "a|b,0.9,0.8,0.95" in (tmp_path / "report/tables/numbers.csv").read_text()
+    assert (tmp_path / "report/figures/plot.png").stat().st_size > 1000
+    assert json.loads((tmp_path / "config.json").read_text())["seeds"] == [0, 1]
+    stored = json.loads((tmp_path / "environment.json").read_text())
+    assert stored["libraries"]["jax"] == jax.__version__
