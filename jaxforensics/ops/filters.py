@@ -1,0 +1,278 @@
+"""Blurs and denoising over small square windows of odd size.
+
+Borders mirror the picture without repeating the edge pixel; `wiener`, as scipy's, has
+zeros there.  Windows are sums of shifted slices: patches are never stored.  Pictures
+are handled as (..., h, w * channels), so that inner loops run over whole rows.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxforensics.ops.fusion import stage
+
+
+def gaussian_sigma(size):
+    """OpenCV's standard deviation for a window of `size` pixels."""
+    return 0.3 * ((size - 1) / 2 - 1) + 0.8
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def gaussian_blur(image, *, size, sigma=None):
+    """Blur by a Gaussian cut to size x size pixels and normalised.
+
+    `sigma` is one number or one per image, and may be traced; without it
+    `gaussian_sigma(size)`.  Zero leaves the image as it is.
+    """
+    radius = _radius(size)
+    sigma = gaussian_sigma(size) if sigma is None else sigma
+    sigma = jnp.broadcast_to(sigma, image.shape[:-3])[..., None, None]
+    sigma = jnp.maximum(sigma, 1e-3)  # the identity already
+    return _separable(
+        image, [jnp.exp(-((k / sigma) ** 2) / 2) for k in range(radius + 1)]
+    )
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def mean_blur(image, *, size):
+    """Mean over size x size pixels."""
+    return _separable(image, [1.0] * (_radius(size) + 1))
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def median_blur(image, *, size):
+    """Median over size x size pixels, channel by channel; by a merging network.
+
+    Equals scipy.ndimage.median_filter(mode="mirror").  The gradient goes to the pixel
+    that was the median, in equal parts where several are.
+    """
+    radius = _radius(size)
+    padded = _mirror(image, radius, radius)
+    return _median(padded, size, image.shape[-1]).reshape(image.shape)
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def pixelwise_gaussian_blur(image, precision, *, size):
+    """Blur every pixel by its own Gaussian, normalised over size x size pixels.
+
+    `precision` (..., h, w), at least zero, is 1 / sigma² for all channels of a pixel:
+    weights are exp(-(u² + v²) * precision / 2), equal ones at 0, the identity from
+    about 200 on.
+    """
+    radius, channels = _radius(size), image.shape[-1]
+    precision = jnp.broadcast_to(_float(precision)[..., None], image.shape)
+    padded = _mirror(_float(image), radius, radius)
+    blurred = _weighted(padded, _flat(precision), radius, channels)
+    return blurred.reshape(image.shape).astype(image.dtype)
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def wiener(gray, *, size=3, noise=None):
+    """Adaptive Wiener filter, as scipy.signal.wiener of each (..., h, w).
+
+    `noise` is the noise's variance, one or one per image; without it the mean of the
+    local variances of an image.  Beyond the border are zeros, as in scipy.
+    """
+    radius, wide = _radius(size), _float(gray)
+
+    @stage
+    def moments(padded):
+        pixels = _windows(padded, gray.shape)
+        mean = sum(pixels) / size**2
+        # Not as E[x²] - E[x]², which cancels in float32 where the picture is smooth.
+        return mean, sum((pixel - mean) ** 2 for pixel in pixels) / size**2
+
+    mean, variance = moments(_extend(wide, radius, radius))
+    noise = variance.mean((-2, -1)) if noise is None else noise
+    noise = jnp.broadcast_to(noise, gray.shape[:-2])[..., None, None]
+    total = jnp.maximum(variance, noise)
+    gain = (total - noise) / jnp.where(total > 0, total, 1.0)
+    return (mean + gain * (wide - mean)).astype(gray.dtype)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _median(padded, size, channels):
+    """Window medians of a picture that is padded and flat."""
+    height = padded.shape[-2] - size + 1
+    width = padded.shape[-1] - (size - 1) * channels
+    # Sorted once, a column serves all the windows that it is in.
+    columns = stage(lambda x: _sort([[row] for row in _slices(x, height, -2)]))(padded)
+    ranks = [_slices(rank, width, -1, channels) for rank in columns]
+    ranked = _sort([list(column) for column in zip(*ranks, strict=True)])
+    return ranked[size**2 // 2]
+
+
+def _median_forward(padded, size, channels):
+    median = _median(padded, size, channels)
+    return median, (padded, median)
+
+
+def _median_backward(size, channels, arrays, cotangent):
+    """By comparison: the network's own gradient takes XLA minutes to compile."""
+    padded, median = arrays
+
+    @stage
+    def extend(padded, median, cotangent):
+        pixels = _windows(padded, median.shape, channels)
+        count = sum((pixel == median).astype(cotangent.dtype) for pixel in pixels)
+        border = size - 1, (size - 1) * channels
+        return _extend(median, *border), _extend(cotangent / count, *border)
+
+    extended = extend(padded, median, cotangent)
+    medians, shares = (_windows(x, padded.shape, channels) for x in extended)
+    pairs = zip(medians, shares, strict=True)
+    return (sum(jnp.where(padded == median, share, 0.0) for median, share in pairs),)
+
+
+_median.defvjp(_median_forward, _median_backward)
+
+
+def _weigh(padded, precision, radius, channels):
+    """Window means with weights exp(-(u² + v²) * precision / 2)."""
+    height, width = precision.shape[-2:]
+    weights = _gaussian(precision, radius)
+    columns = _slices(padded, width, -1, channels)
+    columns = [_symmetric(_slices(column, height, -2), weights) for column in columns]
+    return _symmetric(columns, weights) / _total(weights) ** 2
+
+
+def _weigh_forward(padded, precision, radius, channels):
+    return _weigh(padded, precision, radius, channels), (padded, precision)
+
+
+def _weigh_backward(radius, channels, arrays, cotangent):
+    """A few passes over the picture, where autodiff would make one for every tap."""
+    padded, precision = arrays
+    height, width = padded.shape[-2:]
+    taps = range(2 * radius + 1)
+
+    @stage
+    def slope(padded, precision, cotangent):
+        blur = functools.partial(_weigh, padded, radius=radius, channels=channels)
+        return cotangent * jax.jvp(blur, (precision,), (jnp.ones_like(precision),))[1]
+
+    # A pixel receives from around it what the pixels there gave it weight for: first
+    # from its column, once for every distance between columns, then along its row.
+    @stage
+    def extend(precision, cotangent):
+        weights = _gaussian(precision, radius)
+        scaled = cotangent / _total(weights) ** 2
+        maps = weights, [weight * scaled for weight in weights]
+        return jax.tree.map(lambda x: _extend(x, 2 * radius, 0), maps)
+
+    @stage
+    def gather_columns(weights, products):
+        weights = [_slices(weight, height, -2) for weight in weights]
+        products = [_slices(product, height, -2) for product in products]
+        columns = (
+            sum(weights[abs(u - radius)][u] * rows[u] for u in taps)
+            for rows in products
+        )
+        return [_extend(column, 0, 2 * radius * channels) for column in columns]
+
+    columns = gather_columns(*extend(precision, cotangent))
+    columns = [_slices(column, width, -1, channels) for column in columns]
+    spread = sum(columns[abs(v - radius)][v] for v in taps)
+    return spread, slope(padded, precision, cotangent)
+
+
+_weighted = jax.custom_vjp(_weigh, nondiff_argnums=(2, 3))
+_weighted.defvjp(_weigh_forward, _weigh_backward)
+
+
+def _separable(image, weights):
+    """Correlate columns, then rows, with weights by distance, made to sum to one."""
+    total, radius = _total(weights), len(weights) - 1
+    weights = [weight / total for weight in weights]
+    height, width, channels = image.shape[-3:]
+    padded = _mirror(_float(image), radius, 0)
+    blurred = _symmetric(_slices(padded, height, -2), weights).reshape(image.shape)
+    padded = _mirror(blurred, 0, radius)
+    blurred = _symmetric(_slices(padded, width * channels, -1, channels), weights)
+    return blurred.reshape(image.shape).astype(image.dtype)
+
+
+def _gaussian(precision, radius):
+    """exp(-k² * precision / 2) for k = 0 to radius, by one exponential."""
+    power = jnp.exp(-precision / 2)
+    weights, ratio = [jnp.ones_like(power)], power
+    for _ in range(radius):  # (k + 1)² - k² grows by two
+        weights.append(weights[-1] * ratio)
+        ratio = ratio * power**2
+    return weights
+
+
+def _total(weights):
+    """Sum over a window of the weights at the distances 0, 1, ... from its middle."""
+    return weights[0] + 2 * sum(weights[1:])
+
+
+def _symmetric(slices, weights):
+    """Sum of an odd number of slices, weighted by their distance from the middle."""
+    middle = len(slices) // 2
+    result = weights[0] * slices[middle]
+    for k in range(1, middle + 1):
+        result += weights[k] * (slices[middle - k] + slices[middle + k])
+    return result
+
+
+def _sort(lists):
+    """Merge sorted lists of arrays, element by element, into one."""
+    if len(lists) == 1:
+        return lists[0]
+    middle = len(lists) // 2
+    return _merge(_sort(lists[:middle]), _sort(lists[middle:]))
+
+
+def _merge(a, b):
+    """Batcher's odd-even merge of two sorted lists of any lengths."""
+    if not a or not b:
+        return a + b
+    if len(a) == len(b) == 1:
+        return [jnp.minimum(a[0], b[0]), jnp.maximum(a[0], b[0])]
+    first, *even = _merge(a[::2], b[::2])
+    odd = _merge(a[1::2], b[1::2])
+    count = min(len(odd), len(even))
+    pairs = zip(odd[:count], even[:count], strict=True)
+    merged = [f(x, y) for x, y in pairs for f in (jnp.minimum, jnp.maximum)]
+    return [first, *merged, *odd[count:], *even[count:]]
+
+
+def _slices(x, length, axis, step=1):
+    """Every slice of `length` along `axis`, `step` apart."""
+    starts = range(0, x.shape[axis] - length + 1, step)
+    return [lax.slice_in_dim(x, start, start + length, axis=axis) for start in starts]
+
+
+def _windows(x, shape, step=1):
+    """Every slice of the last two axes to `shape`'s, columns `step` apart."""
+    rows = _slices(x, shape[-2], -2)
+    return [pixel for row in rows for pixel in _slices(row, shape[-1], -1, step)]
+
+
+def _mirror(image, rows, columns):
+    """Pad by reflection, (..., h, w, c) -> (..., h + 2 rows, (w + 2 columns) * c)."""
+    widths = [(0, 0)] * (image.ndim - 3) + [(rows, rows), (columns, columns), (0, 0)]
+    return stage(lambda image: _flat(jnp.pad(image, widths, mode="reflect")))(image)
+
+
+def _extend(x, rows, columns):
+    """Pad the last two axes with zeros."""
+    return jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(rows, rows), (columns, columns)])
+
+
+def _flat(image):
+    """(..., h, w, c) -> (..., h, w * c)."""
+    return image.reshape(*image.shape[:-2], -1)
+
+
+def _float(x):
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _radius(size):
+    if size < 1 or size % 2 == 0:
+        raise ValueError(f"a window's size is odd and positive, not {size}")
+    return size // 2
