@@ -1,12 +1,10 @@
 """Turn pictures and videos into records, and look for what they give away.
 
-A command that was stopped goes on where it was when it is run again.
-
-Examples:
+A command that was stopped goes on where it was, when it is run again.  Examples:
   python launch/prepare.py folder DIR --size 128   # DIR/{real,fake}/…, DIR/test/real/…
   python launch/prepare.py folder ORIGINALS --edits attgan=DIR --masks attgan=DIR2
   python launch/prepare.py manifest pictures.csv   # columns path, label, …
-  python launch/prepare.py videos DIR --frames 20  # FaceForensics++, Celeb-DF, plain
+  python launch/prepare.py videos DIR --frames 20  # FaceForensics++, Celeb-DF, clips
   python launch/prepare.py audit DIR               # pictures, or what was prepared
 """
 
@@ -16,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # not installed? also fine
 
-COMMON = "out", "size", "limit", "seed", "workers", "strict", "name"
+COMMON = "out size limit seed workers strict name fractions".split()
 
 
 def parser():
@@ -30,9 +28,9 @@ def parser():
     common.add_argument("--workers", type=int, help="processes (2)")
     common.add_argument("--strict", action="store_true", help="bad files: an error")
     common.add_argument("--name", help="of the data set; else that of the path")
-
-    style = argparse.RawDescriptionHelpFormatter
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=style)
+    common.add_argument("--fractions", nargs=3, type=float, help="(0.75 0.05 0.2)")
+    raw = argparse.RawDescriptionHelpFormatter
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     kinds = flags.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add = {
         name: kinds.add_parser(name, help=text, parents=[common]).add_argument
@@ -48,6 +46,7 @@ def parser():
         add[name]("--group", metavar="REGEX", help="its (…) in a name is the group")
     add["folder"]("--edits", nargs="+", metavar="SOURCE=DIR", help="edits of path's")
     add["folder"]("--masks", nargs="+", metavar="SOURCE=DIR", help="masks of edits")
+    add["folder"]("--rename", nargs="+", metavar="SPLIT=NEW", help="or SPLIT= to draw")
     add["videos"]("--frames", type=int, help="of each clip (32)")
     add["videos"]("--detector", help="lbp (default), none, or module:function")
     add["videos"]("--margin", type=float, help="times the face (1.3)")

@@ -8,14 +8,20 @@ from jaxforensics.data import prepare, sources
 from jaxforensics.data.convert import MIN_SIDE, convert_picture
 from jaxforensics.data.items import REAL
 from jaxforensics.reporting import tables
+from jaxforensics.settings import choose
 
 
-def folder(path, *, real=REAL, group=None, edits=(), masks=()):
-    """(listing, convert) of class folders, or of originals and `edits` SOURCE=DIR."""
+def folder(path, *, real=REAL, group=None, edits=(), masks=(), rename=()):
+    """(listing, convert) of class folders, or of originals and `edits` SOURCE=DIR.
+
+    `rename` OLD=NEW gives the split of a folder another name; without NEW its pictures
+    are drawn into splits like those of a folder without splits.
+    """
     if not edits:
         if masks:
             raise ValueError("--masks belongs to --edits")
-        return sources.class_folders(path, real=real, group=group), convert_picture
+        listing = sources.class_folders(path, real=real, group=group)
+        return _renamed(listing, dict(_pair(text) for text in rename)), convert_picture
     named = [dict(_pair(text) for text in texts) for texts in (edits, masks)]
     return sources.paired_folders(
         path, named[0], masks=named[1] or None
@@ -54,6 +60,7 @@ def write(
     workers=2,
     strict=False,
     name=None,
+    fractions=(0.75, 0.05, 0.20),
 ):
     """Prepare a listing's items: the text that sums it up."""
     name = name or _slug(path)
@@ -68,6 +75,7 @@ def write(
         seed=seed,
         workers=workers,
         strict=strict,
+        fractions=tuple(fractions),
         convert=convert,
         left_out=listing.left_out,
     )
@@ -106,6 +114,13 @@ def audit(
     )
     page = audit_page.write(found, out or Path("audits") / _slug(path))
     return f"{audit_page.text(found.report)}\n\npage: {page}"
+
+
+def _renamed(listing, names):
+    for old in names:
+        choose(dict.fromkeys(item.split for item in listing.items), old, "split")
+    items = [i._replace(split=names.get(i.split, i.split)) for i in listing.items]
+    return listing._replace(items=items)
 
 
 def _checked(size):

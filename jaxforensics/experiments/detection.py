@@ -175,14 +175,16 @@ def _report_scores(workspace, first):
         title: reliability(t["label"], t["score"], bins=10)
         for title, t in tests.items()
     }
+    calibrated = {"calibrated": ((0, 1), (0, 1))}
     workspace.figure(
         "reliability",
         figures.curves(
-            {title: _filled(found) for title, found in bins.items()},
+            {title: _filled(found) for title, found in bins.items()} | calibrated,
             x_label="P(fake) of the detector",
             y_label="share of fakes",
+            y_limits=(-0.02, 1.02),
         ),
-        caption="Is the score a probability? The diagonal would be.",
+        caption="Is the score a probability?",
     )
     for title, test in tests.items():
         fake = test["label"] == 1
