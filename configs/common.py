@@ -45,4 +45,4 @@ def preset(name, **presets):
 
 def config(**sections):
     """A ConfigDict of the sections: keys are fixed, values may be overridden."""
-    return ConfigDict(sections)
+    return ConfigDict(sections).lock()

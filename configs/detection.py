@@ -16,8 +16,8 @@ def get_config(preset="default"):
         preset,
         default=(
             common.embedded(scenes=1000, size=64, batch_size=64),
-            600,
-            100,
+            300,
+            50,
             (0, 1),
         ),
         quick=(common.embedded(scenes=64, size=32, batch_size=16), 12, 4, (0,)),

@@ -49,7 +49,7 @@ def detector(name):
         raise ValueError(f"detector {name!r} cannot be imported: {error}") from None
 
 
-def choose(boxes, previous=None):
+def choose(boxes, *, previous=None):
     """The face to follow, or None: the largest of those overlapping `previous`, if any.
 
     So the same person is kept along a clip in which several faces appear.

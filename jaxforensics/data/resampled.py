@@ -2,8 +2,9 @@
 
 Every generator of pictures ends in upsampling layers, and their traces are what many
 detectors find.  Here the traces come alone: a `real` picture is a drawn scene seen by
-a sensor, a fake is the same scene at half the size, brought back by interpolation and
-given fresh sensor noise.  Synthetic: no figure from it is a claim about the wild.
+a lens and a sensor, a fake is the same scene at half the size, brought back by
+interpolation and given fresh sensor noise.  The lens blurs enough that sharpness alone
+does not tell.  Synthetic: no figure from it is a claim about the wild.
 """
 
 import io
@@ -11,6 +12,7 @@ import json
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from jaxforensics.data.prepare import Item
 from jaxforensics.data.records import Record
@@ -20,7 +22,8 @@ KERNELS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
-NOISE = 0.012  # standard deviation of the sensor, of 1
+LENS = (1.0, 1.6)  # pixels, standard deviation of the blur before the sensor
+NOISE = 0.03  # standard deviation of the sensor, of 1
 
 
 def items(*, scenes, seed=0):
@@ -57,7 +60,7 @@ def convert(item, *, size):
 
 
 def draw(rng, size):
-    """A scene with natural statistics: 1/f texture under soft coloured discs."""
+    """A scene through a lens: 1/f texture under soft coloured discs, blurred."""
     side = 2 * size
     image = 0.45 + 0.16 * _texture(rng, side, rng.uniform(1.1, 1.4))
     rows, columns = np.mgrid[:side, :side] / side
@@ -72,7 +75,9 @@ def draw(rng, size):
         )
         colour = rng.uniform(0.1, 0.9, 3) + 0.06 * _texture(rng, side, 1.2)
         image += cover[..., None] * (colour - image)
-    return image.reshape(size, 2, size, 2, 3).mean((1, 3))
+    sharp = image.reshape(size, 2, size, 2, 3).mean((1, 3))
+    lens = rng.uniform(*LENS)
+    return ndimage.gaussian_filter(sharp, (lens, lens, 0), mode="mirror")
 
 
 def resample(image, kernel):

@@ -111,7 +111,7 @@ def _locate(now, previous, find, margin):
     if now is None:
         raise decode.BadPicture("damaged-frame")
     image = now[1]
-    face = faces.choose(find(image), previous)
+    face = faces.choose(find(image), previous=previous)
     if face is None:
         raise decode.BadPicture("no-face")
     return face, faces.square(face, image.shape, margin=margin)

@@ -296,10 +296,12 @@ def _report_training(workspace, detectors, seeds):
     for label, name in watched.items():
         series = {}
         for title in detectors:
-            runs = [workspace.history(f"{title}/seed{seed}") for seed in seeds]
-            runs = [[row for row in rows if name in row] for rows in runs]
-            values = np.array([[row[name] for row in rows] for rows in runs])
-            series[title] = [row["step"] for row in runs[0]], values
+            runs = [
+                {r["step"]: r[name] for r in workspace.history(run) if name in r}
+                for run in (f"{title}/seed{seed}" for seed in seeds)
+            ]
+            shared = sorted(set.intersection(*map(set, runs)))
+            series[title] = shared, np.array([[r[s] for s in shared] for r in runs])
         workspace.figure(
             f"training_{name.replace('/', '_')}",
             figures.curves(series, x_label="step", y_label=label),

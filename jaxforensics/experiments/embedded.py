@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+import jax
+from jax.experimental import multihost_utils
+
 from jaxforensics.data import corpus, prepare, resampled
 from jaxforensics.settings import call, choose
 
@@ -34,12 +37,23 @@ def data_dir(given):
 
 
 def open_data(*, root, directory=None, view=None, **reading):
-    """The corpus at `root`; 'embedded:NAME' is prepared first, with settings `view`."""
+    """The corpus at `root`; 'embedded:NAME' is prepared first, with settings `view`.
+
+    Of several processes the first one prepares; each reads its part of every batch.
+    """
     if not root:
         raise ValueError("say where the data is: --config.data.root=DIR, as prepared")
     if root.startswith(PREFIX):
         name = root.removeprefix(PREFIX)
         make = choose(VIEWS, name, "embedded data set")
-        report = call(make, dict(view or {}), data_dir(directory), where=root)
+        for mine in (True, False):
+            if mine == (jax.process_index() == 0):
+                out = data_dir(directory)
+                report = call(make, dict(view or {}), out, where=root)
+            multihost_utils.sync_global_devices(f"prepared by the first: {mine}")
         root = report.root
-    return call(corpus.open, reading, root, where="data")
+    processes = {
+        "process_index": jax.process_index(),
+        "process_count": jax.process_count(),
+    }
+    return call(corpus.open, reading | processes, root, where="data")

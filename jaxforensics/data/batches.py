@@ -1,0 +1,134 @@
+"""Records to batches of pictures, ahead of whoever uses them."""
+
+import sys
+from typing import NamedTuple
+
+import grain
+import numpy as np
+
+from jaxforensics.data import decode
+from jaxforensics.data.convert import BICUBIC, PARTS
+
+KEYS = {"pair": "real", "mask": "mask", "parsing": "parsing"}  # in a batch
+
+
+class Reading(NamedTuple):
+    """How records become the pictures of a batch.
+
+    A picture that is not `crop` squared is cut to its centre square and resized to it;
+    a window of `size` is taken from that: random in training, else the middle.
+    """
+
+    size: int
+    crop: int
+    flip: bool
+    batch_size: int
+    parts: tuple  # of pair, mask, parsing: those to decode
+    threads: int
+    process_index: int
+    process_count: int
+
+    @property
+    def mine(self):
+        """The contiguous part of a global batch that this process yields."""
+        size, index, count = self.batch_size, self.process_index, self.process_count
+        return slice(size * index // count, size * (index + 1) // count)
+
+    @property
+    def identity(self):
+        """The settings that values depend on."""
+        return {k: getattr(self, k) for k in ("size", "crop", "flip", "parts")}
+
+
+def shuffled(records, order, reading, *, seed, start):
+    """Endless training batches from step `start` on; a batch is a function of step."""
+    size, slack = reading.batch_size, reading.crop - reading.size
+
+    def batch(step):
+        numbers = order(step * size + np.arange(size))
+        rng = np.random.default_rng([seed, 1, step])
+        corners = rng.integers(0, slack, (size, 2), endpoint=True)
+        flips = (rng.random(size) < 0.5) & reading.flip
+        mine = reading.mine
+        return read(records, numbers[mine], reading, corners[mine], flips[mine])
+
+    return _ahead(batch, start, sys.maxsize, reading.threads)
+
+
+def in_order(records, reading):
+    """Every record once, with groups and names; padding has `valid` 0, index -1."""
+    size = reading.batch_size
+    middle = np.full((size, 2), (reading.crop - reading.size) // 2)
+    flips = np.zeros(size, bool)
+
+    def batch(step):
+        numbers = step * size + np.arange(size)
+        numbers = np.where(numbers < len(records), numbers, -1)[reading.mine]
+        return read(records, numbers, reading, middle, flips, names=True)
+
+    return _ahead(batch, 0, -(-len(records) // size), reading.threads)
+
+
+def read(records, numbers, reading, corners, flips, *, names=False):
+    """The batch of these records (-1 is padding) with their windows and mirrorings."""
+    count, area, valid = len(numbers), (reading.size, reading.size), numbers >= 0
+    source = np.where(valid, records.index["source"][numbers], 0).astype(np.int32)
+    batch = {
+        "image": np.zeros((count, *area, 3), np.uint8),
+        "label": (source > 0).astype(np.int32),
+        "source": source,
+        "valid": valid.astype(np.float32),
+        "index": numbers.astype(np.int64),
+    }
+    for part in reading.parts:
+        channels = (3,) if part == "pair" else ()
+        batch[KEYS[part]] = np.zeros((count, *area, *channels), np.uint8)
+    labels = {name: [""] * count for name in ("group", "name") if names}
+    corners, flips = corners.tolist(), flips.tolist()
+    for row in np.flatnonzero(valid).tolist():
+        record = records[numbers[row]]
+        for name, column in labels.items():
+            column[row] = getattr(record, name)
+        try:
+            _fill(batch, row, record, reading, corners[row], flips[row])
+        except decode.BadPicture as bad:
+            raise ValueError(
+                f"record {numbers[row]} ({record.name}) was damaged after it was "
+                f"prepared: {bad}"
+            ) from None
+    return batch | {name: np.array(column) for name, column in labels.items()}
+
+
+def _fill(batch, row, record, reading, corner, flip):
+    """Decode a record into one row of the batch, all its parts at the same place."""
+    image = decode.plain(record.image, upright=True)
+    if image is None:  # damaged, or never prepared
+        image = decode.decode(record.image)
+    batch["image"][row] = _window(image, reading, corner, flip, BICUBIC)
+    for part in reading.parts:
+        data = getattr(record, part)
+        if data:
+            decoder, method = PARTS[part]
+            pixels = _window(decoder(data), reading, corner, flip, method)
+        else:  # a real picture is its own original, and nothing in it is masked
+            pixels = batch["image"][row] if part == "pair" else 0
+        batch[KEYS[part]][row] = pixels
+
+
+def _window(pixels, reading, corner, flip, method):
+    if pixels.shape[:2] != (reading.crop, reading.crop):
+        pixels = decode.square(pixels, reading.crop, method=method)
+    top, left = corner
+    pixels = pixels[top : top + reading.size, left : left + reading.size]
+    if not flip:
+        return pixels
+    if pixels.ndim == 2:
+        return pixels[:, ::-1]
+    # Pixels, not bytes, change places: numpy is twice as fast at it.
+    return np.ascontiguousarray(pixels.view("V3")[:, ::-1]).view(np.uint8)
+
+
+def _ahead(batch, start, stop, threads):
+    """batch(start), batch(start + 1), …, made on threads; grain keeps their order."""
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
+    return iter(grain.MapDataset.range(start, stop).map(batch).to_iter_dataset(options))

@@ -1,0 +1,163 @@
+"""A prepared data set as batches: training and validation here, the test split there.
+
+A batch is a function of (seed, step), its random crops and flips included, so a run may
+start at any step, on any number of threads and processes, and sees the same pictures.
+"""
+
+import hashlib
+import itertools
+import json
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxforensics.data import batches, records
+from jaxforensics.data.convert import PARTS
+from jaxforensics.data.order import Order
+from jaxforensics.data.splits import NAMES
+
+
+class Corpus(NamedTuple):
+    """The two sides of a data set; hand `train` alone to whatever trains."""
+
+    train: "Training"
+    test: "Examination"
+
+
+def open(
+    root,
+    *,
+    size,
+    batch_size,
+    seed=0,
+    sources=None,
+    balance=None,
+    flip=False,
+    crop=None,
+    parts=("pair", "mask", "parsing"),
+    threads=4,
+    process_index=0,
+    process_count=1,
+):
+    """Open a prepared data set: Corpus(train, test).
+
+    Args:
+      root: what `prepare` reported, or a folder with one data set below it.
+      size: height and width of the pictures in a batch.
+      batch_size: of the global batch; every process yields its contiguous part of it.
+      seed: of the order, the crops and the flips.
+      sources: names of the fakes to keep; all of them if None. Reals always stay.
+      balance: None, 'label' or 'source': equal shares in every training batch.
+      flip: mirror half of the training pictures left to right.
+      crop: side to resize to before a window of `size` is taken; `size` if None.
+      parts: which of pair, mask and parsing to read, where a split has them for every
+        fake (for real pictures, the pair is the picture and the mask is zero).
+      threads: that read and decode ahead; 0 reads when asked.
+      process_index: of this process.
+      process_count: of all processes.
+    """
+    crop = size if crop is None else crop
+    if not 0 < size <= crop:
+        raise ValueError(f"crop {crop} is smaller than size {size}")
+    if not 0 <= process_index < process_count <= batch_size:
+        raise ValueError(
+            f"process {process_index} of {process_count}, batch_size {batch_size}"
+        )
+    if unknown := set(parts) - set(PARTS):
+        raise ValueError(f"there are no parts {unknown}; there are {list(PARTS)}")
+    splits = {name: records.open(root, name).only(sources) for name in NAMES}
+    _check_disjoint(splits)
+    train, validation, test = splits.values()
+    if not len(train):
+        raise ValueError(f"{root} has no training picture")
+    reading = batches.Reading(
+        size=size,
+        crop=crop,
+        flip=flip,
+        batch_size=batch_size,
+        parts=tuple(parts),
+        threads=threads,
+        process_index=process_index,
+        process_count=process_count,
+    )
+    return Corpus(
+        Training(train, validation, reading, seed=seed, balance=balance),
+        Examination(test, reading),
+    )
+
+
+class Training:
+    """Training and validation batches; nothing here leads to the test split."""
+
+    def __init__(self, train, validation, reading, *, seed, balance):
+        self._train, self._validation, self._seed = train, validation, seed
+        self._reading = _with_parts(reading, train, validation)
+        number = train.index["source"]
+        self._order = Order(number, train.sources, seed=seed, balance=balance)
+        self.sources, self.batch_size = train.sources, reading.batch_size
+        self.counts = {"train": train.counts(), "validation": validation.counts()}
+        self.num_train, self.num_validation = len(train), len(validation)
+        self.fingerprint = _fingerprint(
+            (train, validation),
+            self._reading,
+            seed=seed,
+            balance=balance,
+            batch_size=reading.batch_size,
+        )
+
+    def batches(self, start=0):
+        """Endless training batches from step `start` on."""
+        return batches.shuffled(
+            self._train, self._order, self._reading, seed=self._seed, start=start
+        )
+
+    def validation(self):
+        """Every validation record once; the last batch is padded with `valid` = 0."""
+        return batches.in_order(self._validation, self._reading)
+
+
+class Examination:
+    """The test split, for what evaluates when training is over."""
+
+    def __init__(self, test, reading):
+        self._test, self._reading = test, _with_parts(reading, test)
+        self.sources, self.num_test = test.sources, len(test)
+        self.counts = {"test": test.counts()}
+        self.fingerprint = _fingerprint((test,), self._reading)
+
+    def batches(self):
+        """Every test record once; the last batch is padded with `valid` = 0."""
+        return batches.in_order(self._test, self._reading)
+
+
+def _with_parts(reading, *splits):
+    """The reading with those parts alone that every fake (for parsing: all) has."""
+    index = np.concatenate([split.index for split in splits])
+
+    def complete(part):
+        rows = index if part == "parsing" else index[index["source"] > 0]
+        return len(rows) and bool((rows["parts"] & records.BITS[part]).all())
+
+    return reading._replace(parts=tuple(p for p in reading.parts if complete(p)))
+
+
+def _fingerprint(splits, reading, **settings):
+    """A short hash of the content of records and of all that changes what is read."""
+    known = {
+        "content": [split.sha256 for split in splits],
+        "sources": splits[0].sources,
+        "reading": reading.identity,
+        **settings,
+    }
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
+
+
+def _check_disjoint(splits):
+    for (first, a), (second, b) in itertools.combinations(splits.items(), 2):
+        shared = np.intersect1d(a.index["group"], b.index["group"])
+        if len(shared):
+            found = a[int(np.flatnonzero(np.isin(a.index["group"], shared))[0])]
+            raise ValueError(
+                f"{len(shared)} groups are both in {first} and in {second}, among them "
+                f"{found.group!r} ({found.name}): prepare the data set again"
+            )

@@ -1,0 +1,193 @@
+"""Encoded pictures to 8-bit RGB, or a counted refusal."""
+
+import contextlib
+import io
+import logging
+import re
+import threading
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+
+MAX_PIXELS = 64 * 2**20
+# Not every reader of Pillow: EPS starts a program, TGA accepts nearly any bytes.
+FORMATS = "JPEG PNG WEBP AVIF GIF BMP TIFF PPM JPEG2000".split()
+PNG = b"\x89PNG\r\n\x1a\n"
+ORIENTATION = 0x0112  # EXIF tag
+_lock = threading.Lock()
+
+
+class BadPicture(ValueError):
+    """A picture that cannot be used: a short `reason` to count by, and the detail.
+
+    Reasons: empty, not-an-image, truncated, unreadable, unsupported, too-large,
+    too-small; whoever reads files adds its own.
+    """
+
+    def __init__(self, reason, detail=""):
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason, self.detail = reason, detail
+
+    def __reduce__(self):
+        return type(self), (self.reason, self.detail)
+
+
+def decode(data, *, max_pixels=MAX_PIXELS, min_side=1):
+    """Picture bytes -> uint8 (h, w, 3); BadPicture says why not.
+
+    EXIF orientation is applied; of several frames the first counts; gray, palette,
+    1-bit, CMYK and YCbCr are converted as Pillow converts them; 16-bit gray is scaled
+    to 8 bits (16-bit colour loses its low byte); transparency is laid over white.
+    """
+    pixels = plain(data, max_pixels=max_pixels)
+    if pixels is None:
+        pixels = _any_picture(data, max_pixels, _to_rgb)
+    if min(pixels.shape[:2]) < min_side:
+        height, width = pixels.shape[:2]
+        raise BadPicture("too-small", f"{width}x{height}, need {min_side} a side")
+    return pixels
+
+
+def decode_gray(data, *, max_pixels=MAX_PIXELS):
+    """Picture bytes -> uint8 (h, w), for masks: luma of colour, alpha ignored."""
+    pixels = plain(data, mode="L", max_pixels=max_pixels)
+    return _any_picture(data, max_pixels, _to_gray) if pixels is None else pixels
+
+
+def decode_numbers(data, *, max_pixels=MAX_PIXELS):
+    """Picture bytes -> uint8 (h, w), for maps of classes: palette indices or grays."""
+    pixels = plain(data, mode="L", max_pixels=max_pixels)
+    return _any_picture(data, max_pixels, _to_numbers) if pixels is None else pixels
+
+
+def plain(data, *, mode="RGB", max_pixels=MAX_PIXELS, upright=False):
+    """Pixels of a picture that every decoder shows alike, else None.
+
+    That is 8-bit JPEG or PNG in this very mode, upright, opaque and still.  Such bytes
+    are kept in records, and this is the fast way to read them, from any thread:
+    Pillow's `open` would try every format, and may warn.  `upright` says that it is.
+    """
+    try:
+        if data[:3] == b"\xff\xd8\xff":
+            image = _Jpeg(io.BytesIO(data))
+        elif data[:8] == PNG and data[24] == 8:  # bits per sample
+            if b"acTL" in data[: data.find(b"IDAT")]:  # animated
+                return None
+            image = PngImageFile(io.BytesIO(data))
+        else:
+            return None
+        if image.mode != mode or "transparency" in image.info:
+            return None
+        if not 0 < image.width * image.height <= max_pixels:
+            return None
+        pixels = np.asarray(image)
+        if not upright and image.info.keys() & {"exif", "xmp", "Raw profile type exif"}:
+            with _quiet():
+                if image.getexif().get(ORIENTATION, 1) != 1:
+                    return None
+        return pixels
+    except Exception:  # the slow way finds the words for it
+        return None
+
+
+def square(pixels, size, *, method=Image.Resampling.BICUBIC):
+    """Centre square, resized with antialiasing: (h, w[, 3]) -> (size, size[, 3])."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    pixels = pixels[top : top + side, left : left + side]
+    if side == size:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((size, size), method))
+
+
+def encode_png(pixels):
+    """uint8 (h, w, 3) or gray (h, w) -> PNG bytes."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _any_picture(data, max_pixels, finish):
+    if not data:
+        raise BadPicture("empty", "no bytes")
+    with _quiet():
+        try:
+            with Image.open(io.BytesIO(data), formats=_formats()) as image:
+                if image.width * image.height == 0:
+                    raise BadPicture("empty", f"{image.width}x{image.height}")
+                if image.width * image.height > max_pixels:
+                    raise BadPicture("too-large", f"{image.width}x{image.height}")
+                image.load()
+                return finish(ImageOps.exif_transpose(image))
+        except BadPicture:
+            raise
+        except UnidentifiedImageError:
+            raise BadPicture("not-an-image", f"starts with {data[:8]!r}") from None
+        except (Image.DecompressionBombError, MemoryError) as error:
+            raise BadPicture("too-large", str(error)) from None
+        except Exception as error:  # damaged files raise nearly anything
+            cut = "truncated" in str(error).lower() or isinstance(error, EOFError)
+            detail = re.sub(" at 0x[0-9a-f]+", "", f"{type(error).__name__}: {error}")
+            raise BadPicture("truncated" if cut else "unreadable", detail) from None
+
+
+def _to_rgb(image):
+    image = _eight_bits(image)
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return np.asarray(image.convert("RGB"))
+
+
+def _to_gray(image):
+    return np.asarray(_eight_bits(image).convert("L"))
+
+
+def _to_numbers(image):
+    if image.mode not in ("P", "L", "1"):
+        raise BadPicture("unsupported", f"class numbers in mode {image.mode}")
+    return np.asarray(image).astype(np.uint8)
+
+
+def _eight_bits(image):
+    if image.mode in ("F", "LAB"):
+        raise BadPicture("unsupported", f"mode {image.mode}")
+    if image.mode != "I" and not image.mode.startswith("I;16"):
+        return image
+    gray = np.asarray(image).astype(np.int64)
+    if gray.min() < 0 or gray.max() > 65535:
+        raise BadPicture("unsupported", "integers beyond 16 bits")
+    return Image.fromarray(((gray + 128) // 257).astype(np.uint8))
+
+
+class _Jpeg(JpegImageFile):
+    """Without the resolution, for which Pillow reads EXIF, and warns of damaged one."""
+
+    def _read_dpi_from_exif(self):
+        pass
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without Pillow's warnings and log: what it complains of is answered here.
+
+    Both are switched for the whole process, hence the lock.
+    """
+    log = logging.getLogger("PIL")
+    with _lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        level = log.level
+        log.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
+
+
+def _formats():
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]

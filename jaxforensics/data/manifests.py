@@ -1,0 +1,124 @@
+"""Pictures listed in a CSV or JSON-lines file."""
+
+import csv
+import json
+from pathlib import Path
+
+from jaxforensics.data.items import Item, Listing
+from jaxforensics.data.splits import ALIASES
+from jaxforensics.settings import nearest
+
+LABELS = {"0": 0, "real": 0, "1": 1, "fake": 1}
+REQUIRED = ("path", "label")
+COLUMNS = (*REQUIRED, "source", "group", "split", "pair", "mask", "parsing", "name")
+
+
+def manifest(path):
+    """A CSV file with a header, or JSON lines, one picture a row.
+
+    Columns: `path` and `label` (0 or real, 1 or fake); optionally `source` (generator;
+    'fake' if absent), `group`, `split`, `pair`, `mask`, `parsing`, `name`, and
+    `attributes.<anything>`; JSON lines may hold an object `attributes` instead.  Paths
+    are relative to the manifest's folder.
+    """
+    path = Path(path)
+    items, lines = [], {}
+    for number, row in _rows(path):
+        where = f"{path}, line {number}"
+        item = _item(row, path.parent, where)
+        if item.name in lines:
+            first = lines[item.name]
+            raise ValueError(f"{where}: {item.name} is already on line {first}")
+        lines[item.name] = number
+        items.append(item)
+    if not items:
+        raise ValueError(f"{path} lists no picture")
+    return Listing(items, [])
+
+
+def _rows(path):
+    """Yield (line number, {column: text})."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        if path.suffix not in (".csv", ".jsonl", ".json", ".ndjson"):
+            raise ValueError(f"{path}: a manifest is .csv or .jsonl")
+        try:
+            rows = _csv_rows if path.suffix == ".csv" else _json_rows
+            yield from rows(file, path)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is not UTF-8: {error}") from None
+
+
+def _csv_rows(file, path):
+    reader = csv.DictReader(file, strict=True)
+    for name in reader.fieldnames or ():
+        _check_column(name, f"{path}, line 1")
+    try:
+        for row in reader:
+            where = f"{path}, line {reader.line_num}"
+            if None in row or None in row.values():
+                count = len(reader.fieldnames)
+                raise ValueError(f"{where}: the header has {count} columns, not so it")
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.reader.line_num}: {error}") from None
+
+
+def _json_rows(file, path):
+    for number, line in enumerate(file, start=1):
+        if line.strip():
+            where = f"{path}, line {number}"
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{where}: {error}") from None
+            if not isinstance(row, dict):
+                raise ValueError(f"{where}: expected an object, got {line.strip():.40}")
+            for name in row:
+                if name != "attributes":
+                    _check_column(name, where)
+            yield number, row
+
+
+def _check_column(name, where):
+    if name not in COLUMNS and not name.startswith("attributes."):
+        raise ValueError(
+            f"{where}: there is no column {name!r}{nearest(name, COLUMNS)}; columns "
+            f"are {', '.join(COLUMNS)} and attributes.<anything>"
+        )
+
+
+def _item(row, folder, where):
+    for name in REQUIRED:
+        if row.get(name) in (None, ""):
+            raise ValueError(f"{where}: no {name}")
+    text = {name: str(row.get(name) or "") for name in COLUMNS}
+    label = LABELS.get(str(row["label"]).lower())
+    if label is None:
+        raise ValueError(
+            f"{where}: label {row['label']!r}; it is 0 or real, 1 or fake"
+            f"{nearest(row['label'], LABELS)}"
+        )
+    if (split := ALIASES.get(text["split"].lower(), "")) == "" and text["split"]:
+        raise ValueError(
+            f"{where}: split {text['split']!r}{nearest(text['split'], ALIASES)}; "
+            f"splits are {', '.join(ALIASES)}"
+        )
+    attributes = row.get("attributes") or {}
+    if not isinstance(attributes, dict):
+        raise ValueError(f"{where}: attributes {attributes!r} are not an object")
+    single = [name for name in row if name.startswith("attributes.")]
+    attributes |= {name.removeprefix("attributes."): row[name] for name in single}
+    paths = {
+        part: str(folder / text[part]) if text[part] else ""
+        for part in ("pair", "mask", "parsing")
+    }
+    return Item(
+        str(folder / text["path"]),
+        label,
+        (text["source"].lower() or "fake") if label else "real",
+        group=text["group"],
+        split=split,
+        attributes=attributes,
+        name=text["name"] or text["path"],
+        **paths,
+    )

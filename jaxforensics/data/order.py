@@ -1,0 +1,49 @@
+"""Which records a batch holds: a function of (seed, position), for any position."""
+
+import functools
+
+import numpy as np
+
+BALANCES = (None, "label", "source")
+
+
+class Order:
+    """An endless shuffled order of records, epoch after epoch, in equal shares.
+
+    Positions go round the classes in turn (all records are one class without `balance`,
+    real and fake with 'label', every source with 'source'); within a class, every
+    record comes once before any comes again.  So each batch holds equal shares, up to
+    one record where the batch size does not divide.
+    """
+
+    def __init__(self, sources, names, *, seed, balance=None):
+        if balance not in BALANCES:
+            raise ValueError(f"balance is one of {BALANCES}, not {balance!r}")
+        classes = {
+            None: {"picture": np.ones(len(sources), bool)},
+            "label": {"real picture": sources == 0, "fake picture": sources > 0},
+            "source": {name: sources == i for i, name in enumerate(names)},
+        }[balance]
+        self._members = [np.flatnonzero(chosen) for chosen in classes.values()]
+        for name, members in zip(classes, self._members, strict=True):
+            if not len(members):
+                raise ValueError(f"balance={balance!r}: split train has no {name}")
+        # A batch touches at most two epochs of a class, unless it is larger than one.
+        self._epoch = functools.lru_cache(4 * len(classes))(self._shuffle)
+        self._seed = seed
+
+    def __call__(self, positions):
+        """Record numbers at these positions (int array)."""
+        turns, columns = np.divmod(positions, len(self._members))
+        numbers = np.empty(len(positions), np.int64)
+        for column, members in enumerate(self._members):
+            epochs, places = np.divmod(turns, len(members))
+            mine = columns == column
+            for epoch in np.unique(epochs[mine]):
+                here = mine & (epochs == epoch)
+                numbers[here] = self._epoch(column, int(epoch))[places[here]]
+        return numbers
+
+    def _shuffle(self, column, epoch):
+        rng = np.random.default_rng([self._seed, 0, column, epoch])
+        return rng.permutation(self._members[column])
