@@ -16,12 +16,10 @@ def embedded(*, scenes, size, batch_size):
     }
 
 
-def folder(*, size, batch_size):
+def folder(*, size, batch_size, sources=None):
     """Reading prepared pictures; `data.root` has to be given."""
-    return embedded(scenes=0, size=size, batch_size=batch_size) | {
-        "root": "",
-        "view": {},
-    }
+    settings = embedded(scenes=0, size=size, batch_size=batch_size)
+    return settings | {"root": "", "view": {}, "sources": sources}
 
 
 def run(*, evaluate_every, log_every, save_seconds=60.0):

@@ -22,8 +22,8 @@ KERNELS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
-LENS = (1.0, 1.6)  # pixels, standard deviation of the blur before the sensor
-NOISE = 0.03  # standard deviation of the sensor, of 1
+LENS = (0.3, 0.7)  # pixels, standard deviation of the blur before the sensor
+NOISE = 0.01  # standard deviation of the sensor, of 1
 
 
 def items(*, scenes, seed=0):
