@@ -26,7 +26,7 @@ bench: .venv/ready-bench
 	  $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 clean:
-	rm -rf .venv .cache build *.egg-info
+	rm -rf .venv .venv.lock .cache build *.egg-info
 
 # Two `make`s at once wait for each other; an interrupted set-up is done again.
 define install
@@ -34,7 +34,8 @@ define install
 @command -v flock >/dev/null && exec 9>.venv.lock && flock 9; \
 test -n "`find $@ $(INPUTS:%=-newer %) 2>/dev/null`" && exit 0; \
 echo "setting up .venv ($(1))"; \
-test -x $(BIN)/python || $(PYTHON) -m venv .venv || exit 1; \
+$(BIN)/python -m pip --version >/dev/null 2>&1 || \
+  $(PYTHON) -m venv --clear .venv || exit 1; \
 $(PIP) --editable "$(1)" --constraint constraints.txt && touch $@
 endef
 

@@ -39,6 +39,28 @@ def choose(table, name, kind):
     return table[name]
 
 
+def misspelt(argv, load):
+    """What is wrong with the first --config.PATH=… that the config lacks, or ''.
+
+    `load` turns the value of --config=… into the config.
+    """
+    given = [argument.lstrip("-").partition("=") for argument in argv]
+    files = [value for name, _, value in given if name == "config" and value]
+    config = {"config": load(files[-1])} if files else {}
+    for path in (name for name, _, _ in given if files and name.startswith("config.")):
+        section = config
+        for name in path.partition("[")[0].split("."):
+            if name not in section:
+                return (
+                    f"--{path}: there is no {name!r}{nearest(name, section)}. "
+                    f"Valid: {', '.join(sorted(section))}"
+                )
+            section = section[name]
+            if not hasattr(section, "keys"):
+                break
+    return ""
+
+
 def nearest(name, names):
     """' (did you mean …?)', or nothing when no name is close."""
     close = difflib.get_close_matches(str(name), [str(n) for n in names], 1, 0.5)

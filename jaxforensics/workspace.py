@@ -4,7 +4,8 @@ import fcntl
 import json
 import os
 import time
-from contextlib import contextmanager
+import zipfile
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import jax
@@ -52,6 +53,7 @@ class Workspace:
             profile=profile,
         )
         self._sections, self._lead = [], jax.process_index() == 0
+        self._config, self._data, self._trained = {}, {}, []
         self.mesh = mesh.data_mesh()
         self.directory.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.directory) if self._lead else None
@@ -61,11 +63,14 @@ class Workspace:
         if self._lock:
             self._lock.close()
 
-    def describe(self, config):
-        """Store the resolved settings of the run and its surroundings."""
-        self._config = plain(config)
+    def describe(self, config, *, data=None):
+        """Store the resolved settings of the run, its surroundings and its data.
+
+        `data` holds {what: fingerprint}.
+        """
+        self._config, self._data = plain(config), dict(data or {})
         self._write("config.json", self._config)
-        self._write("environment.json", environment())
+        self._write("environment.json", environment() | {"data": self._data})
 
     def train(self, name, method, data, *, measure=None, select=None, seed=None):
         """A `Predictor` of `method`, trained on a Training or {stream: Training}.
@@ -85,6 +90,7 @@ class Workspace:
         )
         folder = f"nets/{name}"
         self._refuse_other(folder, identity)
+        self._trained.append(name)
         common = {"seed": seed, "select": select, "mesh": self.mesh}
         if self._read(f"{folder}/done.json"):
             fitted = fit.load(self.directory / folder, method, streams, **common)
@@ -121,11 +127,11 @@ class Workspace:
         """
         path = self.directory / f"measurements/{name}.npz"
         mark = digest([predictor.fingerprint, inputs, outputs])
-        if path.exists():
-            with np.load(path, allow_pickle=False) as stored:
-                if str(stored["fingerprint"]) == mark:
-                    return {k: stored[k] for k in stored if k != "fingerprint"}
-        print(f"predicting {name}", flush=True)
+        stored = _arrays(path)
+        if stored and str(stored.pop("fingerprint")) == mark:
+            return stored
+        if self._lead:
+            print(f"predicting {name}", flush=True)
         found = predictor.over(batches(), outputs=outputs)
         if self._lead:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -182,19 +188,23 @@ class Workspace:
         return path
 
     def _facts(self):
-        times = [
-            json.loads(p.read_text())["seconds"]
-            for p in sorted(self.directory.glob("nets/**/runtime.json"))
-        ]
+        times = [self._runtime(f"nets/{name}/runtime.json") for name in self._trained]
         found = environment()
         return {
             "Code": f"{found['code']} (git {found['git']})",
+            "Data": ", ".join(f"{k} {v}" for k, v in self._data.items()),
             "Hardware": f"{found['devices']}, {found['machine']}",
             "Training time": f"{sum(times) / 60:.1f} minutes, {len(times)} trainings",
         }
 
     def _refuse_other(self, folder, identity):
+        begun = (self.directory / folder / "last").exists()
         stored = self._read(f"{folder}/settings.json")
+        if begun and not stored:
+            raise SystemExit(
+                f"{self.directory / folder} does not say with which settings it was "
+                "trained: delete that folder to train it again."
+            )
         changed = differences(stored, identity) if stored else []
         if changed:
             raise SystemExit(
@@ -205,11 +215,15 @@ class Workspace:
 
     @contextmanager
     def _timed(self, name):
-        before, start = (self._read(name) or {"seconds": 0})["seconds"], time.time()
+        before, start = self._runtime(name), time.monotonic()
         try:
             yield
         finally:
-            self._write(name, {"seconds": before + time.time() - start})
+            with suppress(OSError):  # a full disk has its own, better message
+                self._write(name, {"seconds": before + time.monotonic() - start})
+
+    def _runtime(self, name):
+        return (self._read(name) or {"seconds": 0.0})["seconds"]
 
     def _folder(self, name):
         folder = self.directory / name
@@ -232,6 +246,18 @@ class Workspace:
             path.parent.mkdir(parents=True, exist_ok=True)
             with _replacing(path) as file:
                 file.write((json.dumps(value, indent=1) + "\n").encode())
+
+
+def _arrays(path):
+    """The arrays of an npz file, or None if there is none or it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return dict(stored)
+    except (EOFError, OSError, ValueError, zipfile.BadZipFile):
+        logging.warning("%s is damaged and will be made again", path)
+        return None
 
 
 @contextmanager

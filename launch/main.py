@@ -11,6 +11,7 @@ command, run again, goes on where it stopped.  It ends in WORKDIR/report/index.h
 
 import importlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -21,18 +22,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ml_collections import config_flags  # noqa: E402
 
+from jaxforensics.settings import call, misspelt  # noqa: E402
+
 FLAGS = flags.FLAGS
 config_flags.DEFINE_config_file(
     "config", None, "The study: FILE or FILE:PRESET.", short_name="c"
 )
-flags.DEFINE_string(
-    "workdir", None, "Where the run lives; by default runs/<config>-<preset>."
-)
-flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Where embedded data is prepared; by default $JAXFORENSICS_DATA or the user cache.",
-)
+flags.DEFINE_string("workdir", None, "Where the run lives: runs/<config>-<preset>.")
+flags.DEFINE_string("data_dir", None, "Embedded data ($JAXFORENSICS_DATA, a cache).")
 
 
 def main(argv):
@@ -40,18 +37,19 @@ def main(argv):
     if len(argv) > 1 or FLAGS.config is None:
         raise ValueError("give one --config=FILE[:PRESET]; see --help for examples")
     from jaxforensics.experiments import embedded
-    from jaxforensics.settings import call
-    from jaxforensics.training import mesh
+    from jaxforensics.training import hooks, mesh
     from jaxforensics.workspace import Workspace
 
     config, settings = FLAGS.config, dict(FLAGS.config.experiment)
     name = f"jaxforensics.experiments.{settings.pop('name')}"
     experiment = importlib.import_module(name)
     logging.set_verbosity(logging.WARNING)
+    signal.signal(signal.SIGTERM, hooks.leave)
     mesh.start()
     data = embedded.open_data(directory=FLAGS.data_dir, **config.data)
     workspace = call(Workspace, config.run, FLAGS.workdir or default_workdir())
-    workspace.describe(config)
+    marks = {"training": data.train.fingerprint, "test": data.test.fingerprint}
+    workspace.describe(config, data=marks)
     call(experiment.run, settings, workspace, data, where="experiment")
     print(f"report: {workspace.report(experiment.TITLE)}")
 
@@ -67,7 +65,9 @@ def parse(argv):
     try:
         return FLAGS(argv)
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
-        sys.exit(f"configuration: {str(error).strip().splitlines()[-1]}")
+        unknown = isinstance(error, AttributeError | KeyError)
+        wrong = unknown and misspelt(argv, FLAGS["config"].parser.parse)
+        sys.exit(f"configuration: {wrong or str(error).strip().splitlines()[-1]}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ml_collections import ConfigDict
 
-from jaxforensics.settings import call, choose, differences, digest, plain
+from jaxforensics.settings import call, choose, differences, digest, misspelt, plain
 
 
 def paint(canvas, *, colour, width=1):
@@ -33,6 +33,23 @@ def test_choose_proposes_the_nearest_name():
     assert choose({"meso4": 1}, "meso4", "model") == 1
     with pytest.raises(ValueError, match="no model 'mesa4' .did you mean 'meso4'"):
         choose({"meso4": 1, "xception": 2}, "mesa4", "model")
+
+
+@pytest.mark.parametrize(
+    "path, message",
+    [
+        ("rum.seed", "no 'rum' (did you mean 'run'?). Valid: net, run"),
+        ("net.opt.rat", "no 'rat' (did you mean 'rate'?). Valid: rate"),
+        ("run.zzz", "no 'zzz'. Valid: seed"),
+        ("run.seed", ""),
+        ("net.sizes[0]", ""),
+    ],
+)
+def test_misspelt_overrides_are_explained(path, message):
+    net = {"opt": {"rate": 1}, "sizes": (1, 2)}
+    argv = ["main.py", "--config=file", f"--config.{path}=1"]
+    found = misspelt(argv, lambda file: ConfigDict({"run": {"seed": 0}, "net": net}))
+    assert found == (message and f"--config.{path}: there is {message}")
 
 
 def test_plain_knows_config_dicts_and_refuses_objects():

@@ -1,6 +1,7 @@
 """A run's directory: trained once, cached, never mixed, reported the same again."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -101,6 +102,24 @@ def test_other_data_is_refused(trained, workspaces):
         train(workspaces(trained[0]), stream=stream)
 
 
+def test_nets_without_readable_settings_are_refused(trained, workspaces, tmp_path):
+    directory = tmp_path / "run"
+    shutil.copytree(trained[0], directory)
+    (directory / "nets/net/settings.json").write_text("{ cut")
+    with pytest.raises(SystemExit, match="delete that folder"):
+        train(workspaces(directory))
+
+
+def test_damaged_predictions_are_made_again(trained, workspaces, tmp_path):
+    directory = tmp_path / "run"
+    shutil.copytree(trained[0], directory)
+    stored = directory / "measurements/net.npz"
+    for damaged in (b"", b"PK", stored.read_bytes()[:-40]):
+        stored.write_bytes(damaged)
+        workspace = workspaces(directory)
+        assert np.array_equal(scores(workspace), trained[1])
+
+
 def test_two_runs_cannot_share_a_directory(workspaces, tmp_path):
     workspaces(tmp_path)
     with pytest.raises(SystemExit, match="another run is using"):
@@ -146,7 +165,8 @@ def test_gradients_flow_to_the_picture(trained, workspaces):
 
 
 def write_report(workspace):
-    workspace.describe({"data": {"root": "x"}, "seeds": (0, 1)})
+    config = {"data": {"root": "x"}, "seeds": (0, 1)}
+    workspace.describe(config, data={"training": "0123abc"})
     workspace.section("Results", "Two numbers.")
     workspace.table("numbers", [{"name": "a|b", "auc": (0.9, 0.8, 0.95)}])
     plot = figures.curves({"a": ([0, 1], [0, 1])}, x_label="x", y_label="y")
@@ -161,6 +181,7 @@ def test_reports_are_complete_and_repeatable(workspaces, tmp_path):
     again = write_report(workspaces(tmp_path)).read_bytes()
     assert page == again
     text = page.decode()
+    assert "training 0123abc" in text
     assert "Two numbers." in text and "A line." in text and "data:image/png" in text
     assert "a|b,0.9,0.8,0.95" in (tmp_path / "report/tables/numbers.csv").read_text()
     assert (tmp_path / "report/figures/plot.png").stat().st_size > 1000

@@ -1,6 +1,9 @@
 """The smallest method that has everything: dropout, statistics, two nets and stages."""
 
+import os
+import signal
 import sys
+import time
 
 import flax.linen as nn
 import jax
@@ -110,18 +113,39 @@ def accuracy(outputs):
     return {"accuracy": np.mean((outputs["score"] > 0.5) == outputs["label"])}
 
 
-def main(directory, *, processes, identity, port):
-    """One of `processes` processes that train together; prints its metrics."""
+class Stopped(Stream):
+    """A slow stream in whose batch `stop` the process is told to end."""
+
+    def __init__(self, stop, **settings):
+        super().__init__(**settings)
+        self.stop = stop
+
+    def batches(self, start=0):
+        for i, batch in enumerate(super().batches(start)):
+            if i == self.stop:
+                os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.2)
+            yield batch
+
+
+def main(directory, *, processes, identity, port, stop=0):
+    """One of `processes` processes that train together; prints its metrics.
+
+    With `stop`, training is long and slow, and the first gets SIGTERM at that batch.
+    """
     jax.config.update("jax_num_cpu_devices", 4 // processes)
     if processes > 1:
         jax.distributed.initialize(f"localhost:{port}", processes, identity)
     from jaxforensics.training.fit import Intervals, fit
 
     size = 8 // processes
-    stream = Stream(part=slice(identity * size, (identity + 1) * size))
+    part = slice(identity * size, (identity + 1) * size)
+    stream = Stream(part=part)
+    if stop:
+        stream = Stopped(stop if identity == 0 else None, part=part)
     fit(
         directory,
-        method(),
+        method(first=80 if stop else 6),
         {"train": stream},
         seed=3,
         measure=accuracy,
@@ -136,4 +160,5 @@ if __name__ == "__main__":
         processes=int(sys.argv[2]),
         identity=int(sys.argv[3]),
         port=sys.argv[4],
+        stop=int(sys.argv[5]),
     )

@@ -55,10 +55,10 @@ def make(
     of several classes, one minus the probability of class 0.
     """
     settings = dict(locals())
+    losses = choose(LOSSES, loss, "loss")
     _check(num_classes, target, loss)
     net = models.build(model, num_classes=num_classes, **dict(model_settings or {}))
     tx = call(build_optimiser, dict(optimiser or {}), where="optimiser")
-    losses = choose(LOSSES, loss, "loss")
     augmented = degrade.from_config(augment)
 
     def init(key, batch):

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
+from jax.experimental import multihost_utils
 
 from jaxforensics.training.mesh import fetch
 
@@ -25,6 +26,8 @@ class Checkpoints:
     """
 
     def __init__(self, directory, *, keep=2):
+        if keep < 1:
+            raise ValueError(f"keep={keep}: at least one checkpoint has to be kept")
         self.directory = Path(directory).resolve()
         self._last = _manager(self.directory / "last", keep)
         self._best = _manager(self.directory / "best", 1)
@@ -54,6 +57,7 @@ class Checkpoints:
                 logging.warning("%s; falling back to the one before", error)
                 _set_aside(self.directory / "last" / str(step))
                 self._last.reload()
+        self._rewind_best(-1, {})
         return None
 
     def restore_best(self, template):
@@ -95,11 +99,11 @@ class Checkpoints:
         except Exception as error:  # tensorstore wraps OSError in its own types
             if not _is_full(error):
                 raise
-            kept = manager.latest_step()
+            kept = self.newest()
             raise SystemExit(
                 f"disk full while saving step {step} under {self.directory}: the last "
-                f"good checkpoint is step {kept}. Free some space and run the same "
-                "command again."
+                f"good checkpoint is {'none' if kept is None else f'step {kept}'}. "
+                "Free some space and run the same command again."
             ) from error
         return step
 
@@ -151,10 +155,7 @@ def _read(manager, step, template):
 
 
 def _place(array, like):
-    """A host array where and as the template's array is, in memory of its own.
-
-    A copy: on CPU an array may alias numpy's memory, which donation would overwrite.
-    """
+    """A host array where and as the template's array is."""
     sharding = getattr(like, "sharding", None)
     if sharding is None:
         return array
@@ -166,6 +167,7 @@ def _set_aside(folder):
         target = folder.with_name(f"damaged-{folder.name}")
         shutil.rmtree(target, ignore_errors=True)
         folder.rename(target)
+    multihost_utils.sync_global_devices(f"set aside {folder}")
 
 
 def _is_full(error):

@@ -9,6 +9,7 @@ from collections import deque
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -47,7 +48,8 @@ class Guard:
     """Stops training when a metric is not finite, naming the step and the records.
 
     Metrics are looked at two steps late, so that devices never wait for the host;
-    `settle` looks at the rest and is called before anything is written.
+    `settle` is called before anything is measured or kept: it looks at the rest, and
+    at the state, which a step may spoil although its metrics were finite.
     """
 
     def __init__(self, *, newest=lambda: None, lag=2):
@@ -55,25 +57,39 @@ class Guard:
 
     def __call__(self, moment):
         """Queue this step's metrics, look at those of some steps ago."""
-        records = np.asarray(moment.batch.get("index", ())).tolist()
-        self._pending.append((moment.step, moment.metrics, records))
+        self._pending.append((moment.step, moment.metrics, moment.batch))
         while len(self._pending) > self._lag:
             self._look(*self._pending.popleft())
 
-    def settle(self):
-        """Look at everything queued."""
+    def settle(self, moment):
+        """Look at everything queued, and at the state after this moment's step."""
         while self._pending:
             self._look(*self._pending.popleft())
+        finite = jax.device_get(_finite(moment.state.nets))
+        leaves = jax.tree_util.tree_leaves_with_path(finite)
+        wrong = [jax.tree_util.keystr(path) for path, fine in leaves if not fine]
+        if wrong:
+            what = f"{wrong[0]} ({len(wrong)} arrays in all)"
+            self._stop(moment.step, what, moment.batch)
 
-    def _look(self, step, metrics, records):
+    def _look(self, step, metrics, batch):
         values = {k: float(v) for k, v in jax.device_get(metrics).items()}
         wrong = {k: v for k, v in values.items() if not np.isfinite(v)}
         if wrong:
-            raise NotFinite(
-                f"step {step}: {wrong} is not finite. Records of that batch: "
-                f"{records}. Last good checkpoint: {self._newest() or 'none'}. Lower "
-                "the learning rate or inspect those records; nothing bad was saved."
-            )
+            self._stop(step, wrong, batch)
+
+    def _stop(self, step, what, batch):
+        raise NotFinite(
+            f"step {step}: {what} is not finite. Records of that batch: "
+            f"{np.asarray(batch.get('index', ())).tolist()}. Last good checkpoint: "
+            f"{self._newest() or 'none'}. Lower the learning rate or inspect those "
+            "records; nothing bad was saved."
+        )
+
+
+@jax.jit
+def _finite(tree):
+    return jax.tree.map(lambda x: jnp.isfinite(x).all(), tree)
 
 
 class Log:
@@ -161,7 +177,7 @@ class Evaluate:
         """Evaluate if due; keep the state if it is the best so far."""
         if not self._every(moment):
             return
-        self._guard.settle()
+        self._guard.settle(moment)
         values = self._measure(moment.state)
         self._log.write(
             moment.step, {f"validation/{k}": float(v) for k, v in values.items()}
@@ -192,8 +208,12 @@ class Save:
         self._previous = None
 
     def __enter__(self):
-        """Start to listen for SIGTERM (in the main thread, where Python can)."""
-        if threading.current_thread() is threading.main_thread():
+        """Start to listen for SIGTERM (in the main thread, where Python can).
+
+        Of several processes JAX itself listens, and must not be displaced.
+        """
+        main = threading.current_thread() is threading.main_thread()
+        if main and jax.process_count() == 1:
             handler = signal.signal(signal.SIGTERM, lambda *_: self._asked.set())
             self._previous = handler
         return self
@@ -208,13 +228,15 @@ class Save:
         leave = self._leave(moment.step)
         if not (leave or self._every(moment)):
             return
-        self._guard.settle()
+        self._guard.settle(moment)
         self._checkpoints.save(moment.state, dict(self._note))
         if leave:
-            print(
-                f"stopped at step {moment.step}, saved: resume with the same command",
-                flush=True,
-            )
+            if jax.process_index() == 0:
+                print(
+                    f"stopped at step {moment.step}, saved: "
+                    "resume with the same command",
+                    flush=True,
+                )
             sys.exit(0)
 
     def _leave(self, step):
@@ -223,6 +245,12 @@ class Save:
         from jax.experimental import multihost_utils
 
         return multihost_utils.reached_preemption_sync_point(step)
+
+
+def leave(*_):
+    """Ends the process on SIGTERM outside of training, where nothing is unsaved."""
+    print("stopped: resume with the same command", flush=True)
+    sys.exit(0)
 
 
 class Profile:
@@ -250,10 +278,13 @@ def _truncated(path, step):
         try:
             if json.loads(line)["step"] > step:
                 break
-        except ValueError:  # a line cut by a kill
+        except (KeyError, TypeError, ValueError):  # a line cut by a kill
             break
         kept.append(line)
-    path.write_text("".join(kept))
+    if kept != lines:
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text("".join(kept))
+        partial.replace(path)
     return path.open("a")
 
 

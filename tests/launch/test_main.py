@@ -77,6 +77,24 @@ def test_a_finished_run_is_not_repeated(finished):
     assert all(now[name].stat().st_mtime_ns == before[name] for name in metrics)
 
 
+def test_sigterm_outside_of_training_ends_well(finished):
+    config, flags, workdir = finished
+    stored = workdir / "config.json"
+    before = stored.stat().st_mtime_ns
+    process = subprocess.Popen(
+        command(config, *flags),
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    while stored.stat().st_mtime_ns == before and process.poll() is None:
+        time.sleep(0.01)
+    process.terminate()
+    assert "resume with the same command" in process.communicate()[0]
+    assert process.returncode == 0
+
+
 def test_other_settings_are_refused(finished):
     config, flags, _ = finished
     refused = run(
@@ -147,6 +165,10 @@ def test_every_config_has_a_quick_preset_and_fixed_keys(path):
     [
         (["--config=configs/detection.py:quik"], "there are: default, quick"),
         (["--config=configs/detection.py", "--config.experiment.stesp=1"], "steps"),
+        (
+            ["--config=configs/detection.py", "--config.rum.seed=1"],
+            "did you mean 'run'",
+        ),
         (["--config=configs/detection.py", "--config.run.seed=one"], "seed"),
         (["--config=configs/detection.py:folder"], "--config.data.root=DIR"),
         (["--config=configs/absent.py"], "configs/absent.py"),

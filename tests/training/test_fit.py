@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -140,6 +141,70 @@ def test_nan_stops_with_step_records_and_last_good_checkpoint(tmp_path):
     assert checkpoints.Checkpoints(tmp_path).newest() is None
 
 
+def test_a_state_spoilt_behind_finite_metrics_is_not_saved(tmp_path):
+    sound = tiny.method()
+
+    def step(key, state, batch):
+        after, metrics = sound.stages[0].step(key, state, batch)
+        factor = jax.numpy.where(after.step == 4, jax.numpy.nan, 1.0)
+        spoilt = jax.tree.map(lambda x: x * factor, after.nets["a"].params)
+        nets = after.nets | {"a": after.nets["a"].replace(params=spoilt)}
+        return after.replace(nets=nets), metrics
+
+    stages = (sound.stages[0]._replace(step=step), sound.stages[1])
+    method = sound._replace(stages=stages)
+    with pytest.raises(hooks.NotFinite, match=r"step 4: .*params.* is not finite"):
+        fit(
+            tmp_path,
+            method,
+            {"train": tiny.Stream()},
+            seed=3,
+            intervals=Intervals(**OFTEN),
+            **SETTINGS,
+        )
+    kept = checkpoints.Checkpoints(tmp_path)
+    assert kept.newest() is None and not kept._best.all_steps()
+
+
+def test_killed_between_best_and_last(whole, tmp_path, monkeypatch):
+    """Step 8 is evaluated and may be the best, but is not saved as the newest."""
+    save = checkpoints.Checkpoints.save
+
+    def killed(self, state, note):
+        if int(state.step) == 8:
+            raise Killed
+        return save(self, state, note)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.Checkpoints, "save", killed)
+        with pytest.raises(Killed):
+            run(tmp_path)
+    assert digest(run(tmp_path)) == whole[1][1]
+
+
+def test_killed_in_the_middle_of_a_save(whole, tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path, stream=DyingStream(6))
+    partial = tmp_path / "last" / "8.orbax-checkpoint-tmp"
+    shutil.copytree(tmp_path / "last" / "4", partial)
+    shutil.rmtree(partial / "note")
+    assert digest(run(tmp_path)) == whole[1][1]
+
+
+def test_a_best_without_a_newest_is_forgotten(whole, tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path, stream=DyingStream(9), save_every=0)
+    kept = checkpoints.Checkpoints(tmp_path)
+    assert kept._best.all_steps() and kept.newest() is None
+    assert kept.restore(None) is None and not kept._best.all_steps()
+    assert digest(run(tmp_path)) == whole[1][1]
+
+
+def test_nothing_kept_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="keep=0"):
+        checkpoints.Checkpoints(tmp_path, keep=0)
+
+
 def test_sigterm_saves_and_ends_well(whole, tmp_path, capfd):
     class Terminated(tiny.Stream):
         def batches(self, start=0):
@@ -216,18 +281,35 @@ def test_a_metrics_file_cut_by_a_kill_is_mended(tmp_path):
     assert steps == [1, 2, 3]
 
 
+def test_a_kill_while_the_metrics_file_is_mended_loses_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n')
+
+    def killed(self, target):
+        raise Killed
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(Killed):
+        hooks.Log(tmp_path, every=1, start=2)
+    assert path.read_text().count("step") == 3
+
+
 def test_a_profile_window_leaves_a_trace(tmp_path):
     run(tmp_path, profile=(2, 2))
     assert list((tmp_path / "profile").rglob("*.xplane.pb"))
 
 
-def launch(directory, processes):
-    """Metrics of a run in `processes` processes with four devices in all."""
+def launch(directory, processes, *, stop=0):
+    """Rows and output of a run in `processes` processes, four devices in all."""
     port = str(29_000 + os.getpid() % 2_000)
     environment = os.environ | {"PYTHONPATH": f"{Path.cwd()}"}
     running = [
         subprocess.Popen(
-            [sys.executable, tiny.__file__, directory, str(processes), str(i), port],
+            [
+                sys.executable,
+                tiny.__file__,
+                *(directory, str(processes), str(i), port, str(stop)),
+            ],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -235,17 +317,26 @@ def launch(directory, processes):
         )
         for i in range(processes)
     ]
-    for process in running:
-        output = process.communicate(timeout=300)[0]
-        assert process.returncode == 0, output
+    outputs = [process.communicate(timeout=300)[0] for process in running]
+    assert [process.returncode for process in running] == [0] * processes, outputs
     lines = (Path(directory) / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
+    return [json.loads(line) for line in lines], outputs
 
 
 def test_two_processes_train_like_one(tmp_path):
-    one = launch(str(tmp_path / "one"), 1)
-    two = launch(str(tmp_path / "two"), 2)
+    one, _ = launch(str(tmp_path / "one"), 1)
+    two, _ = launch(str(tmp_path / "two"), 2)
     assert [r.keys() for r in one] == [r.keys() for r in two]
     for a, b in zip(one, two, strict=True):
         for name in a.keys() - {"stage"}:
             assert np.allclose(a[name], b[name], rtol=1e-5, atol=1e-6), (name, a, b)
+
+
+@pytest.mark.slow
+def test_sigterm_to_one_of_two_processes_stops_both(tmp_path):
+    """The first gets it at its fourth batch; they agree on a step to stop at."""
+    rows, outputs = launch(str(tmp_path), 2, stop=4)
+    step = int(outputs[0].partition("stopped at step ")[2].partition(",")[0])
+    assert 4 <= step == rows[-1]["step"] < 80
+    assert (tmp_path / "last" / str(step)).is_dir()
+    assert "stopped" not in outputs[1]
