@@ -12,11 +12,12 @@ def embedded(*, scenes, size, batch_size):
         "batch_size": batch_size,
         "seed": 0,
         "flip": True,
+        "sources": (),  # names of the fakes to keep; all of them if empty
         "balance": "label",
     }
 
 
-def folder(*, size, batch_size, sources=None):
+def folder(*, size, batch_size, sources=()):
     """Reading prepared pictures; `data.root` has to be given."""
     settings = embedded(scenes=0, size=size, batch_size=batch_size)
     return settings | {"root": "", "view": {}, "sources": sources}
@@ -31,6 +32,7 @@ def run(*, evaluate_every, log_every, save_seconds=60.0):
         "save_every": 0,
         "save_seconds": save_seconds,
         "keep": 2,
+        "profile": (),  # (first step, steps) to trace
     }
 
 

@@ -14,7 +14,8 @@ from jaxforensics.training.predict import Predictor
 class Intervals(NamedTuple):
     """How often a training logs, evaluates and saves, in steps unless it says else.
 
-    Zero means never, apart from the last step.  `profile` is (first step, steps).
+    Zero means never, apart from the last step.  `profile` is (first step, steps),
+    or empty.
     """
 
     log_every: int = 50
@@ -22,7 +23,7 @@ class Intervals(NamedTuple):
     save_every: int = 0
     save_seconds: float = 600.0
     keep: int = 2
-    profile: tuple[int, int] | None = None
+    profile: tuple[int, ...] = ()
 
 
 class Fitted(NamedTuple):
@@ -79,7 +80,7 @@ def fit(
                 checkpoints=checkpoints,
             )
             hooks.append(watch)
-        if intervals.profile is not None:
+        if intervals.profile:
             hooks.append(Profile(f"{directory}/profile", *intervals.profile))
         every = Every(steps=intervals.save_every, seconds=intervals.save_seconds)
         save = Save(checkpoints, every=every, guard=guard, note=note)
