@@ -1,6 +1,7 @@
 """Fragments that the configs share: data, run, and the choice of a preset."""
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 
 def embedded(*, scenes, size, batch_size):
@@ -12,15 +13,16 @@ def embedded(*, scenes, size, batch_size):
         "batch_size": batch_size,
         "seed": 0,
         "flip": True,
-        "sources": (),  # names of the fakes to keep; all of them if empty
+        "sources": placeholder(tuple),  # names of the fakes to keep; all of them
         "balance": "label",
     }
 
 
-def folder(*, size, batch_size, sources=()):
+def folder(*, size, batch_size, sources=None):
     """Reading prepared pictures; `data.root` has to be given."""
     settings = embedded(scenes=0, size=size, batch_size=batch_size)
-    return settings | {"root": "", "view": {}, "sources": sources}
+    settings |= {"root": "", "view": {}}
+    return settings if sources is None else settings | {"sources": sources}
 
 
 def run(*, evaluate_every, log_every, save_seconds=60.0):
@@ -32,7 +34,7 @@ def run(*, evaluate_every, log_every, save_seconds=60.0):
         "save_every": 0,
         "save_seconds": save_seconds,
         "keep": 2,
-        "profile": (),  # (first step, steps) to trace
+        "profile": placeholder(tuple),  # (first step, steps) to trace
     }
 
 

@@ -41,7 +41,7 @@ class Workspace:
         save_every=0,
         save_seconds=300.0,
         keep=2,
-        profile=(),
+        profile=None,
     ):
         self.directory, self.seed = Path(directory), seed
         self._intervals = fit.Intervals(

@@ -15,7 +15,7 @@ class Intervals(NamedTuple):
     """How often a training logs, evaluates and saves, in steps unless it says else.
 
     Zero means never, apart from the last step.  `profile` is (first step, steps),
-    or empty.
+    or None.
     """
 
     log_every: int = 50
@@ -23,7 +23,7 @@ class Intervals(NamedTuple):
     save_every: int = 0
     save_seconds: float = 600.0
     keep: int = 2
-    profile: tuple[int, ...] = ()
+    profile: tuple[int, int] | None = None
 
 
 class Fitted(NamedTuple):
