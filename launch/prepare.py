@@ -58,18 +58,19 @@ def parser():
 def main():
     """Parse, call, print; what the user can put right is told in one line."""
     flags = {k: v for k, v in vars(parser().parse_args()).items() if v is not None}
-    from jaxforensics.data import commands
-    from jaxforensics.settings import call
-
     path, kind = flags.pop("path"), flags.pop("command")
     try:
+        from jaxforensics.data import commands  # slow: Ctrl-C may meet it
+        from jaxforensics.settings import call
+
         if kind == "audit":
             return print(call(commands.audit, flags, path))
         common = {name: flags.pop(name) for name in COMMON if name in flags}
         listing, convert = call(getattr(commands, kind), flags, path)
         print(call(commands.write, common, path, listing, convert))
     except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on from here")
+        again = "starts anew" if kind == "audit" else "goes on from here"
+        sys.exit(f"stopped; the same command {again}")
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         sys.exit(f"error: {error}")
 

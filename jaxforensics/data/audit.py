@@ -7,7 +7,6 @@ that separates the classes.
 
 import functools
 import multiprocessing
-import os
 import signal
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -15,13 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from jaxforensics.data import convert, decode, hashing, inventory, leaks, records
 from jaxforensics.data import sources as folders
 from jaxforensics.data.findings import findings, words
 from jaxforensics.data.items import REAL, Failure
 from jaxforensics.data.measure import measure
+from jaxforensics.data.progress import bar
 from jaxforensics.data.splits import NAMES
 
 EXAMPLES = 6
@@ -54,10 +53,15 @@ def audit(
     `limit` examines so many pictures, drawn by seed.  Bad files are counted and listed;
     `strict` makes them a ValueError.
     """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is at least 1, not {limit}")
+    if seed < 0:
+        raise ValueError(f"seed is at least 0, not {seed}")
     units, left_out = _units(Path(root), real, group)
     chosen = np.random.default_rng(seed).permutation(len(units))[:limit]
     units = [units[i] for i in sorted(chosen)]
-    seen = _look(units, size, workers, progress)
+    show = functools.partial(bar, desc=f"audit {root}", shown=progress)
+    seen = _look(units, size, workers, show)
     pictures = [result for result in seen if not isinstance(result, Failure)]
     failures = [*left_out, *(result for result in seen if isinstance(result, Failure))]
     reasons = Counter(failure.reason for failure in failures)
@@ -70,14 +74,14 @@ def audit(
         "pictures": len(pictures),
         "failures": [failure._asdict() for failure in failures],
         "reasons": dict(reasons),
-    } | _examined(pictures, seed, progress)
+    } | _examined(pictures, seed, functools.partial(show, unit="fit"))
     report["findings"] = [finding._asdict() for finding in findings(report)]
     where = {result.name: unit for result, unit in zip(seen, units, strict=True)}
     examples = _examples(report["duplicates"]["near"], where)
     return Audit(report, inventory.file_sizes(pictures), examples)
 
 
-def _examined(pictures, seed, progress):
+def _examined(pictures, seed, show):
     """The parts of the report that the pictures give."""
     near = hashing.near_duplicates(np.stack([p.thumbnail for p in pictures]))
     found = leaks.leaks(
@@ -86,7 +90,7 @@ def _examined(pictures, seed, progress):
         [picture.source for picture in pictures],
         inventory.fold_groups(pictures, near),
         seed=seed,
-        progress=functools.partial(tqdm, unit="fit", disable=not progress),
+        progress=show,
     )
     return {
         "counts": inventory.counts(pictures),
@@ -136,7 +140,7 @@ def _units(root, real, group):
 
 
 def _file(item):
-    return item, item.source, item.split, functools.partial(_read, item.path)
+    return item, item.source, item.split, functools.partial(convert.read, item.path)
 
 
 def _record(root, split, number):
@@ -165,20 +169,9 @@ def _examine(unit, size):
         return Failure(about.name, error.reason, error.detail)
 
 
-def _read(path):
-    if not os.path.isfile(path):
-        raise decode.BadPicture("not-a-file" if os.path.exists(path) else "missing")
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise decode.BadPicture("unreadable-file", error.strerror) from None
-
-
-def _look(units, size, workers, progress):
+def _look(units, size, workers, show):
     examine = functools.partial(_examine, size=size)
-    show = functools.partial(
-        tqdm, total=len(units), unit="picture", disable=not progress
-    )
+    show = functools.partial(show, total=len(units), unit="picture")
     if workers <= 1:
         return list(show(map(examine, units)))
     # Spawned, not forked: the caller may have threads (JAX's among them).

@@ -78,7 +78,7 @@ def read(records, numbers, reading, corners, flips, *, names=False):
         "label": (source > 0).astype(np.int32),
         "source": source,
         "valid": valid.astype(np.float32),
-        "index": numbers.astype(np.int64),
+        "index": np.where(valid, records.rows[numbers], -1),
     }
     for part in reading.parts:
         channels = (3,) if part == "pair" else ()
@@ -93,8 +93,8 @@ def read(records, numbers, reading, corners, flips, *, names=False):
             _fill(batch, row, record, reading, corners[row], flips[row])
         except decode.BadPicture as bad:
             raise ValueError(
-                f"record {numbers[row]} ({record.name}) was damaged after it was "
-                f"prepared: {bad}"
+                f"record {batch['index'][row]} ({record.name}) was damaged after it "
+                f"was prepared: {bad}"
             ) from None
     return batch | {name: np.array(column) for name, column in labels.items()}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from jaxforensics.data import prepare, sources
 from jaxforensics.data.convert import MIN_SIDE, convert_picture
 from jaxforensics.data.items import REAL
+from jaxforensics.data.splits import ALIASES
 from jaxforensics.reporting import tables
 from jaxforensics.settings import choose
 
@@ -17,15 +18,16 @@ def folder(path, *, real=REAL, group=None, edits=(), masks=(), rename=()):
     `rename` OLD=NEW gives the split of a folder another name; without NEW its pictures
     are drawn into splits like those of a folder without splits.
     """
-    if not edits:
-        if masks:
-            raise ValueError("--masks belongs to --edits")
-        listing = sources.class_folders(path, real=real, group=group)
-        return _renamed(listing, dict(_pair(text) for text in rename)), convert_picture
-    named = [dict(_pair(text) for text in texts) for texts in (edits, masks)]
-    return sources.paired_folders(
-        path, named[0], masks=named[1] or None
-    ), convert_picture
+    edits, masks = _pairs(edits, "SOURCE=DIR"), _pairs(masks, "SOURCE=DIR")
+    rename = _pairs(rename, "SPLIT=NEW")
+    if edits:
+        if rename or group or real != REAL:
+            raise ValueError("--rename, --group and --real do not go with --edits")
+        return sources.paired_folders(path, edits, masks=masks), convert_picture
+    if masks:
+        raise ValueError("--masks belongs to --edits")
+    listing = sources.class_folders(path, real=real, group=group)
+    return _renamed(listing, rename), convert_picture
 
 
 def manifest(path):
@@ -60,12 +62,13 @@ def write(
     workers=2,
     strict=False,
     name=None,
-    fractions=(0.75, 0.05, 0.20),
+    fractions=None,
 ):
     """Prepare a listing's items: the text that sums it up."""
     name = name or _slug(path)
-    if (Path(out) / name).resolve() == Path(path).resolve():
-        raise ValueError(f"{path} would hold its own records: choose another --out")
+    _check_outside(path, Path(out) / name)
+    if fractions and all(item.split for item in listing.items):
+        raise ValueError("--fractions: nothing is drawn, every item comes with a split")
     report = prepare.prepare(
         listing.items,
         out,
@@ -75,7 +78,7 @@ def write(
         seed=seed,
         workers=workers,
         strict=strict,
-        fractions=tuple(fractions),
+        fractions=tuple(fractions or prepare.FRACTIONS),
         convert=convert,
         left_out=listing.left_out,
     )
@@ -102,6 +105,10 @@ def audit(
     """Audit a directory, write JSON and the page: the text of it."""
     from jaxforensics.data import audit, audit_page  # matplotlib and scikit-learn
 
+    out = Path(out or Path("audits") / _slug(path))
+    _check_outside(path, out)
+    if Path(path).is_dir():
+        out.mkdir(parents=True, exist_ok=True)  # now, not when the work is done
     found = audit.audit(
         path,
         size=_checked(size),
@@ -112,15 +119,27 @@ def audit(
         real=real,
         group=group,
     )
-    page = audit_page.write(found, out or Path("audits") / _slug(path))
+    page = audit_page.write(found, out)
     return f"{audit_page.text(found.report)}\n\npage: {page}"
 
 
 def _renamed(listing, names):
-    for old in names:
-        choose(dict.fromkeys(item.split for item in listing.items), old, "split")
+    names = {ALIASES.get(old, old): ALIASES.get(new, new) for old, new in names.items()}
+    known = dict.fromkeys(sorted({item.split for item in listing.items}))
+    if names and "" in known:
+        raise ValueError("--rename: these folders have no splits")
+    for old, new in names.items():
+        choose(known, old, "split")
+        choose({"": None} | ALIASES, new, "split")
     items = [i._replace(split=names.get(i.split, i.split)) for i in listing.items]
     return listing._replace(items=items)
+
+
+def _check_outside(path, out):
+    """Refuse to write where the next look at the pictures would find it."""
+    path, out = Path(path).resolve(), Path(out).resolve()
+    if path == out or path in out.parents:
+        raise ValueError(f"{out} is inside {path}: choose another --out")
 
 
 def _checked(size):
@@ -129,11 +148,17 @@ def _checked(size):
     return size
 
 
-def _pair(text):
-    source, equals, folder = text.partition("=")
-    if not equals:
-        raise ValueError(f"expected SOURCE=DIR, not {text!r}")
-    return source, folder
+def _pairs(texts, form):
+    """{key: value} of texts KEY=VALUE."""
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise ValueError(f"expected {form}, not {text!r}")
+        if key in pairs:
+            raise ValueError(f"{key}= is given twice: {pairs[key]!r} and {value!r}")
+        pairs[key] = value
+    return pairs
 
 
 def _slug(path):

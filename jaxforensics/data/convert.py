@@ -29,12 +29,12 @@ def convert_picture(item, *, size):
     PNG.
     """
     try:
-        image, shape = encoded(_read(item.path), size)
+        image, shape = encoded(read(item.path), size)
         parts = {}
         for part, (decoder, method) in PARTS.items():
             if path := getattr(item, part):
                 parts[part], other = encoded(
-                    _read(path), size, decoder=decoder, method=method
+                    read(path), size, decoder=decoder, method=method
                 )
                 _check_shapes(part, shape, other, size)
     except decode.BadPicture as bad:
@@ -72,7 +72,8 @@ def _check_shapes(part, image, other, size):
         raise decode.BadPicture("unequal-sizes", sizes)
 
 
-def _read(path):
+def read(path):
+    """The bytes of a file of bearable size, or BadPicture."""
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever

@@ -93,7 +93,7 @@ class Training:
         self._train, self._validation, self._seed = train, validation, seed
         self._reading = _with_parts(reading, train, validation)
         number = train.index["source"]
-        self._order = Order(number, train.sources, seed=seed, balance=balance)
+        self._order = Order(number, train.kept, seed=seed, balance=balance)
         self.sources, self.batch_size = train.sources, reading.batch_size
         self.counts = {"train": train.counts(), "validation": validation.counts()}
         self.num_train, self.num_validation = len(train), len(validation)

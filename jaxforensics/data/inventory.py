@@ -103,7 +103,10 @@ def overlap(pictures):
 
 
 def _told(pictures, cluster):
-    members = [pictures[i] for i in cluster]
+    first, *rest = (pictures[i] for i in cluster)
+    # Those that contradict the first come next to it: examples are taken from there.
+    rest.sort(key=lambda p: (p.label == first.label, p.split == first.split))
+    members = [first, *rest]
     return {
         "names": [p.name for p in members],
         "splits": sorted({p.split for p in members}),

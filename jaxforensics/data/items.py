@@ -43,3 +43,8 @@ class Listing(NamedTuple):
 def is_real(name, patterns):
     """Whether the name of a folder or class says label 0."""
     return any(fnmatch.fnmatchcase(name.lower(), p.lower()) for p in patterns)
+
+
+def printable(text):
+    """The text without what UTF-8 cannot say (file names may hold any bytes)."""
+    return text.encode("utf-8", "backslashreplace").decode()

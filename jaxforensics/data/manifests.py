@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+from collections import Counter
 from pathlib import Path
 
 from jaxforensics.data.items import Item, Listing
@@ -26,10 +28,10 @@ def manifest(path):
     for number, row in _rows(path):
         where = f"{path}, line {number}"
         item = _item(row, path.parent, where)
-        if item.name in lines:
-            first = lines[item.name]
-            raise ValueError(f"{where}: {item.name} is already on line {first}")
-        lines[item.name] = number
+        for known in (("name", item.name), ("file", os.path.normpath(item.path))):
+            first = lines.setdefault(known, number)
+            if first != number:
+                raise ValueError(f"{where}: {known[1]} is already on line {first}")
         items.append(item)
     if not items:
         raise ValueError(f"{path} lists no picture")
@@ -38,9 +40,9 @@ def manifest(path):
 
 def _rows(path):
     """Yield (line number, {column: text})."""
+    if path.suffix not in (".csv", ".jsonl", ".json", ".ndjson"):
+        raise ValueError(f"{path}: a manifest is .csv or .jsonl")
     with path.open(encoding="utf-8-sig", newline="") as file:
-        if path.suffix not in (".csv", ".jsonl", ".json", ".ndjson"):
-            raise ValueError(f"{path}: a manifest is .csv or .jsonl")
         try:
             rows = _csv_rows if path.suffix == ".csv" else _json_rows
             yield from rows(file, path)
@@ -50,8 +52,10 @@ def _rows(path):
 
 def _csv_rows(file, path):
     reader = csv.DictReader(file, strict=True)
-    for name in reader.fieldnames or ():
+    for name, count in Counter(reader.fieldnames or ()).items():
         _check_column(name, f"{path}, line 1")
+        if count > 1:
+            raise ValueError(f"{path}, line 1: {count} columns are called {name!r}")
     try:
         for row in reader:
             where = f"{path}, line {reader.line_num}"
@@ -70,7 +74,8 @@ def _json_rows(file, path):
             try:
                 row = json.loads(line)
             except json.JSONDecodeError as error:
-                raise ValueError(f"{where}: {error}") from None
+                text = f"{where}: {error.msg}; expected a JSON object on every line"
+                raise ValueError(text) from None
             if not isinstance(row, dict):
                 raise ValueError(f"{where}: expected an object, got {line.strip():.40}")
             for name in row:
@@ -103,6 +108,8 @@ def _item(row, folder, where):
             f"{where}: split {text['split']!r}{nearest(text['split'], ALIASES)}; "
             f"splits are {', '.join(ALIASES)}"
         )
+    if label and text["source"].lower() == "real":
+        raise ValueError(f"{where}: a fake from the source 'real'")
     attributes = row.get("attributes") or {}
     if not isinstance(attributes, dict):
         raise ValueError(f"{where}: attributes {attributes!r} are not an object")

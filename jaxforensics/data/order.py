@@ -10,6 +10,8 @@ BALANCES = (None, "label", "source")
 class Order:
     """An endless shuffled order of records, epoch after epoch, in equal shares.
 
+    `sources` holds the id of every record, `names` {id: name} of those to balance.
+
     Positions go round the classes in turn (all records are one class without `balance`,
     real and fake with 'label', every source with 'source'); within a class, every
     record comes once before any comes again.  So each batch holds equal shares, up to
@@ -22,7 +24,7 @@ class Order:
         classes = {
             None: {"picture": np.ones(len(sources), bool)},
             "label": {"real picture": sources == 0, "fake picture": sources > 0},
-            "source": {name: sources == i for i, name in enumerate(names)},
+            "source": {name: sources == i for i, name in names.items()},
         }[balance]
         self._members = [np.flatnonzero(chosen) for chosen in classes.values()]
         for name, members in zip(classes, self._members, strict=True):

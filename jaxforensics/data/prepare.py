@@ -15,11 +15,10 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from jaxforensics.data import records, shards, splits
 from jaxforensics.data.convert import convert_picture
-from jaxforensics.data.items import Failure, Item, Listing
+from jaxforensics.data.items import Failure, Item, Listing, printable
+from jaxforensics.data.progress import bar
 
 __all__ = [
     "DiskFull",
@@ -33,6 +32,7 @@ __all__ = [
 
 SHARDS = 128  # per split, at most
 LEAST = 32  # items per shard, about, at least
+FRACTIONS = (0.75, 0.05, 0.20)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -63,7 +63,7 @@ def prepare(
     seed=0,
     workers=2,
     strict=False,
-    fractions=(0.75, 0.05, 0.20),
+    fractions=FRACTIONS,
     convert=convert_picture,
     left_out=(),
     progress=True,
@@ -79,6 +79,8 @@ def prepare(
     """
     if not re.fullmatch("[a-z][a-z0-9_]*", name):
         raise ValueError(f"a data set's name is made of a-z, 0-9 and _, not {name!r}")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is at least 1, not {limit}")
     items = splits.assign(_completed(items), seed=seed, fractions=fractions)
     splits.check(items)
     items = _limited(items, limit, seed)
@@ -89,7 +91,7 @@ def prepare(
     try:
         if not _published(folder, work, plan):
             _clear(work)
-            _run(tasks, workers, progress)
+            _run(tasks, name, workers, progress)
             _publish(tasks, work, name, plan, left_out=left_out, strict=strict)
             _published(folder, work, plan)
     except (OSError, RuntimeError) as error:
@@ -110,14 +112,14 @@ def _completed(items):
     """The items with names and groups, checked."""
     completed, seen = [], set()
     for item in items:
-        name = _text(item.name or item.path)
-        source = _text(item.source) if item.label else "real"
+        name = printable(item.name or item.path)
+        source = printable(item.source) if item.label else "real"
         if item.label not in (0, 1) or (item.label and source in ("", "real")):
             raise ValueError(f"{name}: label {item.label!r} with source {source!r}")
         if name in seen:
             raise ValueError(f"{name} is listed twice: give items different names")
         seen.add(name)
-        group = _text(item.group) or name
+        group = printable(item.group) or name
         completed.append(item._replace(name=name, source=source, group=group))
     if not completed:
         raise ValueError("nothing to prepare: no items")
@@ -127,8 +129,12 @@ def _completed(items):
 def _limited(items, limit, seed):
     if limit is None:
         return items
+
+    def rank(item):  # not by the hash that draws splits: it would take one split only
+        return splits.uniform(f"limit {item.group}", seed), item.name
+
     ranked = defaultdict(list)
-    for item in sorted(items, key=lambda i: (splits.uniform(i.group, seed), i.name)):
+    for item in sorted(items, key=rank):
         ranked[item.source].append(item)
     rounds = itertools.chain.from_iterable(itertools.zip_longest(*ranked.values()))
     return [item for item in rounds if item is not None][:limit]
@@ -154,12 +160,13 @@ def _tasks(items, folder, convert, size, seed):
     return tasks
 
 
-def _run(tasks, workers, progress):
+def _run(tasks, name, workers, progress):
     tasks = [task for group in tasks.values() for task in group]
     total = sum(len(task.items) for task in tasks)
     done = sum(len(task.items) for task in tasks if task.summary.exists())
-    with tqdm(total=total, initial=done, unit="item", disable=not progress) as bar:
-        shards.run(tasks, workers=workers, advance=bar.update)
+    about = {"desc": f"prepare {name}", "unit": "item", "shown": progress}
+    with bar(None, total=total, initial=done, **about) as shown:
+        shards.run(tasks, workers=workers, advance=shown.update)
 
 
 def _publish(tasks, work, name, plan, *, left_out, strict):
@@ -268,8 +275,3 @@ def _is_full(error):
 
 def _digest(value):
     return hashlib.blake2b(repr(value).encode(), digest_size=16).hexdigest()
-
-
-def _text(text):
-    """The text without what UTF-8 cannot say (file names may hold any bytes)."""
-    return text.encode("utf-8", "backslashreplace").decode()

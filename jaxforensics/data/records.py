@@ -177,18 +177,19 @@ class Records(Sequence):
         self._data = ArrayRecordDataSource(paths) if paths else ()
         self.index, self.sources, self.sha256 = index, sources, sha256
         self.rows = np.arange(len(index))
+        self.kept = dict(enumerate(sources))  # {id: name} of what `only` leaves
 
     def only(self, sources):
         """The records of these sources (None: of all) and the real ones, a view."""
-        if sources is None:
-            return self
-        for name in sources:
+        for name in sources or ():
             choose(dict.fromkeys(self.sources), name, "source")
-        kept = [i for i, s in enumerate(self.sources) if i == 0 or s in sources]
+        kept = {i: s for i, s in self.kept.items() if i == 0 or s in (sources or ())}
+        if sources is None or kept == self.kept:
+            return self
+        chosen = np.isin(self.index["source"], list(kept))
         view = copy.copy(self)
-        view.rows = self.rows[np.isin(self.index["source"], kept)]
-        view.index = self.index[np.isin(self.index["source"], kept)]
-        known = f"{self.sha256} {[self.sources[i] for i in kept]}"
+        view.rows, view.index, view.kept = self.rows[chosen], self.index[chosen], kept
+        known = f"{self.sha256} {list(kept.values())}"
         view.sha256 = hashlib.sha256(known.encode()).hexdigest()
         return view
 

@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from jaxforensics.data.items import REAL, Failure, Item, Listing, is_real
+from jaxforensics.data.items import REAL, Failure, Item, Listing, is_real, printable
 from jaxforensics.data.manifests import manifest
 from jaxforensics.data.splits import ALIASES
 from jaxforensics.data.tfds_source import tfds_dataset
@@ -27,12 +27,13 @@ def class_folders(root, *, real=REAL, group=None):
     `r"(\\d+)_\\d+\\.png$"`.  Without it every picture is a group.
     """
     root = Path(root)
+    _check_group(group)
     folders = _class_folders(root)
     sources = sorted({source.lower() for _, source, _ in folders})
     if real and not any(is_real(source, real) for source in sources):
         raise ValueError(
             f"none of {', '.join(sources)} in {root} is named as real "
-            f"({', '.join(real)}): say which with real="
+            f"({', '.join(real)}): say which with --real (in Python, real=)"
         )
     items, left_out = [], _strays(root, folders)
     for split, source, folder in folders:
@@ -46,7 +47,7 @@ def class_folders(root, *, real=REAL, group=None):
                 Item(
                     path,
                     label,
-                    source.lower(),
+                    printable(source.lower()),
                     group=_group(name, group),
                     split=split,
                     name=name,
@@ -62,6 +63,8 @@ def paired_folders(real, fakes, *, masks=None):
     without suffix) is the group.  What has no partner is left out as 'unpaired'.
     """
     masks = masks or {}
+    if "real" in fakes:
+        raise ValueError(f"{fakes['real']} holds edits: call their source not 'real'")
     if strange := sorted(masks.keys() - fakes.keys()):
         raise ValueError(f"masks of {strange[0]!r}{nearest(strange[0], fakes)}")
     originals, left_out = _by_stem(real, "real")
@@ -99,6 +102,11 @@ def paired_folders(real, fakes, *, masks=None):
 def _class_folders(root):
     """[(split, source, folder)], from either layout."""
     names = _folders(root)
+    if (root / "dataset_info.json").exists():
+        raise ValueError(
+            f"{root} is a TFDS data set, not folders of pictures: what was prepared is "
+            "ready for use; for others there is sources.tfds_dataset, in Python"
+        )
     if not names:
         raise ValueError(
             f"{root} has no class folders: expected {root}/real, {root}/<generator>, …"
@@ -135,8 +143,12 @@ def _strays(root, folders):
 
 
 def _walk(folder):
-    """(files, hidden) below a folder, sorted; links are followed, loops not."""
-    files, hidden, seen, stack = [], [], set(), [os.fspath(folder)]
+    """(files, hidden) below a folder, sorted; links are followed, loops not.
+
+    A link to a folder above is a loop too: it would bring other classes into this one.
+    """
+    files, hidden, stack = [], [], [os.fspath(folder)]
+    seen = {os.fspath(parent) for parent in Path(folder).resolve().parents}
     while stack:
         here = stack.pop()
         if (true := os.path.realpath(here)) in seen:
@@ -155,6 +167,8 @@ def _walk(folder):
 
 def _by_stem(folder, source):
     """({stem: path}, failures) of a folder; the first of equal stems counts."""
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}")
     files, hidden = _walk(folder)
     left_out = [Failure(f"{source}/{_relative(p, folder)}", "hidden") for p in hidden]
     stems = {}
@@ -169,7 +183,14 @@ def _by_stem(folder, source):
 
 
 def _relative(path, root):
-    return Path(path).relative_to(root).as_posix()
+    return printable(Path(path).relative_to(root).as_posix())
+
+
+def _check_group(pattern):
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise ValueError(f"group pattern {pattern!r}: {error}") from None
 
 
 def _group(name, pattern):

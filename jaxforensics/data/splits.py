@@ -11,7 +11,7 @@ ALIASES = {name: name for name in NAMES} | {"val": "validation", "valid": "valid
 
 def uniform(text, seed):
     """A number in [0, 1) drawn by the hash of a text: the same on every machine."""
-    salt = int(seed).to_bytes(8, "little", signed=True)
+    salt = (int(seed) % 2**64).to_bytes(8, "little")
     data = text.encode("utf-8", "surrogateescape")
     digest = hashlib.blake2b(data, digest_size=8, salt=salt).digest()
     return (int.from_bytes(digest, "little") >> 11) * 2.0**-53

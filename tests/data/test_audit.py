@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.data import astronaut
 
-from jaxforensics.data import audit_page, hashing, inventory, leaks, measure, sources
+from jaxforensics.data import (
+    audit_page,
+    convert,
+    hashing,
+    inventory,
+    leaks,
+    measure,
+    sources,
+)
 from jaxforensics.data.audit import audit
 from jaxforensics.data.findings import findings
 from jaxforensics.data.prepare import prepare
@@ -272,6 +280,14 @@ def test_findings_say_what_is_wrong(examined):
     assert severities == sorted(severities, key=("error", "warning", "note").index)
 
 
+def test_a_contradiction_is_shown_by_one_picture_of_each_label(tmp_path):
+    for kind in ("real", "gan"):
+        for i in range(3):
+            save(tmp_path / kind / f"{i}.png", encoded(smooth(0)))
+    text = told(examine(tmp_path).report, "error")
+    assert "both real and fake, such as gan/0.png and real/0.png" in text
+
+
 def test_groups_across_splits_are_named(suspicious):
     report = examine(suspicious, group=r"(id\d+)_").report
     assert {row["group"] for row in report["overlap"]} == {
@@ -324,6 +340,22 @@ def test_nothing_to_examine_is_one_clear_line(tmp_path):
     save(tmp_path / "real" / "a.png", b"junk")
     with pytest.raises(ValueError, match="1 not-an-image"):
         examine(tmp_path)
+
+
+@pytest.mark.parametrize("settings", [{"limit": 0}, {"limit": -1}, {"seed": -1}])
+def test_settings_out_of_range_are_named(suspicious, settings):
+    (name,) = settings
+    with pytest.raises(
+        ValueError, match=f"{name} is at least [01], not {settings[name]}"
+    ):
+        examine(suspicious, **settings)
+
+
+def test_files_too_large_for_a_picture_are_not_read(tmp_path):
+    save(tmp_path / "real" / "a.png", encoded(smooth(0)))
+    with (tmp_path / "real" / "disk.png").open("wb") as file:
+        file.truncate(convert.MAX_BYTES + 1)
+    assert examine(tmp_path).report["reasons"] == {"too-large": 1}
 
 
 def test_a_prepared_data_set_is_examined_too(suspicious, examined, tmp_path):

@@ -200,12 +200,63 @@ def test_balance_leaves_nobody_out(root):
 
 
 def test_what_cannot_be_balanced_is_refused():
-    sources, names = np.array([1, 1, 2]), ("real", "a", "b")
+    sources, names = np.array([1, 1, 2]), {0: "real", 1: "a", 2: "b"}
     for balance, lacking in (("label", "real picture"), ("source", "real")):
         with pytest.raises(ValueError, match=f"split train has no {lacking}"):
             Order(sources, names, seed=0, balance=balance)
     with pytest.raises(ValueError, match="not 'labels'"):
         Order(sources, names, seed=0, balance="labels")
+
+
+# Some of the sources
+
+
+def test_left_out_sources_are_in_no_split_and_the_others_keep_their_ids(root):
+    some = opened(root, sources=["pggan"])
+    assert some.train.sources == some.test.sources == ("real", "began", "pggan")
+    assert some.train.counts["train"] == {"real": 12, "began": 0, "pggan": 3}
+    assert some.train.counts["validation"] == {"real": 4, "began": 0, "pggan": 1}
+    assert some.test.counts["test"] == {"real": 4, "began": 0, "pggan": 1}
+    assert (some.train.num_train, some.test.num_test) == (15, 5)
+    stored, drawn = records.open(root, "train"), []
+    for batch in itertools.islice(some.train.batches(), 15):
+        drawn += batch["source"].tolist()
+        numbers = [stored[index].source for index in batch["index"]]
+        assert batch["source"].tolist() == numbers  # `index` counts all records
+    assert np.bincount(drawn).tolist() == [8 * 12, 0, 8 * 3]
+    for stream in (some.train.validation(), some.test.batches()):
+        (batch,) = stream
+        names = [name.split("_")[0] for name in batch["name"][batch["valid"] > 0]]
+        assert names == [some.test.sources[s] for s in batch["source"][:5]]
+        assert sorted(names) == ["pggan", *["real"] * 4]
+
+
+def test_balance_does_not_ask_for_left_out_sources(root):
+    for batch in take(root, 20, sources=("pggan",), balance="source"):
+        assert np.bincount(batch["source"]).tolist() == [4, 0, 4]
+    with pytest.raises(ValueError, match="split train has no fake picture"):
+        opened(root, sources=(), balance="label")
+
+
+def test_a_choice_of_sources_changes_the_fingerprint(root):
+    choices = None, ["pggan"], ["began"], []
+    some = [opened(root, sources=names) for names in choices]
+    assert len({both.train.fingerprint for both in some}) == len(choices)
+    assert len({both.test.fingerprint for both in some}) == len(choices)
+    every = opened(root, sources=["pggan", "real", "began"])
+    assert every.train.fingerprint == some[0].train.fingerprint
+    with_real = opened(root, sources=["real", "pggan"])
+    assert with_real.train.fingerprint == some[1].train.fingerprint
+
+
+def test_parts_need_be_complete_for_the_chosen_sources_only(paired, tmp_path):
+    items = [
+        i._replace(mask="") if i.source == "began" else i
+        for i in pictures(tmp_path, parts=True)
+    ]
+    root = prepare_in(tmp_path, items)
+    assert "mask" not in take(root, 1)[0]
+    assert "mask" in take(root, 1, sources=["pggan"])[0]
 
 
 # Crops and mirrors
@@ -421,6 +472,7 @@ def test_the_fingerprint_follows_content_and_settings(root, tmp_path):
         ({"batch_size": 1, "process_count": 2}, "process 0 of 2, batch_size 1"),
         ({"parts": ("masks",)}, "no parts {'masks'}"),
         ({"balance": "sauce"}, "not 'sauce'"),
+        ({"sources": ["pgan"]}, "no source 'pgan'.*did you mean 'pggan'"),
     ],
 )
 def test_wrong_settings_are_named(root, settings, message):
@@ -444,7 +496,7 @@ def test_a_data_set_without_training_pictures_is_refused(tmp_path):
 @pytest.mark.parametrize("threads", [0, 2])
 def test_a_record_damaged_later_is_named(root, threads):
     class Damaged(list):
-        index = records.open(root, "test").index
+        index, rows = records.open(root, "test").index, np.arange(7)
 
     stored = Damaged(records.open(root, "test"))
     stored[2] = stored[2]._replace(image=stored[2].image[:60])

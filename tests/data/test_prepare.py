@@ -327,6 +327,15 @@ def test_limit_takes_equal_shares_by_group(tmp_path):
     assert opened(other).keys() != opened(report).keys()
 
 
+def test_limit_takes_from_every_split(tmp_path):
+    path = save(tmp_path / "a.png", encoded(picture(0, 8, 8, 3)))
+    items = [Item(path, 0, "real", name=str(i)) for i in range(1000)]
+    report = run(items, tmp_path / "out", limit=200)
+    shares = {split: count["real"] for split, count in report.splits.items()}
+    assert 130 < shares["train"] < 170 and 25 < shares["test"] < 55
+    assert 2 < shares["validation"] < 20
+
+
 def test_odd_requests_are_refused(tmp_path):
     path = save(tmp_path / "a.png", encoded(picture(0, 8, 8, 3)))
     item = Item(path, 0, "real", name="a")
@@ -337,6 +346,8 @@ def test_odd_requests_are_refused(tmp_path):
         ([item._replace(label=2)], {}, "label 2"),
         ([item._replace(label=1)], {}, "label 1 with source 'real'"),
         ([item], {"name": "My set"}, "made of a-z"),
+        ([item], {"limit": 0}, "limit is at least 1, not 0"),
+        ([item], {"limit": -1}, "limit is at least 1, not -1"),
         ([item._replace(path=bad)], {}, "not one of the pictures .* 1 not-an-image"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -1,6 +1,7 @@
 import functools
 import io
 import json
+import os
 import struct
 from collections import Counter
 from pathlib import Path
@@ -66,6 +67,23 @@ def test_linked_folders_are_followed_and_loops_are_not(tmp_path):
     assert Counter(item.source for item in items) == {"real": 2, "fake": 1}
 
 
+def test_names_can_be_printed_whatever_bytes_they_hold(tmp_path):
+    touch(tmp_path, "real/a", "fake/b")
+    path = os.path.join(os.fsencode(tmp_path), b"real", b"\xff.png")
+    with open(path, "wb"):
+        pass
+    items = sources.class_folders(tmp_path).items
+    assert [item.name for item in items] == ["fake/b", "real/a", "real/\\udcff.png"]
+    assert os.fsencode(items[2].path) == path
+
+
+def test_a_link_to_a_folder_above_brings_no_other_class(tmp_path):
+    touch(tmp_path, "set/real/a", "set/fake/b")
+    (tmp_path / "set/real/up").symlink_to("..")
+    items = sources.class_folders(tmp_path / "set").items
+    assert [item.name for item in items] == ["fake/b", "real/a"]
+
+
 def test_real_sources_may_be_named(tmp_path):
     touch(tmp_path, "celeba/a", "began/b", "ffhq-1/c")
     with pytest.raises(ValueError, match="none of began, celeba, ffhq-1 .* real="):
@@ -81,6 +99,8 @@ def test_groups_are_cut_from_names(tmp_path):
     assert {item.group for item in items} == {"7"}
     with pytest.raises(ValueError, match="captures nothing in 'fake/7_8_01.png'"):
         sources.class_folders(tmp_path, group="(real)")
+    with pytest.raises(ValueError, match=r"group pattern '\(': missing \)"):
+        sources.class_folders(tmp_path, group="(")
 
 
 @pytest.mark.parametrize(
@@ -101,6 +121,19 @@ def test_odd_layouts_are_explained(tmp_path, names, message):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         sources.class_folders(tmp_path / "nowhere")
+
+
+def test_a_data_set_is_not_taken_for_folders(existing):
+    with pytest.raises(ValueError, match="is a TFDS data set.*sources.tfds_dataset"):
+        sources.class_folders(existing[0])
+
+
+def test_edits_need_their_folder_and_another_name(tmp_path):
+    touch(tmp_path, "orig/1.png")
+    with pytest.raises(FileNotFoundError, match="no folder .*nowhere"):
+        sources.paired_folders(tmp_path / "orig", {"gan": tmp_path / "nowhere"})
+    with pytest.raises(ValueError, match="call their source not 'real'"):
+        sources.paired_folders(tmp_path / "orig", {"real": tmp_path / "orig"})
 
 
 def test_pairs_are_found_by_stem(tmp_path):
@@ -198,6 +231,10 @@ def test_a_json_lines_manifest_says_the_same(tmp_path):
         ("path,label\na", "line 2: the header has 2 columns"),
         ("path,label,split\na,1,trian", "line 2: split 'trian'.*mean 'train'"),
         ("path,label\na,1\na,0", "line 3: a is already on line 2"),
+        ("path,label\na,1\nb/../a,0", "line 3: .*/a is already on line 2"),
+        ("path,label,name\na,1,x\nb,0,x", "line 3: x is already on line 2"),
+        ("path,label,path\na,1,b", "line 1: 2 columns are called 'path'"),
+        ("path,label,source\na,1,Real", "line 2: a fake from the source 'real'"),
         ('path,label\n"a,1', "line 2: "),
         ("path,label\n", "lists no picture"),
         ("", "lists no picture"),
@@ -214,6 +251,7 @@ def test_a_wrong_csv_names_line_and_remedy(tmp_path, text, message):
     "text, message",
     [
         ('{"path": "a", "label": 1}\n{"path": ', "line 2: Expecting value"),
+        ('[\n{"path": "a"}]', "line 1: Expecting .*expected a JSON object on every"),
         ("[1]", "line 1: expected an object"),
         ('{"path": "a", "label": 1, "grup": "x"}', "line 1: .*mean 'group'"),
         ('{"path": "a", "label": true}', "line 1: label True"),
@@ -233,6 +271,8 @@ def test_other_manifests_are_refused(tmp_path):
         sources.manifest(tmp_path / "latin.csv")
     with pytest.raises(ValueError, match="a manifest is .csv or .jsonl"):
         sources.manifest(touch(tmp_path, "list.txt") / "list.txt")
+    with pytest.raises(ValueError, match="a manifest is .csv or .jsonl"):
+        sources.manifest(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -83,6 +83,78 @@ def test_folder_limit_seed_name_and_strict(prepare, pictures, tmp_path):
     assert "error: strict: 1 not-an-image" in code
 
 
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A data set with a training and a validation split, and no test split."""
+    root = tmp_path_factory.mktemp("published") / "faces"
+    rng = np.random.default_rng(1)
+    for split, count in (("train", 40), ("val", 10)):
+        for source in ("real", "gan"):
+            folder = root / split / source
+            folder.mkdir(parents=True)
+            for i in range(count):
+                image = Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8))
+                image.save(folder / f"{i}.png")
+    return root
+
+
+def names(root, split):
+    return {record.name for record in stored(root, split)}
+
+
+@pytest.mark.parametrize("old", ["validation", "val"])
+def test_a_published_validation_split_becomes_the_test(
+    prepare, published, tmp_path, old
+):
+    code, shown = prepare(
+        "folder", published, "--out", tmp_path, "--rename", "train=", f"{old}=test",
+        *("--fractions", 0.8, 0.2, 0),
+    )  # fmt: skip
+    assert code == 0 and "100 records" in shown.out
+    root = tmp_path / "faces"
+    kinds = ("real", "gan")
+    assert names(root, "test") == {f"val/{k}/{i}.png" for k in kinds for i in range(10)}
+    drawn = [names(root, split) for split in ("train", "validation")]
+    assert set.union(*drawn) == {f"train/{k}/{i}.png" for k in kinds for i in range(40)}
+    assert not set.intersection(*drawn) and 6 <= len(drawn[1]) <= 26  # of 80, 0.2
+
+
+def test_fractions_are_the_shares_of_what_is_drawn(prepare, pictures, tmp_path):
+    arguments = "folder", pictures, "--out", tmp_path, "--fractions", 0, 0, 1
+    assert prepare(*arguments)[0] == 0
+    sizes = [len(names(tmp_path, split)) for split in ("train", "validation", "test")]
+    assert sizes == [0, 0, 24]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--rename tran=", "no split 'tran' (did you mean 'train'?)"),
+        ("--rename test=train", "no split 'test'"),
+        ("--rename train=tst", "no split 'tst' (did you mean 'test'?)"),
+        ("--rename train", "expected SPLIT=NEW, not 'train'"),
+        ("--rename =test", "expected SPLIT=NEW, not '=test'"),
+        ("--rename train= train=test", "train= is given twice: '' and 'test'"),
+        ("--edits a=b --rename train=", "--rename, --group and --real do not go with"),
+        ("--edits a=b a=c", "a= is given twice: 'b' and 'c'"),
+        ("--fractions 0.9 0.1 0", "nothing is drawn"),
+        ("--rename train= --fractions 0.9 0.2 0", "not shares of one"),
+        ("--rename train= --fractions 1.1 -0.1 0", "not shares of one"),
+        ("--limit 0", "limit is at least 1, not 0"),
+        ("--group (", "group pattern '(': missing )"),
+    ],
+)
+def test_wrong_splits_and_pairs_are_named(prepare, published, tmp_path, flags, message):
+    code, _ = prepare("folder", published, "--out", tmp_path, *flags.split())
+    assert code.startswith("error: ") and message in code and "\n" not in code
+    assert not list(tmp_path.glob("*/1.0.0"))
+
+
+def test_folders_without_splits_have_none_to_rename(prepare, pictures, tmp_path):
+    code, _ = prepare("folder", pictures, "--out", tmp_path, "--rename", "train=")
+    assert code == "error: --rename: these folders have no splits"
+
+
 def test_edits_are_paired_with_their_originals(prepare, pictures, tmp_path):
     code, shown = prepare(
         "folder", pictures / "real", "--edits", f"gan={pictures / 'gan'}",
@@ -153,7 +225,37 @@ def test_mistakes_are_told_in_one_line(prepare, pictures, tmp_path, arguments, m
     assert "Traceback" not in shown.err
 
 
-def test_records_do_not_go_among_the_pictures(prepare, pictures):
-    arguments = "--out", pictures.parent, "--name", pictures.name
-    code, _ = prepare("folder", pictures, *arguments)
+@pytest.mark.parametrize("command", ["folder", "audit"])
+@pytest.mark.parametrize("inside", ["", "real", "prepared"])
+def test_nothing_is_written_among_the_pictures(prepare, pictures, command, inside):
+    before = sorted(pictures.rglob("*"))
+    code, _ = prepare(command, pictures, "--out", pictures / inside)
     assert code.startswith("error: ") and "choose another --out" in code
+    assert sorted(pictures.rglob("*")) == before
+
+
+def test_an_audit_that_cannot_be_written_is_refused_before_the_work(
+    prepare, pictures, monkeypatch, tmp_path
+):
+    from jaxforensics.data import audit
+
+    prepare("audit", tmp_path / "none", "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(audit, "audit", lambda *a, **k: pytest.fail("worked first"))
+    (tmp_path / "file").touch()
+    code, _ = prepare("audit", pictures, "--out", tmp_path / "file")
+    assert code.startswith("error: ") and str(tmp_path / "file") in code
+
+
+def test_ctrl_c_is_one_line_that_says_what_is_next(prepare, pictures, monkeypatch):
+    from jaxforensics.data import commands
+
+    def interrupted(*args, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands.prepare, "prepare", interrupted)
+    monkeypatch.setattr(commands.sources, "class_folders", interrupted)
+    code, _ = prepare("folder", pictures)
+    assert code == "stopped; the same command goes on from here"
+    code, _ = prepare("audit", pictures)
+    assert code == "stopped; the same command starts anew"
