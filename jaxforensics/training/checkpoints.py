@@ -63,7 +63,10 @@ class Checkpoints:
     def restore_best(self, template):
         """(state, note) of the best checkpoint, or None if none was kept."""
         step = self._best.latest_step()
-        return None if step is None else _read(self._best, step, template)
+        try:
+            return None if step is None else _read(self._best, step, template)
+        except Damaged as error:
+            raise Damaged(f"{error}; delete {self.directory} to train again") from None
 
     def __enter__(self):
         """The managers are open already."""

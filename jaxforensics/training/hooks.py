@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import logging
 
 
 class NotFinite(FloatingPointError):
@@ -189,7 +190,15 @@ class Evaluate:
             return
         value = float(values[self._select])
         best = self.note.get("best")
-        if np.isfinite(value) and (best is None or value > best["value"]):
+        if not np.isfinite(value):
+            logging.warning(
+                "validation %s is %s at step %d, so this state cannot be the best; a "
+                "validation split of one class only has no AUC",
+                self._select,
+                value,
+                moment.step,
+            )
+        elif best is None or value > best["value"]:
             self.note["best"] = {
                 "step": moment.step,
                 "name": self._select,

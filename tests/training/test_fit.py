@@ -43,10 +43,11 @@ class DyingStream(tiny.Stream):
             yield batch
 
 
-def run(directory, *, stream=None, devices=1, seed=3, **changes):
+def run(directory, *, stream=None, devices=1, seed=3, measure=None, **changes):
     mesh = data_mesh(devices=jax.devices()[:devices])
     stream = stream or tiny.Stream()
     settings = SETTINGS | {"seed": seed, "intervals": Intervals(**OFTEN | changes)}
+    settings |= {} if measure is None else {"measure": measure}
     return fit(directory, tiny.method(), {"train": stream}, mesh=mesh, **settings)
 
 
@@ -340,3 +341,18 @@ def test_sigterm_to_one_of_two_processes_stops_both(tmp_path):
     assert 4 <= step == rows[-1]["step"] < 80
     assert (tmp_path / "last" / str(step)).is_dir()
     assert "stopped" not in outputs[1]
+
+
+def test_an_undefined_choice_is_said_and_never_the_best(tmp_path, caplog):
+    found = run(tmp_path, measure=lambda outputs: {"accuracy": float("nan")})
+    assert found.note["best"] is None
+    assert "validation accuracy is nan at step 12" in caplog.text
+
+
+def test_a_damaged_best_state_names_the_folder(tmp_path):
+    run(tmp_path)
+    for file in (tmp_path / "best").rglob("*"):
+        if file.is_file() and file.stat().st_size > 1000:
+            file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(checkpoints.Damaged, match=f"delete {tmp_path} to train again"):
+        run(tmp_path)
