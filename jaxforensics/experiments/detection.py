@@ -134,22 +134,24 @@ def _look(split, *, columns=6, batches=8):
 
 
 def _report_results(workspace, scores, detectors, seeds):
-    rows = []
+    rows, more = [], []
     for title in detectors:
         found = [_summary(scores[title, seed]) for seed in seeds]
-        row = {"detector": title} | {
-            label: _interval(found[0], name) for label, name in HEADLINE.items()
-        }
+        cells = {label: _interval(found[0], name) for label, name in HEADLINE.items()}
+        precision = {"detector": title, "AP": cells.pop("AP")}
+        row = {"detector": title, "AUC": cells.pop("AUC")}
         if len(seeds) > 1:
             values = np.array([summary["auc"] for summary in found])
-            row["AUC over seeds"] = f"{values.mean():.3f} ± {values.std(ddof=1):.3f}"
-        rows.append(row | {"threshold": found[0]["threshold"]})
+            row["over seeds"] = f"{values.mean():.3f} ± {values.std(ddof=1):.3f}"
+        rows.append(row | cells)
+        more.append(precision | {"threshold": found[0]["threshold"]})
     notes = "; ".join(f"{k}: {metrics.CONVENTIONS[n]}" for k, n in HEADLINE.items())
     images, groups = found[0]["images"], found[0]["groups"]
     workspace.section("Results on the test split")
     workspace.table(
         "results", rows, caption=f"{images} pictures in {groups} groups. {notes}."
     )
+    workspace.table("results_more", more, caption="Average precision; threshold used.")
 
 
 def _summary(found):
