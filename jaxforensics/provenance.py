@@ -1,5 +1,6 @@
 """Where a number comes from: code, versions, devices, machine."""
 
+import functools
 import hashlib
 import os
 import platform
@@ -13,8 +14,12 @@ PACKAGE = Path(__file__).resolve().parent
 LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "pillow", "grain")
 
 
+@functools.cache
 def environment():
-    """What a report states about the run's surroundings, as JSON types."""
+    """What a report states about the run's surroundings, as JSON types.
+
+    Looked up once: what counts is the code that this process started with.
+    """
     devices = jax.devices()
     return {
         "code": code_fingerprint(),

@@ -155,11 +155,15 @@ def _report_results(workspace, scores, detectors, seeds):
 
 
 def _summary(found):
-    validation, test = found["validation"], found["test"]
-    chosen = choose_threshold(validation["label"], validation["score"])
+    test, chosen = found["test"], _threshold(found)
     return protocols.summary(
         test["label"], test["score"], groups=test["group"], threshold=chosen
     )
+
+
+def _threshold(found):
+    validation = found["validation"]
+    return choose_threshold(validation["label"], validation["score"])
 
 
 def _interval(row, name):
@@ -190,16 +194,13 @@ def _report_scores(workspace, first):
     )
     for title, test in tests.items():
         fake = test["label"] == 1
-        chosen = choose_threshold(
-            first[title]["validation"]["label"], first[title]["validation"]["score"]
-        )
         workspace.figure(
             f"scores_{title}",
             figures.histogram(
                 {"real": test["score"][~fake], "fake": test["score"][fake]},
                 title=title,
                 x_label="P(fake)",
-                threshold=chosen.value,
+                threshold=_threshold(first[title]).value,
             ),
             caption=f"{title}: scores on the test split, first seed.",
         )

@@ -21,7 +21,7 @@ class Checkpoints:
     """The last `keep` states of a run, and the best one, under one directory.
 
     Every checkpoint is written beside its final name and renamed, holds a digest of
-    its arrays and a small JSON note (best value so far, fingerprint of the data).
+    its arrays and a small JSON note (the best value so far).
     Orbax's own best-or-last rule can drop the newest state, so two managers are kept.
     """
 
