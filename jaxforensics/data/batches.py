@@ -75,7 +75,7 @@ def read(records, numbers, reading, corners, flips, *, names=False):
     source = np.where(valid, records.index["source"][numbers], 0).astype(np.int32)
     batch = {
         "image": np.zeros((count, *area, 3), np.uint8),
-        "label": (source > 0).astype(np.int32),
+        "label": np.where(valid, records.labels[source], 0).astype(np.int32),
         "source": source,
         "valid": valid.astype(np.float32),
         "index": np.where(valid, records.rows[numbers], -1),

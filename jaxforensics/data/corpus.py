@@ -133,9 +133,10 @@ class Examination:
 def _with_parts(reading, *splits):
     """The reading with those parts alone that every fake (for parsing: all) has."""
     index = np.concatenate([split.index for split in splits])
+    labels = splits[0].labels
 
     def complete(part):
-        rows = index if part == "parsing" else index[index["source"] > 0]
+        rows = index if part == "parsing" else index[labels[index["source"]] == 1]
         return len(rows) and bool((rows["parts"] & records.BITS[part]).all())
 
     return reading._replace(parts=tuple(p for p in reading.parts if complete(p)))

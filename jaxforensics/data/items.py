@@ -4,6 +4,7 @@ import fnmatch
 from typing import NamedTuple
 
 REAL = ("real", "real[_-]*", "original*")  # names of label 0, in any case
+KIND = "real/"  # of the sources, "real" and "real/<kind>" have label 0
 
 
 class Item(NamedTuple):
@@ -15,7 +16,7 @@ class Item(NamedTuple):
 
     path: str
     label: int  # 1 = fake
-    source: str  # name of the generator; label 0 is always 'real'
+    source: str  # name of the generator; with label 0, 'real' or 'real/<kind>'
     group: str = ""
     split: str = ""
     pair: str = ""  # path of the original it was made from
@@ -43,6 +44,11 @@ class Listing(NamedTuple):
 def is_real(name, patterns):
     """Whether the name of a folder or class says label 0."""
     return any(fnmatch.fnmatchcase(name.lower(), p.lower()) for p in patterns)
+
+
+def is_real_source(name):
+    """Whether a source's name has label 0."""
+    return name == "real" or name.startswith(KIND)
 
 
 def printable(text):

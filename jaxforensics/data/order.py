@@ -4,6 +4,8 @@ import functools
 
 import numpy as np
 
+from jaxforensics.data.items import is_real_source
+
 BALANCES = (None, "label", "source")
 
 
@@ -21,9 +23,11 @@ class Order:
     def __init__(self, sources, names, *, seed, balance=None):
         if balance not in BALANCES:
             raise ValueError(f"balance is one of {BALANCES}, not {balance!r}")
+        fakes = [number for number, name in names.items() if not is_real_source(name)]
+        fake = np.isin(sources, fakes)
         classes = {
             None: {"picture": np.ones(len(sources), bool)},
-            "label": {"real picture": sources == 0, "fake picture": sources > 0},
+            "label": {"real picture": ~fake, "fake picture": fake},
             "source": {name: sources == i for i, name in names.items()},
         }[balance]
         self._members = [np.flatnonzero(chosen) for chosen in classes.values()]

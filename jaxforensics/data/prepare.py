@@ -17,7 +17,14 @@ from typing import NamedTuple
 
 from jaxforensics.data import records, shards, splits
 from jaxforensics.data.convert import convert_picture
-from jaxforensics.data.items import Failure, Item, Listing, printable
+from jaxforensics.data.items import (
+    KIND,
+    Failure,
+    Item,
+    Listing,
+    is_real_source,
+    printable,
+)
 from jaxforensics.data.progress import bar
 
 __all__ = [
@@ -113,8 +120,10 @@ def _completed(items):
     completed, seen = [], set()
     for item in items:
         name = printable(item.name or item.path)
-        source = printable(item.source) if item.label else "real"
-        if item.label not in (0, 1) or (item.label and source in ("", "real")):
+        kind = item.label or item.source.startswith(KIND)
+        source = printable(item.source) if kind else "real"
+        real = is_real_source(source)
+        if item.label not in (0, 1) or not source or item.label == real:
             raise ValueError(f"{name}: label {item.label!r} with source {source!r}")
         if name in seen:
             raise ValueError(f"{name} is listed twice: give items different names")
@@ -143,7 +152,11 @@ def _limited(items, limit, seed):
 def _tasks(items, folder, convert, size, seed):
     """{split: [Task]}; a shard is a range of hashes, so changes elsewhere spare it."""
     drawn = sorted((splits.uniform(item.name, seed), item) for item in items)
-    sources = ("real", *sorted({item.source for item in items} - {"real"}))
+    named = {item.source for item in items} - {"real"}
+    sources = (
+        "real",
+        *sorted(named, key=lambda name: (not is_real_source(name), name)),
+    )
     tasks = {}
     for split in splits.NAMES:
         mine = [(u, item) for u, item in drawn if item.split == split]
@@ -240,7 +253,7 @@ def _clear(work):
 def _remarks(counts, sources):
     remarks = [f"split {s} is empty" for s, n in counts.items() if not sum(n.values())]
     for split, count in counts.items():
-        real = count["real"]
+        real = sum(n for source, n in count.items() if is_real_source(source))
         for label, number in (("real", real), ("fake", sum(count.values()) - real)):
             if sum(count.values()) and not number:
                 remarks.append(f"split {split} has no {label} picture")

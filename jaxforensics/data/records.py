@@ -20,6 +20,7 @@ from array_record.python.array_record_data_source import ArrayRecordDataSource
 from array_record.python.array_record_module import ArrayRecordWriter
 from tensorflow_datasets.proto import tf_example_pb2, tf_feature_pb2
 
+from jaxforensics.data.items import is_real_source
 from jaxforensics.settings import choose
 
 VERSION = "1.0.0"
@@ -36,7 +37,7 @@ class Record(NamedTuple):
 
     image: bytes
     label: int  # 1 = fake
-    source: int = 0  # 0 = real, then one id per generator
+    source: int = 0  # 0 = real (other kinds of reals follow), then every generator
     group: str = ""  # video or identity: the unit of splits and of the bootstrap
     pair: bytes = b""  # the original, same height and width
     mask: bytes = b""  # gray
@@ -176,6 +177,7 @@ class Records(Sequence):
         paths = [f"{file}[0:{n}]" for file, n in zip(files, lengths, strict=True)]
         self._data = ArrayRecordDataSource(paths) if paths else ()
         self.index, self.sources, self.sha256 = index, sources, sha256
+        self.labels = np.array([not is_real_source(name) for name in sources], np.int32)
         self.rows = np.arange(len(index))
         self.kept = dict(enumerate(sources))  # {id: name} of what `only` leaves
 
@@ -183,7 +185,8 @@ class Records(Sequence):
         """The records of these sources (None: of all) and the real ones, a view."""
         for name in sources or ():
             choose(dict.fromkeys(self.sources), name, "source")
-        kept = {i: s for i, s in self.kept.items() if i == 0 or s in (sources or ())}
+        asked = sources or ()
+        kept = {i: s for i, s in self.kept.items() if is_real_source(s) or s in asked}
         if sources is None or kept == self.kept:
             return self
         chosen = np.isin(self.index["source"], list(kept))

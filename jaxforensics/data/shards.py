@@ -67,8 +67,8 @@ def make(task, *, tick=lambda: None):
             os.pwrite(place, b"%9d" % number, 0)
             made, missed = _convert(task, item)
             for record in made:
-                source = task.sources.index(item.source) if item.label else 0
-                shard.write(record._replace(source=source))
+                number = task.sources.index(item.source)
+                shard.write(record._replace(source=number))
             failures += missed
             tick()
         summary = shard.close() | {"items": len(task.items), "failures": failures}

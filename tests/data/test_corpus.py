@@ -238,6 +238,37 @@ def test_balance_does_not_ask_for_left_out_sources(root):
         opened(root, sources=(), balance="label")
 
 
+def test_several_kinds_of_reals(tmp_path):
+    """They keep ids of their own, are no fakes, and stay when fakes are chosen."""
+    kinds = ("real", "real/phone", "real/scan", "gan", "began")
+    for i in range(100):
+        gray = np.full((8, 8, 3), i, np.uint8)
+        Image.fromarray(gray).save(tmp_path / f"{i}.png")
+    items = [
+        Item(
+            path=str(tmp_path / f"{i}.png"),
+            label=int(not kinds[i % 5].startswith("real")),
+            source=kinds[i % 5],
+            split=("train", "test")[i // 5 % 2],
+            name=str(i),
+        )
+        for i in range(100)
+    ]
+    report = prepare(items, tmp_path / "out", name="kinds", workers=1, progress=False)
+    assert report.sources == ("real", "real/phone", "real/scan", "began", "gan")
+    reading = {"size": 8, "batch_size": 20, "threads": 0}
+    data = corpus.open(report.root, **reading, sources=("gan",), balance="label")
+    batch = next(data.train.batches())
+    assert sorted(set(batch["source"])) == [0, 1, 2, 4]
+    np.testing.assert_array_equal(batch["label"], batch["source"] > 2)
+    assert batch["label"].sum() == 10
+    for batch in corpus.open(report.root, **reading).test.batches():
+        kind = batch["image"][:, 0, 0, 0] % 5
+        ids = [report.sources.index(kinds[k]) for k in kind]
+        np.testing.assert_array_equal(batch["source"], ids)
+        np.testing.assert_array_equal(batch["label"], kind > 2)
+
+
 def test_a_choice_of_sources_changes_the_fingerprint(root):
     choices = None, ["pggan"], ["began"], []
     some = [opened(root, sources=names) for names in choices]
@@ -496,6 +527,7 @@ def test_a_data_set_without_training_pictures_is_refused(tmp_path):
 @pytest.mark.parametrize("threads", [0, 2])
 def test_a_record_damaged_later_is_named(root, threads):
     class Damaged(list):
+        labels = records.open(root, "test").labels
         index, rows = records.open(root, "test").index, np.arange(7)
 
     stored = Damaged(records.open(root, "test"))

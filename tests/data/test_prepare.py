@@ -345,6 +345,7 @@ def test_odd_requests_are_refused(tmp_path):
         ([item, item], {}, "a is listed twice"),
         ([item._replace(label=2)], {}, "label 2"),
         ([item._replace(label=1)], {}, "label 1 with source 'real'"),
+        ([item._replace(label=1, source="real/scan")], {}, "label 1 with .*real/scan"),
         ([item], {"name": "My set"}, "made of a-z"),
         ([item], {"limit": 0}, "limit is at least 1, not 0"),
         ([item], {"limit": -1}, "limit is at least 1, not -1"),
