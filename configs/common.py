@@ -4,11 +4,11 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 
-def embedded(*, scenes, size, batch_size):
-    """Reading the embedded set of resampled scenes, prepared on first use."""
+def embedded(name, *, faces, size, batch_size, fakes=None):
+    """Reading a view of SynthFaces, prepared on first use; `fakes`: some of them."""
     return {
-        "root": "embedded:resampled",
-        "view": {"scenes": scenes, "size": size},
+        "root": f"embedded:{name}",
+        "view": {"faces": faces, "size": size, "fakes": fakes},
         "size": size,
         "batch_size": batch_size,
         "seed": 0,
@@ -20,7 +20,7 @@ def embedded(*, scenes, size, batch_size):
 
 def folder(*, size, batch_size, sources=None):
     """Reading prepared pictures; `data.root` has to be given."""
-    settings = embedded(scenes=0, size=size, batch_size=batch_size)
+    settings = embedded("", faces=0, size=size, batch_size=batch_size)
     settings |= {"root": "", "view": {}}
     return settings if sources is None else settings | {"sources": sources}
 

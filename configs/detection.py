@@ -3,7 +3,7 @@
   python launch/main.py --config=configs/detection.py
 
 trains Meso-4, MesoInception-4 and a linear classifier of 1-D spectra on the embedded
-scenes, in about four minutes on two cores.  Presets: `default`; `quick`, seconds, for
+faces, in about four minutes on two cores.  Presets: `default`; `quick`, seconds, for
 tests; `folder`, your own prepared pictures (--config.data.root=DIR); `uniform_faces`,
 the documented run of docs/detection.md.
 """
@@ -15,8 +15,20 @@ def get_config(preset="default"):
     """The config of a preset."""
     data, steps, evaluate_every, seeds = common.preset(
         preset,
-        default=(common.embedded(scenes=999, size=64, batch_size=64), 400, 100, (0, 1)),
-        quick=(common.embedded(scenes=64, size=32, batch_size=16), 12, 4, (0,)),
+        default=(
+            common.embedded("pairs", faces=2400, size=64, batch_size=64),
+            400,
+            100,
+            (0, 1),
+        ),
+        quick=(
+            common.embedded(
+                "pairs", faces=60, size=64, batch_size=16, fakes=("swap_graphic",)
+            ),
+            12,
+            4,
+            (0,),
+        ),
         folder=(common.folder(size=128, batch_size=32), 2000, 200, (0,)),
         uniform_faces=(
             common.folder(

@@ -6,6 +6,7 @@ A command that was stopped goes on where it was, when it is run again.  Examples
   python launch/prepare.py manifest pictures.csv   # columns path, label, …
   python launch/prepare.py videos DIR --frames 20  # FaceForensics++, Celeb-DF, clips
   python launch/prepare.py audit DIR               # pictures, or what was prepared
+  python launch/prepare.py synthfaces --view=pairs --size=64   # the embedded set
 """
 
 import argparse
@@ -14,33 +15,34 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # not installed? also fine
 
-COMMON = "out size limit seed workers strict name fractions".split()
+KINDS = {
+    "folder": "class folders, or originals and edits",
+    "manifest": "pictures listed in a CSV or JSON-lines file",
+    "videos": "faces from evenly spaced frames of clips",
+    "audit": "counts, duplicates, overlaps, labels that leak",
+    "synthfaces": "faces drawn, photographed and forged by this code; synthetic",
+}
 
 
 def parser():
     """The flags; what they mean is told by `--help` of each command."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("path", help="a directory, or the manifest")
     common.add_argument("--out", metavar="DIR", help="prepared/ or audits/<name>")
-    common.add_argument("--size", type=int, help="side of the pictures; else as found")
-    common.add_argument("--limit", type=int, help="so many pictures or clips at most")
-    common.add_argument("--seed", type=int, help="of splits and of --limit (0)")
+    common.add_argument("--size", type=int, help="side of the pictures, in pixels")
+    common.add_argument("--limit", type=int, help="so many pictures, clips or pairs")
+    common.add_argument("--seed", type=int, help="of all that is drawn (0)")
     common.add_argument("--workers", type=int, help="processes (2)")
-    common.add_argument("--strict", action="store_true", help="bad files: an error")
-    common.add_argument("--name", help="of the data set; else that of the path")
-    common.add_argument("--fractions", nargs=3, type=float, help="(0.75 0.05 0.2)")
     raw = argparse.RawDescriptionHelpFormatter
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     kinds = flags.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    add = {
-        name: kinds.add_parser(name, help=text, parents=[common]).add_argument
-        for name, text in {
-            "folder": "class folders, or originals and edits",
-            "manifest": "pictures listed in a CSV or JSON-lines file",
-            "videos": "faces from evenly spaced frames of clips",
-            "audit": "counts, duplicates, overlaps, labels that leak",
-        }.items()
-    }
+    parts = {k: kinds.add_parser(k, help=KINDS[k], parents=[common]) for k in KINDS}
+    add = {name: part.add_argument for name, part in parts.items()}
+    add["synthfaces"]("--view", help="pairs, hybrid, generators, edits or videos")
+    for name in KINDS.keys() - {"synthfaces"}:
+        add[name]("path", help="a directory, or the manifest")
+        add[name]("--strict", action="store_true", help="bad files: an error")
+        add[name]("--name", help="of the data set; else that of the path")
+        add[name]("--fractions", nargs=3, type=float, help="(0.75 0.05 0.2)")
     for name in ("folder", "audit"):
         add[name]("--real", nargs="+", metavar="NAME", help="folders of real pictures")
         add[name]("--group", metavar="REGEX", help="its (…) in a name is the group")
@@ -58,16 +60,13 @@ def parser():
 def main():
     """Parse, call, print; what the user can put right is told in one line."""
     flags = {k: v for k, v in vars(parser().parse_args()).items() if v is not None}
-    path, kind = flags.pop("path"), flags.pop("command")
+    kind = flags.pop("command")
     try:
-        from jaxforensics.data import commands  # slow: Ctrl-C may meet it
-        from jaxforensics.settings import call
-
-        if kind == "audit":
-            return print(call(commands.audit, flags, path))
-        common = {name: flags.pop(name) for name in COMMON if name in flags}
-        listing, convert = call(getattr(commands, kind), flags, path)
-        print(call(commands.write, common, path, listing, convert))
+        if kind == "synthfaces":  # imports are slow: Ctrl-C may meet them
+            from jaxforensics.experiments import embedded as commands
+        else:
+            from jaxforensics.data import commands
+        print(commands.run(kind, flags))
     except KeyboardInterrupt:
         again = "starts anew" if kind == "audit" else "goes on from here"
         sys.exit(f"stopped; the same command {again}")

@@ -9,7 +9,21 @@ from jaxforensics.data.convert import MIN_SIDE, convert_picture
 from jaxforensics.data.items import REAL
 from jaxforensics.data.splits import ALIASES
 from jaxforensics.reporting import tables
-from jaxforensics.settings import choose
+from jaxforensics.settings import call, choose
+
+COMMON = "out size limit seed workers strict name fractions".split()
+
+
+def run(kind, flags):
+    """Carry out a command with the flags that were given; what to print."""
+    flags = dict(flags)
+    path = flags.pop("path")
+    if kind == "audit":
+        return call(audit, flags, path)
+    listings = {"folder": folder, "manifest": manifest, "videos": videos}
+    common = {name: flags.pop(name) for name in COMMON if name in flags}
+    listing, convert = call(listings[kind], flags, path)
+    return call(write, common, path, listing, convert)
 
 
 def folder(path, *, real=REAL, group=None, edits=(), masks=(), rename=()):
@@ -82,6 +96,11 @@ def write(
         convert=convert,
         left_out=listing.left_out,
     )
+    return summary(report)
+
+
+def summary(report):
+    """What prepare reported, as text."""
     rows = [{"split": split} | counts for split, counts in report.splits.items()]
     lines = [tables.markdown(rows), f"{report.records} records: {report.root}"]
     if report.reasons:

@@ -91,6 +91,7 @@ class Training:
 
     def __init__(self, train, validation, reading, *, seed, balance):
         self._train, self._validation, self._seed = train, validation, seed
+        self._whole, self._balance = reading, balance
         self._reading = _with_parts(reading, train, validation)
         number = train.index["source"]
         self._order = Order(number, train.kept, seed=seed, balance=balance)
@@ -104,6 +105,11 @@ class Training:
             balance=balance,
             batch_size=reading.batch_size,
         )
+
+    def only(self, sources):
+        """The same with the fakes of these sources alone, and all reals."""
+        splits = (split.only(sources) for split in (self._train, self._validation))
+        return Training(*splits, self._whole, seed=self._seed, balance=self._balance)
 
     def batches(self, start=0):
         """Endless training batches from step `start` on."""
@@ -120,10 +126,15 @@ class Examination:
     """The test split, for what evaluates when training is over."""
 
     def __init__(self, test, reading):
-        self._test, self._reading = test, _with_parts(reading, test)
+        self._test, self._whole = test, reading
+        self._reading = _with_parts(reading, test)
         self.sources, self.num_test = test.sources, len(test)
         self.counts = {"test": test.counts()}
         self.fingerprint = _fingerprint((test,), self._reading)
+
+    def only(self, sources):
+        """The same with the fakes of these sources alone, and all reals."""
+        return Examination(self._test.only(sources), self._whole)
 
     def batches(self):
         """Every test record once; the last batch is padded with `valid` = 0."""

@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 SHARDS = 128  # per split, at most
-LEAST = 32  # items per shard, about, at least
+PER_SHARD = 32  # items, about, at least
 FRACTIONS = (0.75, 0.05, 0.20)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -72,6 +72,7 @@ def prepare(
     strict=False,
     fractions=FRACTIONS,
     convert=convert_picture,
+    per_shard=PER_SHARD,
     left_out=(),
     progress=True,
 ):
@@ -82,7 +83,8 @@ def prepare(
     that cannot be used are counted, and listed in `failures.json`; `strict` makes them
     a ValueError, raised when all of them are known.  `limit` takes that many items in
     all, equal shares of every source, choosing by group.  `convert(item, *, size)`
-    gives the records and failures of one item; workers import it by its name.
+    gives the records and failures of one item; workers import it by its name.  A shard,
+    what a killed run loses at most, has `per_shard` items or a few more.
     """
     if not re.fullmatch("[a-z][a-z0-9_]*", name):
         raise ValueError(f"a data set's name is made of a-z, 0-9 and _, not {name!r}")
@@ -93,7 +95,7 @@ def prepare(
     items = _limited(items, limit, seed)
     folder = Path(out) / name / records.VERSION
     work = folder.with_name(folder.name + records.UNFINISHED)
-    tasks = _tasks(items, work / "shards", convert, size, seed)
+    tasks = _tasks(items, work / "shards", convert, size, seed, per_shard)
     plan = _digest([[split, t.file.name] for split, ts in tasks.items() for t in ts])
     try:
         if not _published(folder, work, plan):
@@ -149,7 +151,7 @@ def _limited(items, limit, seed):
     return [item for item in rounds if item is not None][:limit]
 
 
-def _tasks(items, folder, convert, size, seed):
+def _tasks(items, folder, convert, size, seed, per_shard):
     """{split: [Task]}; a shard is a range of hashes, so changes elsewhere spare it."""
     drawn = sorted((splits.uniform(item.name, seed), item) for item in items)
     named = {item.source for item in items} - {"real"}
@@ -161,7 +163,7 @@ def _tasks(items, folder, convert, size, seed):
     for split in splits.NAMES:
         mine = [(u, item) for u, item in drawn if item.split == split]
         # A power of two: a few files more or less seldom move every shard's bounds.
-        count = min(SHARDS, 1 << max(0, (len(mine) // LEAST).bit_length() - 1))
+        count = min(SHARDS, 1 << max(0, (len(mine) // per_shard).bit_length() - 1))
         shares = [[] for _ in range(count)]
         for u, item in mine:
             shares[int(u * count)].append(item)

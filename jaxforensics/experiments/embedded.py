@@ -1,31 +1,95 @@
 """Data sets that the project makes itself, prepared on first use."""
 
+import functools
 import os
 from pathlib import Path
 
 import jax
 from jax.experimental import multihost_utils
 
-from jaxforensics.data import corpus, prepare, resampled
+from jaxforensics.data import commands, corpus, prepare
 from jaxforensics.settings import call, choose
+from jaxforensics.synthfaces import streams, views
+from jaxforensics.training import mesh
 
 PREFIX = "embedded:"
+FACES = {"pairs": 2400, "hybrid": 600, "generators": 600, "edits": 600}
 
 
-def resampled_scenes(out, *, scenes, size, seed=0, workers=2):
-    """Scenes against their upsampled copies, see `data.resampled`."""
+def synthfaces(
+    out, *, view="pairs", faces=None, size=64, seed=0, fakes=None, workers=1
+):
+    """A view of SynthFaces, see `synthfaces.views`: the Report of what was prepared.
+
+    `faces` counts identities; `fakes` names those to make, all of the view's if None.
+    One worker uses all cores; more would compile everything again each.
+    """
+    if size not in views.SIZES:
+        raise ValueError(f"pictures of SynthFaces are 64 or 128 wide, not {size}")
+    faces = choose(FACES, view, "view") if faces is None else faces
+    items = views.items(view, faces=faces, seed=seed, fakes=fakes)
+    part = "_".join(["", *fakes]) if fakes else ""
     return prepare.prepare(
-        resampled.items(scenes=scenes, seed=seed),
+        items,
         out,
-        name=f"resampled_{scenes}x{size}_seed{seed}",
+        name=f"synthfaces_{view}{part}_{faces}x{size}_seed{seed}_r{views.REVISION}",
         size=size,
-        seed=seed,
         workers=workers,
-        convert=resampled.convert,
+        convert=views.convert,
+        per_shard=4,
     )
 
 
-VIEWS = {"resampled": resampled_scenes}
+def videos(
+    out,
+    *,
+    clips=20,
+    frames=24,
+    size=64,
+    seed=0,
+    compression="c23",
+    unseen=False,
+    workers=1,
+):
+    """Clips in FaceForensics++'s layout, and the frames of one compression as records.
+
+    `clips` counts originals; of each, four forgeries are made.  `unseen` makes a test
+    set of other people, places and cameras with a fifth manipulation instead.
+    """
+    from jaxforensics.data import layouts  # PyAV only here
+    from jaxforensics.data.videos import convert_clip
+    from jaxforensics.synthfaces import clips as films
+
+    kind = "unseen" if unseen else "videos"
+    name = f"synthfaces_{kind}_{clips}x{frames}x{size}_seed{seed}_r{films.REVISION}"
+    folder = Path(out) / f"{name}_clips"
+    make = films.write_unseen if unseen else films.write
+    make(folder, clips=clips, frames=frames, size=size, seed=seed)
+    listing = layouts.find(folder, compression="c23" if unseen else compression)
+    return prepare.prepare(
+        listing.items,
+        out,
+        name=name if unseen else f"{name}_{compression}",
+        size=size,
+        workers=workers,
+        convert=functools.partial(convert_clip, frames=frames, detector="none"),
+        left_out=listing.left_out,
+    )
+
+
+VIEWS = {view: functools.partial(synthfaces, view=view) for view in FACES}
+VIEWS |= {"videos": videos, "unseen": functools.partial(videos, unseen=True)}
+
+
+def run(kind, flags):
+    """What `launch/prepare.py synthfaces` does: the text to print."""
+    mesh.start()  # compiled programs are kept
+    settings = dict(flags)
+    out, view = settings.pop("out", "prepared"), settings.pop("view", "pairs")
+    make = choose(VIEWS, view, "view")
+    if "limit" in settings:
+        settings["faces" if view in FACES else "clips"] = settings.pop("limit")
+    return commands.summary(call(make, settings, out, where=kind))
 
 
 def data_dir(given):
@@ -40,9 +104,12 @@ def open_data(*, root, directory=None, view=None, **reading):
     """The corpus at `root`; 'embedded:NAME' is prepared first, with settings `view`.
 
     Of several processes the first one prepares; each reads its part of every batch.
+    'embedded:forging' is never stored: it is what forgers are trained on.
     """
     if not root:
         raise ValueError("say where the data is: --config.data.root=DIR, as prepared")
+    if root == f"{PREFIX}forging":
+        return call(streams.open, reading, where="data")
     if root.startswith(PREFIX):
         name = root.removeprefix(PREFIX)
         make = choose(VIEWS, name, "embedded data set")

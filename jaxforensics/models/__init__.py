@@ -3,9 +3,11 @@
 import inspect
 from difflib import get_close_matches
 
-from jaxforensics.models import durall, meso
+from jaxforensics.models import amtennet, durall, meso
 
 NAMES = {
+    "amtennet": amtennet.AMTENnet,
+    "model_base": amtennet.ModelBase,
     "meso4": meso.Meso4,
     "mesoinception4": meso.MesoInception4,
     "spectrum_linear": durall.SpectrumLinear,

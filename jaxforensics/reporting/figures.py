@@ -113,6 +113,34 @@ def confusion(counts, names, *, title=""):
 
 
 @styled
+def matrix(values, *, rows, columns, x_label, y_label, title="", limits=(0, 1)):
+    """A heat map with its numbers: one cell per row and column."""
+    values = np.asarray(values)
+    side = min(0.85 * WIDTH, 1.5 + 0.7 * max(values.shape))
+    figure, axes = _figure(side + 0.9, side)
+    low, high = limits
+    image = axes.imshow(values, cmap="Blues", vmin=low, vmax=high)
+    for (row, column), value in np.ndenumerate(values):
+        dark = value - low > 0.55 * (high - low)
+        axes.text(
+            column,
+            row,
+            f"{value:.3f}",
+            color="white" if dark else INK,
+            fontsize=7.5,
+            ha="center",
+            va="center",
+        )
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    _tilt(axes, columns, limit=9 * len(columns))
+    axes.set(xlabel=x_label, ylabel=y_label, title=title)
+    _bare(axes)
+    _scale(figure, image, axes, {"extend": "min"})
+    return figure
+
+
+@styled
 def curves(
     series,
     *,
@@ -183,14 +211,21 @@ def bars(series, *, y_label, title="", y_limits=None, level=None):
 
 
 @styled
-def spectra(images, *, title="", label="log power", columns=4):
-    """Centred log spectra {name: (h, w)} side by side, on one scale."""
+def spectra(images, *, title="", label="log power", columns=4, signed=False):
+    """Centred log spectra {name: (h, w)} side by side, on one scale.
+
+    `signed` is for differences: the scale is symmetric, and zero is white.
+    """
     values = np.concatenate([np.ravel(image) for image in images.values()])
     low, high = np.percentile(values, [1, 99.9])
+    if signed:
+        high = np.percentile(np.abs(values), 99.5)
+        low = -high
+    cmap = "RdBu_r" if signed else "magma"
     figure, panels = _panels(len(images), columns)
     figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
     for axes, (name, image) in zip(panels, images.items(), strict=True):
-        drawn = axes.imshow(image, cmap="magma", vmin=low, vmax=high)
+        drawn = axes.imshow(image, cmap=cmap, vmin=low, vmax=high)
         axes.set_title(name, fontsize=8.5, fontweight="normal", loc="center")
         _bare(axes)
         axes.set(xticks=[], yticks=[])
@@ -222,7 +257,7 @@ def pictures(rows, *, columns=(), names=(), captions=(), title=""):
     pictures, below each.
     """
     count = max(map(len, rows))
-    figure, panels = _panels(len(rows) * count, count)
+    figure, panels = _panels(len(rows) * count, count, gap=0.15 if captions else 0.0)
     figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
     for axes, (row, column) in zip(panels, np.ndindex(len(rows), count), strict=True):
         picture = rows[row][column] if column < len(rows[row]) else None
@@ -276,12 +311,12 @@ def _figure(width, height):
     return figure, figure.subplots()
 
 
-def _panels(count, columns):
+def _panels(count, columns, gap=0.15):
     """An even grid of at most `columns` square axes side by side, and the figure."""
     rows = -(-count // columns)
     columns = -(-count // rows)
     side = min(2.2, WIDTH / columns)
-    figure = Figure((columns * side, rows * (side + 0.15) + 0.2), layout="constrained")
+    figure = Figure((columns * side, rows * (side + gap) + 0.2), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels[count:]:
         axes.set_visible(False)

@@ -231,6 +231,23 @@ def test_left_out_sources_are_in_no_split_and_the_others_keep_their_ids(root):
         assert sorted(names) == ["pggan", *["real"] * 4]
 
 
+def test_sources_may_be_chosen_later(root):
+    some, whole = opened(root, sources=["pggan"]), opened(root)
+    for early, late in (
+        (some.train, whole.train.only(["pggan"])),
+        (some.test, whole.test.only(["pggan"])),
+    ):
+        assert early.fingerprint == late.fingerprint
+        assert early.counts == late.counts
+    early, late = (
+        next(data.batches()) for data in (some.train, whole.train.only(["pggan"]))
+    )
+    np.testing.assert_array_equal(early["index"], late["index"])
+    np.testing.assert_array_equal(early["image"], late["image"])
+    with pytest.raises(ValueError, match="pggam.*pggan"):
+        whole.test.only(["pggam"])
+
+
 def test_balance_does_not_ask_for_left_out_sources(root):
     for batch in take(root, 20, sources=("pggan",), balance="source"):
         assert np.bincount(batch["source"]).tolist() == [4, 0, 4]

@@ -8,6 +8,11 @@ from jaxforensics import models
 
 # name, settings, picture size, numbers of trained parameters
 TABLE = [
+    ("amtennet", {"num_classes": 2}, 128, 2_023_047),
+    ("amtennet", {"num_classes": 8}, 128, 2_024_853),
+    ("amtennet", {}, 64, 2_023_047 - 301 - 300 * 128 * (7 * 7 - 3 * 3)),
+    ("model_base", {"num_classes": 2}, 128, 2_020_194),
+    ("model_base", {}, 64, 2_020_194 - 301 - 300 * 128 * (7 * 7 - 3 * 3)),
     ("meso4", {}, 256, 27_977),
     ("meso4", {}, 128, 15_689),
     ("meso4", {"num_classes": 8}, 128, 15_689 + 7 * 17),

@@ -21,6 +21,9 @@ INTERVAL = (0.8, 0.7, 0.85)
 SAMPLES = {
     "roc": lambda: figures.roc({"Meso-4": (LABELS, SCORES)}, log=True),
     "confusion": lambda: figures.confusion([[8, 2], [0, 0]], ["real", "fake"]),
+    "matrix": lambda: figures.matrix(
+        [[0.1, 0.9, 0.5]], rows=["a"], columns="xyz", x_label="x", y_label="y"
+    ),
     "curves": lambda: figures.curves(
         {"a": (STEPS, STEPS**2), "b": (STEPS, STEPS, STEPS - 1, STEPS + 1)},
         x_label="x",
@@ -132,6 +135,13 @@ def test_spectra_share_one_scale():
     figure = figures.spectra(SPECTRA)
     limits = {axes.images[0].get_clim() for axes in figure.axes[:3]}
     assert limits == {tuple(np.percentile(list(SPECTRA.values()), [1, 99.9]))}
+
+
+def test_differences_of_spectra_have_zero_in_the_middle():
+    figure = figures.spectra(SPECTRA, signed=True)
+    ((low, high),) = {axes.images[0].get_clim() for axes in figure.axes[:3]}
+    values = np.abs(list(SPECTRA.values()))
+    assert low == -high and high == pytest.approx(np.percentile(values, 99.5))
 
 
 def test_profiles_show_mean_and_deviation():

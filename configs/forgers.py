@@ -1,0 +1,117 @@
+"""The forgers of SynthFaces, trained anew.
+
+  python launch/main.py --config=configs/forgers.py
+
+trains all of them on rendered scenes, in about an hour on two cores.  The run's folder
+weights/seed0 holds the result; copied to jaxforensics/synthfaces/weights it replaces
+what is shipped.  Presets: `default`; `quick`, seconds, for tests; a forger's name, that
+one alone, with what it starts from as shipped.
+"""
+
+from configs import common
+
+
+def get_config(preset="default"):
+    """The config of a preset."""
+    forgers = _forgers()
+    chosen = {name: (_data(), 50, {name: row}) for name, row in forgers.items()}
+    data, log_every, forgers = common.preset(
+        preset,
+        default=(_data(), 50, forgers),
+        quick=(_data(scenes=8, held_out=8), 1, {"nearest": _synthesis(steps=4)}),
+        **chosen,
+    )
+    return common.config(
+        data=data,
+        experiment={"name": "forgers", "forgers": forgers, "seeds": (0,)},
+        run=common.run(evaluate_every=4, log_every=log_every),
+    )
+
+
+def _forgers():
+    """The encoder of the first serves all; the disguised ones start from it whole."""
+    disguised = {"encoder": "deconv", "decoder": "deconv", "steps": 250, "rate": 1e-3}
+    return {
+        "deconv": _synthesis(upsampling="deconv", steps=1000),
+        "nearest": _synthesis(upsampling="nearest", encoder="deconv"),
+        "bilinear": _synthesis(upsampling="bilinear", encoder="deconv"),
+        "shuffle": _synthesis(upsampling="shuffle", encoder="deconv"),
+        "deconv_r": _synthesis(regulariser="spectrum", **disguised),
+        "deconv_a": _synthesis(regulariser="spectral_discriminator", **disguised),
+        "edit_deconv": _translation("edits", up="deconv", steps=2000),
+        "edit_skip": _translation("edits", up="nearest", full_skip=True, steps=1200),
+        "swap_neural": _translation("swaps", up="shuffle", emphasis=1.0),
+        "reenact_neural": _translation("reenactments", up="nearest"),
+    }
+
+
+def _synthesis(
+    *,
+    upsampling="deconv",
+    regulariser=None,
+    encoder=None,
+    decoder=None,
+    steps=600,
+    rate=3e-3,
+):
+    warmup = {"steps": steps, "warmup": min(20, steps // 2), "final": rate / 10}
+    return {
+        "method": "synthesis",
+        "stream": "portraits",
+        "upsampling": upsampling,
+        "regulariser": regulariser,
+        "encoder": encoder,
+        "decoder": decoder,
+        "steps": steps,
+        "calibration_steps": min(30, steps),
+        "optimiser": {
+            "name": "adam",
+            "rate": rate,
+            "schedule": "cosine",
+            "schedule_settings": warmup,
+            "settings": {"b1": 0.8, "b2": 0.99},
+        },
+        "critic_optimiser": {
+            "name": "adam",
+            "rate": 5e-4,
+            "settings": {"b1": 0.5, "b2": 0.99},
+        },
+    }
+
+
+def _translation(stream, *, up, full_skip=False, emphasis=20.0, steps=800):
+    warmup = {"steps": steps, "warmup": 40, "final": 0.0}
+    return {
+        "method": "translation",
+        "stream": stream,
+        "up": up,
+        "full_skip": full_skip,
+        "large": 2,
+        "emphasis": emphasis,
+        "texture": 0.1,
+        "adversarial": 0.015,
+        "steps": steps,
+        "optimiser": {
+            "name": "adam",
+            "rate": 1.2e-3,
+            "clip": 1.0,
+            "schedule": "cosine",
+            "schedule_settings": warmup,
+            "settings": {"b1": 0.5, "b2": 0.99},
+        },
+        "critic_optimiser": {
+            "name": "adam",
+            "rate": 5e-4,
+            "settings": {"b1": 0.5, "b2": 0.99},
+        },
+    }
+
+
+def _data(*, scenes=2048, held_out=256):
+    return {
+        "root": "embedded:forging",
+        "batch_size": 8,
+        "scenes": scenes,
+        "held_out": held_out,
+        "seed": 0,
+    }

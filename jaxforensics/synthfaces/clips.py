@@ -1,0 +1,309 @@
+"""Clips of faces in motion and forgeries of them, as real H.264 files.
+
+Head, expression and light sway smoothly, as sums of sinusoids; the camera stays, its
+noise is new in every frame.  Clips come in pairs of people of one split: either gets
+the other's face or expression, frame by frame.  `write` lays the files down as
+FaceForensics++ does, `write_unseen` as Celeb-DF, so that `data.layouts` reads them like
+the real sets.  Needs PyAV.
+"""
+
+import functools
+import io
+import itertools
+import json
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxforensics.data.progress import bar
+from jaxforensics.synthfaces import cameras, graphic, photos, render, scenes
+from jaxforensics.synthfaces import translators as neural
+
+try:
+    import av
+except ImportError as error:
+    raise ImportError("clips need PyAV: pip install 'jaxforensics[video]'") from error
+
+REVISION = 1  # of the pictures: folders of another revision are refused
+RATE = 12  # frames per second
+MANIPULATIONS = {  # as FaceForensics++ calls them, and what does it here
+    "Deepfakes": "swap_neural",
+    "Face2Face": "reenact_graphic",
+    "FaceSwap": "swap_graphic",
+    "NeuralTextures": "reenact_neural",
+}
+UNSEEN = "swap_feathered"
+LOSSLESS = ("libx264rgb", "rgb24", {"qp": "0"})  # to the bit
+ENCODERS = {  # by the folder of the clip: encoder, its pixels, its setting
+    "raw": LOSSLESS,
+    "c23": ("libx264", "yuv420p", {"crf": "23"}),
+    "c40": ("libx264", "yuv420p", {"crf": "40"}),
+    "masks": LOSSLESS,
+}
+COMPRESSIONS = ("raw", "c23", "c40")
+SPLITS = {"train": "train", "validation": "val", "test": "test"}  # and their files
+TENTH = (
+    "train validation test train train test train train train train".split()
+)  # the split of pair i is that of i % 10: three pairs are enough for all splits
+FILMED, STRANGERS = 60_000, 80_000  # added to a set's seed: people of no picture
+
+# How far a scene sways about what was drawn, and how often a second at most.
+_POSE = scenes.Pose(0.12, 0.06, 0.04, 0.012, 0.012, 0.008)
+_EXPRESSION = scenes.Expression(0.35, 0.5, 0.5, 0.4, 0.15, 0.1)
+_LIGHT, _LAMP = 0.12, 0.06
+_POSE_RATE, _EXPRESSION_RATE, _LIGHT_RATE = 0.4, 1.0, 0.3
+
+
+class Pair(NamedTuple):
+    """Two people of one split, each forged with the help of the other."""
+
+    first: int
+    second: int
+    split: str
+
+
+class Film(NamedTuple):
+    """The frames of a pair on the host: those of the first, then of the second."""
+
+    pictures: np.ndarray
+    scenes: scenes.Scene
+    landmarks: np.ndarray
+
+
+def write(
+    folder, *, clips, frames, size, seed, compressions=COMPRESSIONS, progress=True
+):
+    """Write `clips` originals and four forgeries of each, in FaceForensics++'s layout.
+
+    The folder gets split lists, clips in every compression, and mask clips.  What is
+    there already stays: a killed run goes on where it was, with the same bytes.
+    """
+    folder, pairs = Path(folder), _pairs(clips, size=size)
+    _claim(
+        folder,
+        {"layout": "faceforensics", "frames": frames, "size": size, "seed": seed},
+    )
+    for split, name in SPLITS.items():
+        known = [[f"{a:03d}", f"{b:03d}"] for a, b, s in pairs if s == split]
+        _save(folder / "splits" / f"{name}.json", json.dumps(known).encode())
+    film = functools.partial(
+        _film, seed=FILMED + seed, domain="studio", frames=frames, size=size
+    )
+    for pair in bar(pairs, desc="clips", unit="pair", shown=progress):
+        shots = functools.cache(functools.partial(film, pair))
+        for name, forger in {"": None, **MANIPULATIONS}.items():
+            place = functools.partial(_faceforensics, folder, name)
+            qualities = (*compressions, "masks") if forger else compressions
+            _write_pair(pair, shots, forger, place, qualities)
+
+
+def write_unseen(folder, *, clips, frames, size, seed, progress=True):
+    """Write a test set of other people, cameras and places, in Celeb-DF's layout.
+
+    All are filmed in the street, and forged by `UNSEEN` alone; c23.
+    """
+    folder, pairs = Path(folder), _pairs(clips, size=size, splits=("test",))
+    _claim(folder, {"layout": "celebdf", "frames": frames, "size": size, "seed": seed})
+    places = {
+        forger: functools.partial(_celebdf, folder, forger) for forger in (None, UNSEEN)
+    }
+    lines = [
+        f"{int(not forger)} {place(*way, 'c23').relative_to(folder).as_posix()}\n"
+        for forger, place in places.items()
+        for pair in pairs
+        for way in _ways(pair)
+    ]
+    _save(folder / "List_of_testing_videos.txt", "".join(lines).encode())
+    film = functools.partial(
+        _film, seed=STRANGERS + seed, domain="street", frames=frames, size=size
+    )
+    for pair in bar(pairs, desc="unseen clips", unit="pair", shown=progress):
+        shots = functools.cache(functools.partial(film, pair))
+        for forger, place in places.items():
+            _write_pair(pair, shots, forger, place, ("c23",))
+
+
+def h264(pictures, *, crf=23):
+    """uint8 pictures (n, h, w, 3), each encoded and decoded as a clip of its own."""
+    codec = ("libx264", "yuv420p", {"crf": str(crf)})
+    found = []
+    for picture in pictures:
+        data = io.BytesIO(_encoded(picture[None], codec))
+        with av.open(data) as container:
+            frame = next(container.decode(video=0))
+            found.append(frame.to_ndarray(format="rgb24"))
+    return np.stack(found)
+
+
+def sway(key, scene, time):
+    """What became of a scene at `time`, in seconds: head, face and light have moved."""
+    keys = jax.random.split(key, 3)
+    pose = _swayed(keys[0], scene.pose, _POSE, time, _POSE_RATE)
+    face = _swayed(keys[1], scene.expression, _EXPRESSION, time, _EXPRESSION_RATE)
+    low = jnp.float32([n in ("brow_raise", "gaze_x", "gaze_y") for n in face._fields])
+    face = [jnp.clip(x, -b, 1.0) for x, b in zip(face, low, strict=True)]
+    waves = _waves(keys[2], 4, time, _LIGHT_RATE)
+    direction = scene.light.direction + _LIGHT * waves[:3]
+    light = scene.light._replace(
+        direction=direction / jnp.linalg.norm(direction),
+        lamp=scene.light.lamp * (1 + _LAMP * waves[3]),
+    )
+    return scene._replace(pose=pose, expression=scenes.Expression(*face), light=light)
+
+
+def _swayed(key, about, reach, time, rate):
+    waves = _waves(key, len(about), time, rate)
+    moved = [x + r * w for x, r, w in zip(about, reach, waves, strict=True)]
+    return type(about)(*moved)
+
+
+def _waves(key, count, time, rate):
+    """`count` sums of three sinusoids within [-1, 1], at most `rate` a second."""
+    share, phase, pace = jax.random.uniform(key, (3, 3, count))
+    angle = 2 * jnp.pi * (phase + rate * (0.3 + 0.7 * pace) * time)
+    return (share * jnp.sin(angle)).sum(0) / share.sum(0)
+
+
+def _pairs(clips, *, size, splits=TENTH):
+    if clips < 2 or clips % 2:
+        raise ValueError(f"clips come in pairs: their number is even, not {clips}")
+    if size % 2:
+        raise ValueError(f"the sides of compressed clips are even, not {size}")
+    cycle = zip(range(0, clips, 2), itertools.cycle(splits), strict=False)
+    return [Pair(person, person + 1, split) for person, split in cycle]
+
+
+def _ways(pair):
+    """(whose clip, whose face) of both clips."""
+    return (pair.first, pair.second), (pair.second, pair.first)
+
+
+def _faceforensics(folder, manipulation, target, donor, quality):
+    kind = f"manipulated_sequences/{manipulation}"
+    name = f"{target:03d}_{donor:03d}"
+    if not manipulation:
+        kind, name = "original_sequences/youtube", f"{target:03d}"
+    return folder / kind / quality / "videos" / f"{name}.mp4"
+
+
+def _celebdf(folder, forger, target, donor, quality):
+    if not forger:
+        return folder / "Celeb-real" / f"id{target}_0000.mp4"
+    return folder / "Celeb-synthesis" / f"id{target}_id{donor}_0000.mp4"
+
+
+def _claim(folder, settings):
+    """Refuse a folder that holds clips made with other settings."""
+    path, settings = folder / "clips.json", settings | {"revision": REVISION}
+    if not path.exists():
+        _save(path, json.dumps(settings).encode())
+    elif json.loads(path.read_text()) != settings:
+        raise FileExistsError(
+            f"{folder} holds other clips, or the same with other settings: delete it, "
+            "or choose another folder"
+        )
+
+
+def _save(path, data):
+    """Write a file that is never seen half done."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".tmp")
+    unfinished.write_bytes(data)
+    os.replace(unfinished, path)
+
+
+def _write_pair(pair, shots, forger, place, qualities):
+    """Write the files of both clips, originals or forged, that are not there yet."""
+    files = [
+        (row, quality, place(*way, quality))
+        for row, way in enumerate(_ways(pair))
+        for quality in qualities
+    ]
+    missing = [file for file in files if not file[-1].exists()]
+    if missing:
+        film = shots()
+        pictures, masks = (
+            _forged(pair, film, forger) if forger else (film.pictures, None)
+        )
+        for row, quality, path in missing:
+            frames = masks if quality == "masks" else pictures
+            _save(path, _encoded(np.split(frames, 2)[row], ENCODERS[quality]))
+
+
+def _encoded(frames, codec):
+    """A clip's bytes, the same on every run: one thread, no dates."""
+    name, pixels, options = codec
+    data = io.BytesIO()
+    with av.open(data, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream(name, rate=RATE, options=options)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = pixels
+        stream.codec_context.thread_count = 1
+        for number, picture in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return data.getvalue()
+
+
+def _forged(pair, film, forger):
+    """uint8 frames and masks (n, h, w, 3): each clip with the face of the other."""
+    half = len(film.pictures) // 2
+    other = jax.tree.map(lambda rows: np.roll(rows, half, axis=0), film)
+    wanted = other.landmarks
+    if forger.startswith("reenact"):
+        drive = functools.partial(_wanted)
+        wanted = photos.in_chunks(drive, film.scenes, other.scenes)
+    maker = neural if forger in neural.REPLACERS else graphic
+    pictures, masks = maker.replace(
+        forger,
+        pair.first,
+        np.arange(2 * half),
+        film.pictures,
+        other.pictures,
+        film.landmarks,
+        wanted,
+        size=film.pictures.shape[1],
+    )
+    return pictures, np.repeat(masks[..., None], 3, axis=-1)
+
+
+def _wanted(scene, driver):
+    return render.landmarks(scenes.with_expression(scene, driver))
+
+
+def _film(pair, *, seed, domain, frames, size):
+    people = np.repeat([pair.first, pair.second], frames)
+    times = np.tile(np.arange(frames), 2)
+    leaders, seeds = np.full_like(people, pair.first), np.full_like(people, seed)
+    function = functools.partial(_frame, domain=domain, size=size)
+    return Film(*photos.in_chunks(function, seeds, people, leaders, times))
+
+
+def _frame(seed, person, leader, number, *, domain, size):
+    """(picture, scene, landmarks) of a frame; one wears glasses if the leader does."""
+    scene_key, camera_key, shot_key, sway_key, noise_key = _keys(seed, person)
+    scene = scenes.sample(scene_key, domain=domain)
+    glasses = scenes.sample(_keys(seed, leader)[0], domain=domain).attributes.glasses
+    scene = scene._replace(attributes=scene.attributes._replace(glasses=glasses))
+    scene = sway(sway_key, scene, number / RATE)
+    light, _ = render.render(scene, size=size)
+    index = cameras.choose(camera_key, domain=domain)
+    camera = cameras.select(index, domain=domain)
+    shot = cameras.draw(shot_key, domain=domain)
+    pattern = jnp.asarray(cameras.patterns(domain))[index, :size, :size]
+    noise_key = jax.random.fold_in(noise_key, number)
+    raw = cameras.expose(noise_key, light, camera, shot, pattern)
+    picture = cameras.develop(raw, camera, shot)
+    return photos.to_bytes(picture), scene, render.landmarks(scene)
+
+
+def _keys(seed, person):
+    """Keys of the scene, the camera, the shot, the motion and the noise."""
+    return jax.random.split(scenes.key_of(seed, person), 5)

@@ -1,0 +1,59 @@
+"""Whole-face forgers: shipped weights, and pictures by number.
+
+Networks of `models.forge_decoder` with the weights in `weights/`, which
+`launch/main.py --config=configs/forgers.py` trains.  Forgery `index` is decoded from
+the latent of a face that is rendered for this alone and shown nowhere.
+"""
+
+import functools
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jaxforensics.models import forge_decoder, weights
+from jaxforensics.settings import choose
+from jaxforensics.synthfaces import photos, scenes
+
+FOLDER = Path(__file__).parent / "weights"
+UPSAMPLING = {  # forger -> how its decoder doubles the size
+    "deconv": "deconv",
+    "nearest": "nearest",
+    "bilinear": "bilinear",
+    "shuffle": "shuffle",
+    "deconv_r": "deconv",  # with spectral regularisation
+    "deconv_a": "deconv",  # against a spectral discriminator
+}
+NAMES = tuple(UPSAMPLING)
+SHARED = "deconv"  # the forger whose encoder serves all
+NOISE = 2024  # keeps a forgery's noise apart from the keys of the picture it is after
+
+
+def sample(name, seed, indices, *, size):
+    """uint8 forgeries (n, size, size, 3) by a forger, of 64 or 128 pixels."""
+    choose(UPSAMPLING, name, "forger")
+    if size not in forge_decoder.SIZES:
+        raise ValueError(f"forgeries have {forge_decoder.SIZES} pixels, not {size}")
+    sitters, _, _ = photos.portraits(seed, indices, domain="studio", size=64)
+    function = functools.partial(_forge, name=name, size=size)
+    seeds = np.full(len(indices), seed)
+    return photos.in_chunks(function, seeds, np.asarray(indices), sitters)
+
+
+@functools.cache
+def load(name):
+    """The parameters of a shipped forger, in single precision."""
+    shapes = forge_decoder.shapes(UPSAMPLING[name])
+    if name == SHARED:
+        return weights.load(FOLDER / f"{name}.safetensors", shapes)
+    own = {"decoder": shapes["decoder"]}
+    found = weights.load(FOLDER / f"{name}.safetensors", own)
+    return found | {"encoder": load(SHARED)["encoder"]}
+
+
+def _forge(seed, index, sitter, *, name, size):
+    key = jax.random.fold_in(scenes.key_of(seed, index), NOISE + NAMES.index(name))
+    drawn = forge_decoder.forge(
+        key, UPSAMPLING[name], load(name), sitter[None] / 255, sizes=(size,)
+    )
+    return photos.to_bytes(drawn[size][0])

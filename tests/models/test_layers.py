@@ -1,0 +1,91 @@
+"""Layers in their several formulations, against numpy, scipy and each other."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import signal
+
+from jaxforensics.models import layers
+
+random = np.random.default_rng(0)
+
+
+def windows_maximum(x, size, stride):
+    """Every window of Caffe's ceil mode, cut off at the border."""
+    height, width = (
+        max(0, int(np.ceil((n - size) / stride))) + 1 for n in x.shape[1:3]
+    )
+    result = np.empty((len(x), height, width, x.shape[-1]), x.dtype)
+    for row, column in np.ndindex(height, width):
+        top, left = row * stride, column * stride
+        window = x[:, top : top + size, left : left + size]
+        result[:, row, column] = window.max((1, 2))
+    return result
+
+
+@pytest.mark.parametrize("shape", [(128, 62), (29, 14), (7, 8), (3, 5), (2, 1)])
+@pytest.mark.parametrize("size, stride", [(3, 2), (2, 2), (3, 3)])
+def test_ceil_max_pool(shape, size, stride):
+    x = random.normal(size=(2, *shape, 3)).astype(np.float32)
+    pooled = layers.ceil_max_pool(x, size=size, stride=stride)
+    np.testing.assert_array_equal(pooled, windows_maximum(x, size, stride))
+
+
+def test_ceil_max_pool_divides_the_gradient_among_equals():
+    x = jnp.round(jax.random.uniform(jax.random.key(0), (2, 9, 12, 3)))
+
+    def total(x):
+        return jnp.sum(layers.ceil_max_pool(x, size=3, stride=2))
+
+    gradient = jax.jit(jax.grad(total))(x)
+    assert jnp.all(gradient >= 0) and jnp.all(jnp.isfinite(gradient))
+    count = layers.ceil_max_pool(x, size=3, stride=2).size
+    np.testing.assert_allclose(jnp.sum(gradient), count, rtol=1e-6)
+
+
+@pytest.mark.parametrize("form", layers.CONV_FORMS)
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_convolutions_agree_with_scipy(form, padding):
+    """Values and gradients: the gradient of a correlation is a correlation."""
+    size = 1 if form == "matmul" else 3
+    x = random.normal(size=(2, 9, 7, 4))
+    kernel = random.normal(size=(size, size, 4, 5))
+
+    def expected(image, kernel):
+        flipped = kernel[::-1, ::-1]
+        full = [
+            sum(
+                signal.convolve(image[b, ..., i], flipped[..., i, o], padding.lower())
+                for i in range(4)
+            )
+            for b in range(2)
+            for o in range(5)
+        ]
+        return np.moveaxis(np.reshape(full, (2, 5, *np.shape(full)[1:])), 1, -1)
+
+    value, pull_back = jax.vjp(
+        lambda x, k: layers.CONV_FORMS[form](x, k, padding),
+        jnp.float32(x),
+        jnp.float32(kernel),
+    )
+    np.testing.assert_allclose(value, expected(x, kernel), atol=1e-4)
+    gradient = random.normal(size=value.shape)
+    of_x, of_kernel = pull_back(jnp.float32(gradient))
+    for _ in range(3):  # the adjoint of a linear map, along random directions
+        direction = random.normal(size=x.shape)
+        slope = np.sum(expected(direction, kernel) * gradient)
+        assert np.sum(direction * of_x) == pytest.approx(slope, abs=1e-3)
+        direction = random.normal(size=kernel.shape)
+        slope = np.sum(expected(x, direction) * gradient)
+        assert np.sum(direction * of_kernel) == pytest.approx(slope, abs=1e-3)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+@pytest.mark.parametrize("size, widths", [(1, (3, 4)), (3, (3, 24)), (3, (12, 24))])
+def test_the_backend_chooses_only_the_speed(monkeypatch, backend, size, widths):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    x = jnp.float32(random.normal(size=(2, 6, 5, widths[0])))
+    kernel = jnp.float32(random.normal(size=(size, size, *widths)))
+    plain = layers.CONV_FORMS["plain"](x, kernel, "SAME")
+    np.testing.assert_allclose(layers.conv(x, kernel), plain, atol=1e-4)

@@ -1,0 +1,212 @@
+"""The sets of the benchmark: who is in them, what is stored, the same bytes again."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxforensics.data import corpus, records
+from jaxforensics.experiments import embedded
+from jaxforensics.synthfaces import render, scenes, sources, views
+
+ROOT = Path(__file__).resolve().parents[2]
+FACES = 20  # two tens: 14, 2 and 4
+
+
+def pixels(data):
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def members(view, **settings):
+    """{(source, split): identities} of a view's plan."""
+    found = {}
+    for item in views.items(view, **settings):
+        place = found.setdefault((item.source, item.split), [])
+        place += item.attributes["indices"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """The view with every family of forgeries, at 64²."""
+    return embedded.synthfaces(tmp_path_factory.mktemp("pairs"), faces=FACES)
+
+
+@pytest.fixture(scope="module")
+def edits(tmp_path_factory):
+    return embedded.synthfaces(
+        tmp_path_factory.mktemp("edits"), view="edits", faces=FACES
+    )
+
+
+def everything(report):
+    return [r for split in report.splits for r in records.open(report.root, split)]
+
+
+# Who is where
+
+
+@pytest.mark.parametrize("view", views.VIEWS)
+def test_identities_are_in_one_split_whatever_the_view_and_its_size(view):
+    for faces in (20, 333):
+        for (_, split), indices in members(view, faces=faces).items():
+            assert {views.split_of(index) for index in indices} <= {split}
+            assert len(set(indices)) == len(indices)
+    shares = np.bincount(
+        [("train", "validation", "test").index(views.split_of(i)) for i in range(1000)]
+    )
+    assert shares.tolist() == [700, 100, 200]
+
+
+def test_every_face_of_pairs_is_in_one_fake_and_families_get_equal_shares():
+    plan = views.VIEWS["pairs"]
+    found = members("pairs", faces=600)
+    for split, count in (("train", 420), ("validation", 60), ("test", 120)):
+        shares = [found[source, split] for source in plan.fakes]
+        assert sorted(sum(shares, [])) == sorted(found["real", split])
+        assert {len(share) for share in shares} == {count // len(plan.fakes)}
+
+
+def test_odd_requests_are_refused(tmp_path):
+    for settings, message in (
+        ({"view": "pears"}, "pears.*pairs"),
+        ({"faces": 0}, "at least one face"),
+        ({"fakes": ("swap_grafic",)}, "swap_grafic.*swap_graphic"),
+        ({"size": 96}, "64 or 128"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            embedded.synthfaces(tmp_path, **settings)
+
+
+# What is stored
+
+
+def test_counts_of_pairs(pairs):
+    plan = views.VIEWS["pairs"]
+    assert pairs.sources == ("real", *sorted(plan.fakes))
+    total = {s: sum(n[s] for n in pairs.splits.values()) for s in pairs.sources}
+    assert total["real"] == FACES == sum(total.values()) - FACES
+    assert not pairs.failures and pairs.records == 2 * FACES
+
+
+def test_every_fake_of_pairs_has_a_real_of_its_split(pairs):
+    for split in pairs.splits:
+        stored = records.open(pairs.root, split)
+        reals = {r.image for r in stored if r.label == 0}
+        for record in stored:
+            assert pixels(record.image).shape == (64, 64, 3)
+            if record.label:
+                assert record.pair in reals
+                assert record.pair != record.image
+
+
+def test_synthesised_faces_are_paired_with_the_nearest_real(pairs):
+    """Brute force over thumbnails that Pillow makes."""
+
+    def thumbnail(data):
+        small = Image.open(io.BytesIO(data)).resize((16, 16), Image.Resampling.BOX)
+        return np.asarray(small, np.float64)
+
+    stored = list(records.open(pairs.root, "train"))
+    bank = {r.image: thumbnail(r.image) for r in stored if r.label == 0}
+    fakes = [r for r in stored if pairs.sources[r.source] in ("nearest", "bilinear")]
+    assert fakes
+    for record in fakes:
+        distance = {
+            image: np.sum((thumbnail(record.image) - other) ** 2)
+            for image, other in bank.items()
+        }
+        best = min(distance.values())
+        assert distance[record.pair] <= best * 1.02 + 50  # Pillow rounds to 8 bits
+
+
+def test_masks_of_replacements_cover_what_changed(pairs):
+    checked = 0
+    for record in everything(pairs):
+        if "swap" in pairs.sources[record.source]:
+            image, pair = (pixels(d).astype(int) for d in (record.image, record.pair))
+            changed = np.abs(image - pair).max(-1) > 8
+            assert (pixels(record.mask)[changed] > 0).all()
+            assert changed.mean() > 0.01
+            checked += 1
+    assert checked >= 4
+
+
+def test_gray_maps_are_those_of_the_stored_pair(edits):
+    for record in everything(edits):
+        if record.label:
+            image, pair = (pixels(d).astype(float) for d in (record.image, record.pair))
+            gray = np.abs(image - pair) @ [0.299, 0.587, 0.114]
+            assert np.abs(pixels(record.mask) - gray).max() <= 0.501
+
+
+def test_parsing_names_the_edited_region(edits):
+    """It has classes that the edit may change, also where they were taken away."""
+    seen = set()
+    for record in everything(edits):
+        about = json.loads(record.attributes)
+        if not record.label:
+            continue
+        region = [render.CLASSES.index(name) for name in about["region"]]
+        parsing = pixels(record.parsing)
+        assert parsing.shape == (64, 64) and parsing.max() < len(render.CLASSES)
+        assert set(about["region"]) == set(sources.REGIONS[about["attribute"]])
+        if about["attribute"] in ("glasses", "moustache", "bangs", "bald"):
+            assert np.isin(parsing, region).any(), about
+        seen.add(about["attribute"])
+    assert len(seen) >= 2
+
+
+def test_edit_targets_change_something():
+    for number, attribute in enumerate(scenes.ATTRIBUTES):
+        for row in np.eye(len(scenes.ATTRIBUTES), dtype=np.float32):
+            chosen = sources._attribute(row, 10 * number)
+            wanted = sources.target(row, chosen)
+            assert (wanted != row).any()
+            assert wanted[: len(scenes.HAIR_COLOURS)].sum() <= 1
+            assert chosen in scenes.ATTRIBUTES and attribute
+
+
+def test_batches_hold_pairs_and_masks(pairs):
+    data = corpus.open(pairs.root, size=64, batch_size=8, balance="label")
+    batch = next(data.train.batches())
+    fake = batch["label"] == 1
+    assert batch["real"].shape == (8, 64, 64, 3) and batch["mask"].shape == (8, 64, 64)
+    assert (batch["real"][~fake] == batch["image"][~fake]).all()
+    assert (batch["real"][fake] != batch["image"][fake]).any((1, 2, 3)).all()
+
+
+# The same bytes
+
+
+def contents(root):
+    root = Path(root)
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_killed_and_resumed_gives_the_same_bytes(pairs, tmp_path):
+    script = (
+        "from jaxforensics.experiments import embedded\n"
+        f"embedded.synthfaces({str(tmp_path)!r}, faces={FACES})\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    worker = subprocess.Popen([sys.executable, "-c", script], env=environment)
+    while not list(tmp_path.rglob("shards/*.json")) and worker.poll() is None:
+        time.sleep(0.05)
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    assert not list(tmp_path.rglob("prepared.json")), "it had finished already"
+    report = embedded.synthfaces(tmp_path, faces=FACES)
+    assert contents(report.root) == contents(pairs.root)
