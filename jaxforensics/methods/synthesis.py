@@ -80,13 +80,7 @@ def make(
         def painted(params):
             clean, picture, truth, scale = _paint(key, nets, held | params, batch)
             logits = _judge(critics, held, picture, scale)
-            losses = {
-                "content": CONTENT * content_loss(clean, picture, truth),
-                "texture": TEXTURE * texture_loss(picture, truth),
-                "adversarial": ADVERSARIAL * sum(_real(x) for x in logits),
-            }
-            if regulariser == "spectrum":
-                losses["spectrum"] = SPECTRAL * spectrum_loss(picture, truth)
+            losses = _losses(regulariser, clean, picture, truth, logits)
             shown = jax.lax.stop_gradient((picture, truth, scale))
             return sum(losses.values()), ({}, losses | {"shown": shown})
 
@@ -102,17 +96,12 @@ def make(
         metrics = {"loss": sum(metrics.values())} | metrics | told
         return state.replace(step=state.step + 1, nets=moved), metrics
 
-    def predict(state, batch):
-        key = jax.random.fold_in(jax.random.key(0), batch["index"][0])
-        params = {name: net.params for name, net in state.nets.items()}
-        forged = forge(key, upsampling, params, _floats(batch["image_64"]))
-        return {f"image_{size}": _bytes(picture) for size, picture in forged.items()}
-
     calibrate = functools.partial(_calibrate, nets)
     stages = (
         Stage("train", steps, "train", step),
         Stage("calibrate", calibration_steps, "train", calibrate),
     )
+    predict = functools.partial(_predict, upsampling)
     return Method(init, stages, predict, settings)
 
 
@@ -167,6 +156,24 @@ def _judge(critics, params, image, scale):
         critic.apply({"params": params[name]}, image, scale)
         for name, critic in critics.items()
     ]
+
+
+def _predict(upsampling, state, batch):
+    key = jax.random.fold_in(jax.random.key(0), batch["index"][0])
+    params = {name: net.params for name, net in state.nets.items()}
+    forged = forge(key, upsampling, params, _floats(batch["image_64"]))
+    return {f"image_{size}": _bytes(picture) for size, picture in forged.items()}
+
+
+def _losses(regulariser, clean, picture, truth, logits):
+    losses = {
+        "content": CONTENT * content_loss(clean, picture, truth),
+        "texture": TEXTURE * texture_loss(picture, truth),
+        "adversarial": ADVERSARIAL * sum(_real(x) for x in logits),
+    }
+    if regulariser == "spectrum":
+        losses["spectrum"] = SPECTRAL * spectrum_loss(picture, truth)
+    return losses
 
 
 def _real(logits):

@@ -100,15 +100,12 @@ def layers(scene, size):
 
 def _textures(scene, size):
     """A texture of the setting, and two of the person that move with the head."""
-    laws = [textures.amplitude(size, *law) for law in ((1.5, 1), (1.3, 4), (0.9, 14))]
-    person = scene.identity.texture
-    follow = textures.shift(size, scene.pose.row, scene.pose.column)
-    spectra = [
-        textures.coefficients(scene.setting.texture, size),
-        textures.coefficients(person, size) * follow,
-        textures.coefficients(person + jnp.uint32(1), size) * follow,
-    ]
-    return textures.textures(jnp.stack(spectra) * jnp.stack(laws))
+    place, person, pose = scene.setting.texture, scene.identity.texture, scene.pose
+    keys = jnp.stack([place, person, person + jnp.uint32(1)])
+    at = jnp.stack([pose.row, pose.column])
+    origins = jnp.stack([jnp.zeros(2), at, at])
+    laws = (1.5, 1), (1.3, 4), (0.9, 14)
+    return textures.textures(keys, laws, origins, size=size)
 
 
 def _surface(scene, face, seen, shadow, coarse, fine):

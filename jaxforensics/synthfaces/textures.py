@@ -6,6 +6,7 @@ size: a picture of 64² shows the low frequencies of the same texture as one of 
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 _REFERENCE = 256
 
@@ -36,24 +37,34 @@ def _scramble(h):
 
 
 def coefficients(texture, size):
-    """Independent complex numbers, uniform in a square, for key data (2,) uint32."""
+    """Independent numbers, uniform in a square, for key data (n, 2) uint32.
+
+    -> real and imaginary parts, each (n, size, size / 2 + 1).
+    """
     rows, columns = frequencies(size)
-    index = jnp.uint32((rows[:, None] & 0xFFFF) * 65536 + columns[None])
-    bits = _scramble(_scramble(index ^ texture[0]) + texture[1])
-    real = jnp.float32(jnp.int32(bits >> 16)) - 32767.5
-    imaginary = jnp.float32(jnp.int32(bits & jnp.uint32(0xFFFF))) - 32767.5
-    return (real + 1j * imaginary) / 32767.5
+    index = jnp.uint32((rows[:, None] & 0xFFFF) * 65536 + columns[None])[None]
+    bits = _scramble(index ^ texture[:, :1, None])
+    bits = _scramble(bits + texture[:, 1:, None])
+    halves = bits >> 16, bits & jnp.uint32(0xFFFF)
+    return [(jnp.float32(jnp.int32(half)) - 32767.5) / 32767.5 for half in halves]
 
 
-def shift(size, row, column):
-    """Phases that move a texture's origin to a point of the unit square."""
-    rows, columns = (jnp.float32(f) for f in frequencies(size))
-    return (
-        (jnp.exp(-2j * np.pi * row * rows)[:, None])
-        * (jnp.exp(-2j * np.pi * column * columns)[None])
-    )
+def textures(keys, laws, origins, *, size):
+    """Planes (n, size, size), one for each row of key data (n, 2).
+
+    `laws` are pairs (exponent, low) for `amplitude`; a texture moves with its origin,
+    a row and column in units of the picture.
+    """
+    real, imaginary = coefficients(keys, size)
+    (c, s), (c2, s2) = _phases(origins, size)
+    c, s = c * c2 - s * s2, s * c2 + c * s2
+    law = jnp.stack([amplitude(size, *law) for law in laws])
+    spectra = lax.complex(real * c - imaginary * s, real * s + imaginary * c)
+    return jnp.fft.irfft2(spectra * law, norm="forward")
 
 
-def textures(spectra):
-    """Planes of half spectra (n, size, size / 2 + 1)."""
-    return jnp.fft.irfft2(spectra, norm="forward")
+def _phases(origins, size):
+    """Cosine and sine by which the rows' frequencies turn, then the columns'."""
+    for axis, frequency in enumerate(frequencies(size)):
+        angle = -2 * np.pi * origins[:, axis, None] * jnp.float32(frequency)[None]
+        yield tuple(jnp.expand_dims(f(angle), 2 - axis) for f in (jnp.cos, jnp.sin))
