@@ -16,7 +16,7 @@ def get_config(preset="default"):
     faces, generators, steps, evaluate_every, seeds, batch_size = common.preset(
         preset,
         default=(1500, GENERATORS, 300, 75, (0, 1, 2), 64),
-        quick=(40, GENERATORS[:2], 4, 2, (0,), 16),
+        quick=(40, GENERATORS[:2], 8, 4, (0,), 16),
     )
     data = common.embedded(
         "generators", faces=faces, size=64, batch_size=batch_size, fakes=generators
