@@ -2,17 +2,29 @@
 
   python launch/main.py --config=configs/detection.py
 
-trains Meso-4, MesoInception-4 and a linear classifier of 1-D spectra on the embedded
-faces, in about four minutes on two cores.  Presets: `default`; `quick`, seconds, for
+trains Meso-4, AMTENnet's plain base and a linear classifier of 1-D spectra on embedded
+faces, in minutes on two cores.  Presets: `default`; `quick`, seconds, for
 tests; `folder`, your own prepared pictures (--config.data.root=DIR); `uniform_faces`,
 the documented run of docs/detection.md.
 """
 
 from configs import common
 
+MESO = {
+    "Meso-4": {"model": "meso4"},
+    "MesoInception-4": {"model": "mesoinception4"},
+    "1-D spectrum": {"model": "spectrum_linear"},
+}
+EMBEDDED = {
+    "Meso-4": {"model": "meso4"},
+    "model_base": {"model": "model_base"},
+    "1-D spectrum": {"model": "spectrum_linear"},
+}
+
 
 def get_config(preset="default"):
     """The config of a preset."""
+    detectors = EMBEDDED if preset in ("default", "quick") else MESO
     data, steps, evaluate_every, seeds = common.preset(
         preset,
         default=(
@@ -43,11 +55,7 @@ def get_config(preset="default"):
         data=data,
         experiment={
             "name": "detection",
-            "detectors": {
-                "Meso-4": {"model": "meso4"},
-                "MesoInception-4": {"model": "mesoinception4"},
-                "1-D spectrum": {"model": "spectrum_linear"},
-            },
+            "detectors": detectors,
             "steps": steps,
             "training": {
                 "num_classes": 1,
