@@ -13,7 +13,7 @@ from jax import lax, random
 
 from jaxforensics.ops.fusion import stage
 from jaxforensics.synthfaces.shapes import bell, cover, ellipse, mix, smooth, wave
-from jaxforensics.synthfaces.textures import amplitude, coefficients, textures
+from jaxforensics.synthfaces.textures import textures
 
 KINDS = ("hills", "water", "street", "still")
 RIDGES, THINGS = 3, 8
@@ -82,11 +82,7 @@ def _paint(view, texture, size):
 def _planes(texture, size):
     """Clouds, rough ground and leaves: textures of variance about 1."""
     laws = ((2.0, 2.0), (1.35, 4.0), (1.0, 12.0))
-    spectra = [
-        amplitude(size, *law) * coefficients(texture[k], size)
-        for k, law in enumerate(laws)
-    ]
-    return textures(jnp.stack(spectra))
+    return textures(texture, laws, jnp.zeros((len(laws), 2)), size=size)
 
 
 @stage
