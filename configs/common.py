@@ -25,6 +25,17 @@ def folder(*, size, batch_size, sources=None):
     return settings if sources is None else settings | {"sources": sources}
 
 
+def binary():
+    """Settings of a classifier of real and fake, its model and steps apart."""
+    return {
+        "num_classes": 1,
+        "target": "label",
+        "loss": "binary_cross_entropy",
+        "optimiser": {"name": "adam", "rate": 1e-3},
+        "augment": (),
+    }
+
+
 def run(*, evaluate_every, log_every, save_seconds=60.0):
     """Seed and intervals of a run, in steps; checkpoints by the clock."""
     return {

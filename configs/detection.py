@@ -57,13 +57,7 @@ def get_config(preset="default"):
             "name": "detection",
             "detectors": detectors,
             "steps": steps,
-            "training": {
-                "num_classes": 1,
-                "target": "label",
-                "loss": "binary_cross_entropy",
-                "optimiser": {"name": "adam", "rate": 1e-3},
-                "augment": (),
-            },
+            "training": common.binary(),
             "seeds": seeds,
             "degradations": {
                 "jpeg": (95, 90, 75, 60),

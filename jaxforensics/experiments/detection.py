@@ -44,7 +44,7 @@ def run(workspace, data, *, detectors, steps, training, seeds, degradations):
     """
     runs = [(title, seed) for title in detectors for seed in seeds]
     trained = {
-        (title, seed): _train(
+        (title, seed): train(
             workspace, data.train, title, seed, detectors[title], steps, training
         )
         for title, seed in runs
@@ -69,7 +69,8 @@ def validation_measures(outputs):
     }
 
 
-def _train(workspace, training_data, title, seed, model, steps, training):
+def train(workspace, training_data, title, seed, model, steps, training):
+    """A detector `title` of these settings, the best of its training by AUC."""
     model = dict(model)
     method = classifier.make(
         model=model.pop("model"), model_settings=model, steps=steps, **training

@@ -5,8 +5,7 @@ import numpy as np
 
 from jaxforensics.evaluation import metrics
 from jaxforensics.evaluation.calibration import choose_threshold
-from jaxforensics.experiments.detection import validation_measures
-from jaxforensics.methods import classifier
+from jaxforensics.experiments import detection
 from jaxforensics.ops import degrade
 from jaxforensics.reporting import figures
 
@@ -30,7 +29,15 @@ def run(workspace, data, *, detectors, generators, steps, training, seeds, quali
         (title, generator, seed): _tested(
             workspace,
             data,
-            _train(workspace, data, title, generator, seed, model, steps, training),
+            detection.train(
+                workspace,
+                data.train.only([generator]),
+                f"{title}/{generator}",
+                seed,
+                model,
+                steps,
+                training,
+            ),
             f"{title}/{generator}/seed{seed}",
             generator,
             quality,
@@ -58,21 +65,6 @@ def run(workspace, data, *, detectors, generators, steps, training, seeds, quali
     workspace.table("data", rows, caption="Pictures per split and source.")
     _report_room(workspace, found, matrices, generators, seeds, sources, quality)
     _report_matrices(workspace, matrices, generators)
-
-
-def _train(workspace, data, title, generator, seed, model, steps, training):
-    settings = dict(model)
-    method = classifier.make(
-        model=settings.pop("model"), model_settings=settings, steps=steps, **training
-    )
-    return workspace.train(
-        f"{title}/{generator}/seed{seed}",
-        method,
-        data.train.only([generator]),
-        measure=validation_measures,
-        select="auc",
-        seed=seed,
-    )
 
 
 def _tested(workspace, data, predictor, name, generator, quality):
@@ -107,12 +99,9 @@ def _accuracy(found, source):
     validation, test = found["validation"], found["test"]
     threshold = choose_threshold(validation["label"], validation["score"])
     chosen = (test["label"] == 0) | (test["source"] == source)
-    balanced = [
-        np.mean((test["score"][kind] >= threshold.value) == label)
-        for label in (0, 1)
-        for kind in (chosen & (test["label"] == label),)
-    ]
-    return float(np.mean(balanced))
+    right = (test["score"] >= threshold.value) == test["label"]
+    kinds = (chosen & (test["label"] == label) for label in (0, 1))
+    return float(np.mean([right[kind].mean() for kind in kinds]))
 
 
 def _report_room(workspace, found, matrices, generators, seeds, sources, quality):

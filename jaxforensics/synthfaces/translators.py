@@ -7,7 +7,6 @@ chunks of one size, so that no byte depends on a picture's company.
 """
 
 import functools
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -18,8 +17,8 @@ from jaxforensics.models import weights
 from jaxforensics.models.forge_translator import SIZES, Translator, grain
 from jaxforensics.settings import choose
 from jaxforensics.synthfaces import graphic, pair_streams, photos, render, scenes
+from jaxforensics.synthfaces.forgers import FOLDER
 
-FOLDER = Path(__file__).parent / "weights"
 NOISE = 77  # folded into a picture's key, so that its camera's noise is another
 
 
