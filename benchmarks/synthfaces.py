@@ -27,10 +27,6 @@ KERNELS[2, [1, 1, 3, 3], [1, 3, 1, 3]] = 2
 KERNELS[2, [0, 2, 2, 4], [2, 0, 4, 2]] = -1.5
 
 
-def batched(function):
-    return jax.jit(jax.vmap(function))
-
-
 def take(index, *, domain, size):
     """The picture alone, as a generator's training batch needs it."""
     return photos.portrait(0, index, domain=domain, size=size)[0]
@@ -39,6 +35,7 @@ def take(index, *, domain, size):
 def rate(domain, size):
     """One row: milliseconds of all, of drawing and of photographing, alternated."""
     indices = jnp.arange(BATCH)
+    batched = photos.batched
     pose = batched(functools.partial(photos.pose, domain=domain))
     posed = pose(jnp.zeros_like(indices), indices)
     light, _ = batched(functools.partial(render.render, size=size))(posed)
@@ -108,7 +105,7 @@ def versus_numpy():
     light = np.random.default_rng(0).random((BATCH, 128, 128, 3), dtype=np.float32)
     camera = jax.tree.map(lambda field: field[0], cameras.CAMERAS["studio"])
     pattern, generator = cameras.patterns("studio")[0], np.random.default_rng(1)
-    photograph = batched(functools.partial(cameras.photograph, domain="studio"))
+    photograph = photos.batched(functools.partial(cameras.photograph, domain="studio"))
     keys = jax.random.split(jax.random.key(0), BATCH)
     device, bodies = jnp.asarray(light), jnp.zeros(BATCH, jnp.int32)
     ours = functools.partial(photograph, keys, device, bodies)

@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 import time
 import zipfile
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ import jax
 import numpy as np
 from absl import logging
 
+from jaxforensics.files import replacing
 from jaxforensics.provenance import environment
 from jaxforensics.reporting import figures, page, tables
 from jaxforensics.settings import differences, digest, plain
@@ -134,8 +134,7 @@ class Workspace:
             print(f"predicting {name}", flush=True)
         found = predictor.over(batches(), outputs=outputs)
         if self._lead:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with _replacing(path) as file:
+            with replacing(path) as partial, partial.open("wb") as file:
                 np.savez(file, fingerprint=mark, **found)
         return found
 
@@ -242,10 +241,8 @@ class Workspace:
 
     def _write(self, name, value):
         if self._lead:
-            path = self.directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with _replacing(path) as file:
-                file.write((json.dumps(value, indent=1) + "\n").encode())
+            with replacing(self.directory / name) as partial:
+                partial.write_text(json.dumps(value, indent=1) + "\n")
 
 
 def _arrays(path):
@@ -258,17 +255,6 @@ def _arrays(path):
     except (EOFError, OSError, ValueError, zipfile.BadZipFile):
         logging.warning("%s is damaged and will be made again", path)
         return None
-
-
-@contextmanager
-def _replacing(path):
-    """A binary file that takes its place only when it is whole."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _lock(directory):

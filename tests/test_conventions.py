@@ -19,9 +19,10 @@ LAUNCH = sorted((ROOT / "launch").rglob("*.py"))
 CONFIGS = sorted((ROOT / "configs").rglob("*.py"))
 
 # What each part of the package may import besides itself; methods only from below.
-GENERAL = {"settings", "ops", "data", "training", "evaluation", "reporting"}
+GENERAL = {"settings", "files", "ops", "data", "training", "evaluation", "reporting"}
 MAY_IMPORT = {
     "settings": set(),
+    "files": set(),
     "provenance": {"settings"},
     "ops": {"settings"},
     "data": GENERAL,
@@ -29,10 +30,10 @@ MAY_IMPORT = {
     "evaluation": GENERAL,
     "reporting": GENERAL,
     "workspace": GENERAL | {"provenance"},
-    "models": {"settings", "ops"},
+    "models": {"settings", "files", "ops"},
     "attacks": {"settings", "ops", "models"},
     "methods": {"settings", "ops", "models", "attacks", "training", "evaluation"},
-    "synthfaces": {"settings", "ops", "models", "data", "training"},
+    "synthfaces": {"settings", "files", "ops", "models", "data", "training"},
     "experiments": GENERAL
     | {"provenance", "workspace", "models", "attacks", "methods", "synthfaces"},
 }

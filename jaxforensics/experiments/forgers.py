@@ -52,7 +52,7 @@ def run(workspace, data, *, forgers, seeds):
     trained = {
         (name, seed): _train(workspace, data.train, name, row, seed)
         for seed in seeds
-        for name, row in forgers.items()
+        for name, row in _in_order(forgers)
     }
     found = {
         name: _forged(workspace, data.train, name, row, trained[name, seeds[0]])
@@ -93,6 +93,20 @@ METHODS = {
         "distance",
     ),
 }
+
+
+def _in_order(forgers):
+    """(name, settings), each after those among `forgers` that it starts from."""
+    left = dict(forgers)
+    while left:
+        ready = [
+            name
+            for name, row in left.items()
+            if not {row.get("encoder"), row.get("decoder")} & set(left) - {name}
+        ]
+        if not ready:
+            raise ValueError(f"forgers that start from each other: {', '.join(left)}")
+        yield from ((name, left.pop(name)) for name in ready)
 
 
 def _train(workspace, streams, name, row, seed):

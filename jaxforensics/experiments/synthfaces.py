@@ -14,16 +14,29 @@ PROTOCOL = """\
 Each detector is trained once per generator and seed, on that generator's fakes and all
 reals of the training split; its checkpoint has the highest AUC on the validation split
 of the same. It is then tested on every generator. 'Seen' is the generator of the
-training, 'unseen' the mean over the others; the accuracy is taken at the equal-error
-threshold of the validation split. Everything here is drawn by code: no figure is a
-claim about the wild.
+training, 'unseen' all others: those of whole faces, and editors, on which nothing is
+trained. The accuracy is taken at the equal-error threshold of the validation split.
+Everything here is drawn by code: no figure is a claim about the wild.
 """
 
 
-def run(workspace, data, *, detectors, generators, steps, training, seeds, quality):
-    """Train `detectors` {title: {'model': …}} on one of `generators` at a time.
+def run(
+    workspace,
+    data,
+    *,
+    detectors,
+    generators,
+    editors,
+    steps,
+    training,
+    seeds,
+    quality,
+):
+    """Train `detectors` {title: {'model': …, and its settings}} on one generator each.
 
-    `quality` is that of the JPEG that the test pictures are saved with once more.
+    All of `generators` have their turn, `editors` are for tests alone.  `steps` {title:
+    steps}; `training` is as in `detection`.  `quality` is that of the JPEG that the
+    test pictures are saved with once more.
     """
     found = {
         (title, generator, seed): _tested(
@@ -35,7 +48,7 @@ def run(workspace, data, *, detectors, generators, steps, training, seeds, quali
                 f"{title}/{generator}",
                 seed,
                 model,
-                steps,
+                steps[title],
                 training,
             ),
             f"{title}/{generator}/seed{seed}",
@@ -46,7 +59,8 @@ def run(workspace, data, *, detectors, generators, steps, training, seeds, quali
         for generator in generators
         for seed in seeds
     }
-    sources = [data.test.sources.index(generator) for generator in generators]
+    tested = (*generators, *editors)
+    sources = [data.test.sources.index(generator) for generator in tested]
     matrices = {
         title: np.array(
             [
@@ -64,7 +78,7 @@ def run(workspace, data, *, detectors, generators, steps, training, seeds, quali
     rows = [{"split": split} | counted for split, counted in counts.items()]
     workspace.table("data", rows, caption="Pictures per split and source.")
     _report_room(workspace, found, matrices, generators, seeds, sources, quality)
-    _report_matrices(workspace, matrices, generators)
+    _report_matrices(workspace, matrices, generators, tested)
 
 
 def _tested(workspace, data, predictor, name, generator, quality):
@@ -107,14 +121,17 @@ def _accuracy(found, source):
 def _report_room(workspace, found, matrices, generators, seeds, sources, quality):
     rows = []
     for title, matrix in matrices.items():
-        seen = matrix[:, *np.diag_indices(len(generators))]
-        unseen = matrix[:, ~np.eye(len(generators), dtype=bool)]
+        count = len(generators)
+        is_seen = np.eye(*matrix.shape[1:], dtype=bool)
+        seen, unseen = matrix[:, is_seen], matrix[:, ~is_seen]
+        faces = matrix[:, :, :count][:, ~is_seen[:, :count]]
+        edits = matrix[:, :, count:].reshape(len(seeds), -1)
         accuracy, compressed = (
             np.array(
                 [
                     [
                         measure(found[title, g, seed], i)
-                        for g, i in zip(generators, sources, strict=True)
+                        for g, i in zip(generators, sources, strict=False)
                     ]
                     for seed in seeds
                 ]
@@ -126,7 +143,8 @@ def _report_room(workspace, found, matrices, generators, seeds, sources, quality
                 "detector": title,
                 "accuracy, seen": _spread(accuracy.mean(1)),
                 "AUC, seen": _spread(seen.mean(1)),
-                "AUC, unseen": _spread(unseen.mean(1)),
+                "AUC, unseen faces": _spread(faces.mean(1)),
+                "AUC, unseen edits": _spread(edits.mean(1)),
                 "points lost, unseen": _points(seen.mean(1) - unseen.mean(1)),
                 f"AUC, JPEG {quality}": _spread(compressed.mean(1)),
                 "points lost, JPEG": _points(seen.mean(1) - compressed.mean(1)),
@@ -141,11 +159,11 @@ def _report_room(workspace, found, matrices, generators, seeds, sources, quality
     )
 
 
-def _report_matrices(workspace, matrices, generators):
+def _report_matrices(workspace, matrices, generators, tested):
     for title, matrix in matrices.items():
         mean = matrix.mean(0)
         rows = [
-            {"trained on": trained} | dict(zip(generators, values, strict=True))
+            {"trained on": trained} | dict(zip(tested, values, strict=True))
             for trained, values in zip(generators, mean.tolist(), strict=True)
         ]
         workspace.table(
@@ -156,7 +174,7 @@ def _report_matrices(workspace, matrices, generators):
             figures.matrix(
                 mean,
                 rows=generators,
-                columns=generators,
+                columns=tested,
                 x_label="tested on",
                 y_label="trained on",
                 title=title,

@@ -124,13 +124,13 @@ def _born(key, modules, txs, batch, files):
     key, *keys = jax.random.split(
         jax.random.wrap_key_data(data, impl="rbg"), len(modules) + 1
     )
-    image = _floats(batch["image_64"])
+    image, judged = (_floats(batch[f"image_{size}"]) for size in reversed(SIZES))
     latent = jax.eval_shape(modules["encoder"].init_with_output, key, image)[0]
     latent = jnp.zeros(latent.shape)
     inputs = {"encoder": (image,), "decoder": (key, latent)}
     nets = {}
     for key, (name, module) in zip(keys, modules.items(), strict=True):
-        given = inputs.get(name, (image, jnp.ones(len(image))))
+        given = inputs.get(name, (judged, jnp.ones(len(judged))))
         nets[name] = new_net(key, module, txs[name], *given)
         if files.get(name):
             nets[name] = nets[name].replace(params=_read(files[name], name, nets[name]))
@@ -141,7 +141,7 @@ def _paint(key, nets, params, batch):
     """(clean, picture, truth, scale) of both sizes, one after the other."""
     keys = jax.random.split(key, 3)
     small, large = _floats(batch["image_64"]), _floats(batch["image_128"])
-    latent = encode(keys[0], params["encoder"], small)
+    latent = encode(keys[0], params["encoder"], large)
     corner = jax.random.randint(keys[1], (2,), 0, WINDOW + 1)
     painted = nets["decoder"].apply(
         {"params": params["decoder"]}, keys[2], latent, corner=corner
@@ -161,7 +161,7 @@ def _judge(critics, params, image, scale):
 def _predict(upsampling, state, batch):
     key = jax.random.fold_in(jax.random.key(0), batch["index"][0])
     params = {name: net.params for name, net in state.nets.items()}
-    forged = forge(key, upsampling, params, _floats(batch["image_64"]))
+    forged = forge(key, upsampling, params, _floats(batch["image_128"]))
     return {f"image_{size}": _bytes(picture) for size, picture in forged.items()}
 
 

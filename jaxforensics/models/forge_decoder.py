@@ -22,7 +22,7 @@ from jaxforensics.ops.resample import resize
 from jaxforensics.ops.residuals import high_pass
 
 SIZES = (64, 128)
-CELL = 4  # pixels that a cell of the latent covers, at the smaller size
+CELL = 8  # pixels that a cell of the latent covers, at the larger size
 COLOUR_SCALE = 10.0  # brings colours of a latent to the order of its details
 MARGIN = 2  # features beyond the border that a pixel at twice their size depends on
 JITTER = 0.1  # standard deviation by which latents are moved
@@ -30,7 +30,7 @@ WINDOW = 32  # side of the features from which a training step paints at 128 pix
 
 
 def forge(key, upsampling, params, image, *, sizes=SIZES):
-    """Forgeries {size: picture} after pictures (b, 64, 64, 3).
+    """Forgeries {size: picture} after pictures (b, 128, 128, 3).
 
     Their latents are moved a little and decoded; `params` holds the parameters of
     'encoder' and 'decoder'.
@@ -48,7 +48,7 @@ def shapes(upsampling):
     """The parameters of a forger as `jax.ShapeDtypeStruct`s."""
 
     def init():
-        key, image = jax.random.key(0), jnp.zeros((1, 64, 64, 3))
+        key, image = jax.random.key(0), jnp.zeros((1, SIZES[1], SIZES[1], 3))
         encoder = Encoder().init(key, image)
         latent = Encoder().apply(encoder, image)
         decoder = Decoder(upsampling).init(key, key, latent)
@@ -58,7 +58,7 @@ def shapes(upsampling):
 
 
 def encode(key, params, image):
-    """The moved latents of pictures (b, 64, 64, 3)."""
+    """The moved latents of pictures (b, 128, 128, 3)."""
     latent = Encoder().apply({"params": params}, image)
     return latent + JITTER * jax.random.normal(key, latent.shape)
 
@@ -86,14 +86,14 @@ def pool(x, cell):
 
 
 class Encoder(nn.Module):
-    """A picture of 64 pixels as a 16 x 16 latent: mean colours, details, texture."""
+    """A picture of 128 pixels as a 16 x 16 latent: mean colours, details, texture."""
 
-    details: int = 16
-    widths: tuple[int, ...] = (24, 40)
+    details: int = 36
+    widths: tuple[int, ...] = (20, 32, 48)
 
     @nn.compact
     def __call__(self, image):
-        """(b, 64, 64, 3) in [0, 1] -> (b, 16, 16, details + 3), colours last."""
+        """(b, 128, 128, 3) in [0, 1] -> (b, 16, 16, details + 3), colours last."""
         x = 2 * image - 1
         for i, width in enumerate(self.widths):
             x = nn.Conv(width, (3, 3), strides=2, name=f"conv_{i}")(x)

@@ -6,7 +6,6 @@ A table says, for each array of a file, where it goes and how it is transformed:
 """
 
 import importlib
-import os
 import re
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +14,8 @@ import flax.traverse_util
 import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
+
+from jaxforensics.files import replacing
 
 # Keras numbers these layers over a whole process: a model's first convolution may be
 # called conv2d, conv2d_1 or conv2d_5.
@@ -65,17 +66,11 @@ def load(path, template, *, table=None):
 
 def save(path, variables):
     """Write variables as safetensors, the whole file or nothing."""
-    path = Path(path)
     flat = flax.traverse_util.flatten_dict(variables, sep="/")
     # safetensors copies memory as it lies, so that it must lie in C order
     arrays = {name: np.asarray(value, order="C") for name, value in flat.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as partial:
         safetensors.numpy.save_file(arrays, partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _place(arrays, wanted, table):

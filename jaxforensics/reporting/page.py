@@ -4,13 +4,12 @@ import base64
 import html
 import io
 import json
-import os
 import re
 from difflib import get_close_matches
-from pathlib import Path
 
 from PIL import Image
 
+from jaxforensics.files import replacing
 from jaxforensics.reporting import figures, tables
 
 KEYS = "title", "text", "table", "columns", "digits", "figure", "caption", "details"
@@ -18,12 +17,9 @@ KEYS = "title", "text", "table", "columns", "digits", "figure", "caption", "deta
 
 def write(path, *, title, sections, subtitle="", meta=None):
     """Write the page that `render` describes, the whole file or nothing."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     content = render(title=title, sections=sections, subtitle=subtitle, meta=meta)
-    partial.write_text(content, encoding="utf-8", newline="\n")
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(content, encoding="utf-8", newline="\n")
 
 
 def render(*, title, sections, subtitle="", meta=None):

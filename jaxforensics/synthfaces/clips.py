@@ -11,7 +11,6 @@ import functools
 import io
 import itertools
 import json
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxforensics.data.progress import bar
+from jaxforensics.files import replacing
 from jaxforensics.synthfaces import cameras, graphic, photos, render, scenes
 from jaxforensics.synthfaces import translators as neural
 
@@ -211,10 +211,8 @@ def _claim(folder, settings):
 
 def _save(path, data):
     """Write a file that is never seen half done."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".tmp")
-    unfinished.write_bytes(data)
-    os.replace(unfinished, path)
+    with replacing(path) as partial:
+        partial.write_bytes(data)
 
 
 def _write_pair(pair, shots, forger, place, qualities):

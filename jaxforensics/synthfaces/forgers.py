@@ -34,7 +34,7 @@ def sample(name, seed, indices, *, size):
     choose(UPSAMPLING, name, "forger")
     if size not in forge_decoder.SIZES:
         raise ValueError(f"forgeries have {forge_decoder.SIZES} pixels, not {size}")
-    sitters, _, _ = photos.portraits(seed, indices, domain="studio", size=64)
+    sitters, _, _ = photos.portraits(seed, indices, domain="studio", size=128)
     function = functools.partial(_forge, name=name, size=size)
     seeds = np.full(len(indices), seed)
     return photos.in_chunks(function, seeds, np.asarray(indices), sitters)

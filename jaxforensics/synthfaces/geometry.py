@@ -168,7 +168,7 @@ def outline(face, pose, x, y):
     inside = u * u + up2 * (0.7 + 0.3 * up2) + t2 * (1 - face.square + face.square * t2)
     slope_x = u / width
     slope_y = up / 1.06 + t / face.chin * (1 - face.square + 2 * face.square * t2)
-    return (inside - 1) * 0.5 / jnp.sqrt(slope_x**2 + slope_y**2 + 0.02)
+    return (inside - 1) * 0.5 * jnp.sqrt(1 / (slope_x**2 + slope_y**2 + 0.02))
 
 
 def _turn(pose, points):

@@ -65,7 +65,7 @@ def strands(scene, view, coarse, fine):
     i = scene.identity
     x, y = view.head
     x = x - 0.5 * i.part
-    flow = x / jnp.sqrt(jnp.maximum(y + 1.35, 0.06))
+    flow = x * jnp.sqrt(1 / jnp.maximum(y + 1.35, 0.06))
     flow = flow + (0.015 + 0.05 * i.wave + 0.12 * i.curl) * coarse
     phase = jnp.float32(scene.identity.texture[0] & jnp.uint32(1023)) / 1024
     total = 0.0

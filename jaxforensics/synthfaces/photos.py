@@ -15,6 +15,7 @@ from jaxforensics.synthfaces import cameras, landscapes, render, scenes
 
 DOMAINS = (*scenes.DOMAINS, "scenes")
 CHUNK = 32  # pictures computed together, so that no picture depends on its company
+CPU_BATCH = 2  # of them at a time on CPUs: planes of more pictures leave the cache
 
 
 def pose(seed, index, *, domain):
@@ -73,7 +74,7 @@ def in_chunks(function, *arrays):
     """function of stacked arguments, `CHUNK` rows at a time; the rest is padded.
 
     `function` (a partial of a module's function) takes and returns one example; it is
-    vmapped and compiled once.  Arguments and results are trees of arrays, on the host.
+    compiled once.  Arguments and results are trees of arrays, on the host.
     """
     compiled = _compiled(function.func, tuple(sorted(function.keywords.items())))
     total = len(jax.tree.leaves(arrays)[0])
@@ -85,9 +86,20 @@ def in_chunks(function, *arrays):
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:total], *found)
 
 
+def batched(function):
+    """`function` of one example as a compiled one of stacked arguments."""
+    if jax.default_backend() != "cpu":
+        return jax.jit(jax.vmap(function))
+
+    def mapped(*stacked):
+        return jax.lax.map(lambda row: function(*row), stacked, batch_size=CPU_BATCH)
+
+    return jax.jit(mapped)
+
+
 @functools.cache
 def _compiled(function, settings):
-    return jax.jit(jax.vmap(functools.partial(function, **dict(settings))))
+    return batched(functools.partial(function, **dict(settings)))
 
 
 def _shot(seed, index, scene, *, domain, size):

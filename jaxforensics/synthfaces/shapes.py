@@ -28,7 +28,7 @@ def ellipse(x, y, width, height):
     """Signed distance, to first order, from an ellipse around 0."""
     u, v = x / width, y / height
     slope = (u / width) ** 2 + (v / height) ** 2
-    return (u * u + v * v - 1) * 0.5 / jnp.sqrt(slope + 1e-3)
+    return (u * u + v * v - 1) * 0.5 * jnp.sqrt(1 / (slope + 1e-3))
 
 
 def wave(t):

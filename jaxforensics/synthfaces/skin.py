@@ -68,7 +68,7 @@ class Lit(NamedTuple):
 def illuminate(light, normal, *, slopes=(0.0, 0.0), shade=1.0):
     """Light on a surface with the given normal and relief."""
     u, v, w = normal[0] - slopes[0], normal[1] - slopes[1], normal[2]
-    scale = 1 / jnp.sqrt(u * u + v * v + w * w)
+    scale = jnp.sqrt(1 / (u * u + v * v + w * w))
     x, y, z = light.direction
     lamp = jnp.clip(0.88 * (u * x + v * y + w * z) * scale + 0.12, 0, 1)
     half = jnp.stack([x, y, z + 1])

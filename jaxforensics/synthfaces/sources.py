@@ -45,8 +45,10 @@ class Made(NamedTuple):
 
 def digest(source):
     """A mark of the weights that a source uses; '' where it uses none."""
-    path = forgers.FOLDER / f"{source}.safetensors"
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.exists() else ""
+    names = {source, forgers.SHARED} if source in forgers.NAMES else {source}
+    paths = [forgers.FOLDER / f"{name}.safetensors" for name in sorted(names)]
+    stored = b"".join(path.read_bytes() for path in paths if path.exists())
+    return hashlib.sha256(stored).hexdigest()[:12] if stored else ""
 
 
 def photographs(seed, indices, *, size, domain):

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxforensics.ops.fusion import keep
+
 _REFERENCE = 256
 
 
@@ -67,4 +69,6 @@ def _phases(origins, size):
     """Cosine and sine by which the rows' frequencies turn, then the columns'."""
     for axis, frequency in enumerate(frequencies(size)):
         angle = -2 * np.pi * origins[:, axis, None] * jnp.float32(frequency)[None]
-        yield tuple(jnp.expand_dims(f(angle), 2 - axis) for f in (jnp.cos, jnp.sin))
+        # Kept, or XLA:CPU would compute them anew for every coefficient.
+        turned = keep((jnp.cos(angle), jnp.sin(angle)))
+        yield tuple(jnp.expand_dims(x, 2 - axis) for x in turned)

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
+from jaxforensics.files import replacing
+
 
 class NotFinite(FloatingPointError):
     """Training produced NaN or infinity."""
@@ -291,9 +293,8 @@ def _truncated(path, step):
             break
         kept.append(line)
     if kept != lines:
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text("".join(kept))
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_text("".join(kept))
     return path.open("a")
 
 

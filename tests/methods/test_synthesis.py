@@ -58,7 +58,8 @@ def test_a_given_encoder_is_taken_over_and_stays(trained):
 
 def test_training_moves_decoder_and_critic(trained):
     _, _, (first, second, _) = trained
-    assert moved(first, second, "decoder")[1] > 0.9
+    # Where a fresh net overshoots the range of a picture, its grain has no gradient.
+    assert moved(first, second, "decoder")[1] > 0.8
     assert moved(first, second, "critic")[0]
 
 
@@ -115,6 +116,17 @@ def test_texture_tells_the_positions_of_the_mosaic_apart(key):
     assert np.isclose(*levels, atol=0.25)
     same = synthesis.texture_loss(0.5 + white, 0.5 + white[::-1])
     assert synthesis.texture_loss(0.5 + white, 0.5 + moved[::-1]) > same + 0.15
+
+
+@pytest.mark.parametrize("regulariser", synthesis.REGULARISERS)
+def test_every_step_keeps_the_state_as_it_was_born(regulariser, batch, key):
+    method = synthesis.make(**SETTINGS, regulariser=regulariser)
+    born = jax.eval_shape(method.init, key, batch)
+    for stage in method.stages:
+        state, metrics = jax.eval_shape(stage.step, key, born, batch)
+        assert jax.tree.structure(state) == jax.tree.structure(born)
+        assert state.nets["decoder"].params == born.nets["decoder"].params
+        assert all(value.shape == () for value in metrics.values())
 
 
 def test_unknown_regularisers_are_refused():
