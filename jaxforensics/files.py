@@ -9,11 +9,12 @@ from pathlib import Path
 def replacing(path):
     """A path to write to, which takes the place of `path` once its bytes are on disk.
 
-    If the writing fails, what was there before stays.  Missing folders are made.
+    If the writing fails, what was there before stays; what a kill leaves is overwritten
+    the next time.  Missing folders are made.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.partial")
     try:
         yield partial
         with partial.open("rb") as file:

@@ -61,7 +61,7 @@ def videos(
     from jaxforensics.synthfaces import clips as films
 
     kind = "unseen" if unseen else "videos"
-    name = f"synthfaces_{kind}_{clips}x{frames}x{size}_seed{seed}_r{films.REVISION}"
+    name = f"synthfaces_{kind}_{clips}x{frames}x{size}_seed{seed}_r{films.revision()}"
     folder = Path(out) / f"{name}_clips"
     make = films.write_unseen if unseen else films.write
     make(folder, clips=clips, frames=frames, size=size, seed=seed)

@@ -21,7 +21,7 @@ import numpy as np
 
 from jaxforensics.data.progress import bar
 from jaxforensics.files import replacing
-from jaxforensics.synthfaces import cameras, graphic, photos, render, scenes
+from jaxforensics.synthfaces import cameras, forgers, graphic, photos, render, scenes
 from jaxforensics.synthfaces import translators as neural
 
 try:
@@ -29,7 +29,7 @@ try:
 except ImportError as error:
     raise ImportError("clips need PyAV: pip install 'jaxforensics[video]'") from error
 
-REVISION = 1  # of the pictures: folders of another revision are refused
+REVISION = 2  # of the pictures: folders of another revision are refused
 RATE = 12  # frames per second
 MANIPULATIONS = {  # as FaceForensics++ calls them, and what does it here
     "Deepfakes": "swap_neural",
@@ -100,6 +100,12 @@ def write(
             place = functools.partial(_faceforensics, folder, name)
             qualities = (*compressions, "masks") if forger else compressions
             _write_pair(pair, shots, forger, place, qualities)
+
+
+def revision():
+    """Changes with the pictures, and with the weights that forge them."""
+    made = forgers.digest(*MANIPULATIONS.values())
+    return f"{REVISION}{made[:6]}"
 
 
 def write_unseen(folder, *, clips, frames, size, seed, progress=True):
@@ -199,7 +205,7 @@ def _celebdf(folder, forger, target, donor, quality):
 
 def _claim(folder, settings):
     """Refuse a folder that holds clips made with other settings."""
-    path, settings = folder / "clips.json", settings | {"revision": REVISION}
+    path, settings = folder / "clips.json", settings | {"revision": revision()}
     if not path.exists():
         _save(path, json.dumps(settings).encode())
     elif json.loads(path.read_text()) != settings:

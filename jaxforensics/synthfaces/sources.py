@@ -5,7 +5,6 @@ else: the same number is the same picture in every set.
 """
 
 import functools
-import hashlib
 from typing import NamedTuple
 
 import jax
@@ -45,10 +44,8 @@ class Made(NamedTuple):
 
 def digest(source):
     """A mark of the weights that a source uses; '' where it uses none."""
-    names = {source, forgers.SHARED} if source in forgers.NAMES else {source}
-    paths = [forgers.FOLDER / f"{name}.safetensors" for name in sorted(names)]
-    stored = b"".join(path.read_bytes() for path in paths if path.exists())
-    return hashlib.sha256(stored).hexdigest()[:12] if stored else ""
+    shared = (forgers.SHARED,) if source in forgers.NAMES else ()
+    return forgers.digest(source, *shared)
 
 
 def photographs(seed, indices, *, size, domain):

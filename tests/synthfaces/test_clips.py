@@ -120,7 +120,7 @@ def test_the_same_bytes_again_and_after_an_interruption(folder, tmp_path):
         if not name.endswith(first) or "c40" in name:
             (again / name).parent.mkdir(parents=True, exist_ok=True)
             (again / name).write_bytes((folder / name).read_bytes())
-    cut = again / "manipulated_sequences/FaceSwap/raw/videos/000_001.mp4.tmp"
+    cut = again / "manipulated_sequences/FaceSwap/raw/videos/.000_001.mp4.partial"
     cut.parent.mkdir(parents=True, exist_ok=True)
     cut.write_bytes(b"half a clip")
     assert digests(write(again)) == expected

@@ -1,9 +1,11 @@
 """Shipped whole-face forgers: complete, small; their pictures follow from numbers."""
 
+import shutil
+
 import numpy as np
 import pytest
 
-from jaxforensics.synthfaces import forgers
+from jaxforensics.synthfaces import forgers, sources
 
 
 def test_a_forgery_does_not_depend_on_its_company():
@@ -28,3 +30,15 @@ def test_all_forgers_are_shipped_and_small():
 def test_odd_requests_are_refused(name, size, message):
     with pytest.raises(ValueError, match=message):
         forgers.sample(name, 0, [0], size=size)
+
+
+def test_marks_of_weights_cover_the_shared_encoder(tmp_path, monkeypatch):
+    folder = shutil.copytree(forgers.FOLDER, tmp_path / "weights")
+    monkeypatch.setattr(forgers, "FOLDER", folder)
+    names = (*forgers.NAMES, "edit_deconv", "swap_graphic")
+    before = {name: sources.digest(name) for name in names}
+    with (folder / "deconv.safetensors").open("ab") as file:
+        file.write(b"0")
+    changed = {name for name in names if sources.digest(name) != before[name]}
+    assert changed == set(forgers.NAMES)
+    assert before["edit_deconv"] and not before["swap_graphic"]

@@ -1,0 +1,25 @@
+"""Files are replaced whole, or not at all."""
+
+import pytest
+
+from jaxforensics.files import replacing
+
+
+def test_a_file_is_replaced_once_it_is_whole(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    for text in ("first", "second"):
+        with replacing(path) as partial:
+            partial.write_text(text)
+            assert partial.parent == path.parent and partial != path
+        assert path.read_text() == text
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_was_there_stays_when_writing_fails(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("before")
+    with pytest.raises(OSError, match="disk full"), replacing(path) as partial:
+        partial.write_text("half")
+        raise OSError("disk full")
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
