@@ -138,13 +138,13 @@ def _report_room(workspace, found, matrices, generators, seeds, sources, quality
             )
             for measure in (_accuracy, lambda f, i: _auc(f["compressed"], i))
         )
+        families = {"AUC, unseen faces": faces, "AUC, unseen edits": edits}
         rows.append(
             {
                 "detector": title,
                 "accuracy, seen": _spread(accuracy.mean(1)),
                 "AUC, seen": _spread(seen.mean(1)),
-                "AUC, unseen faces": _spread(faces.mean(1)),
-                "AUC, unseen edits": _spread(edits.mean(1)),
+                **{k: _spread(x.mean(1)) for k, x in families.items() if x.size},
                 "points lost, unseen": _points(seen.mean(1) - unseen.mean(1)),
                 f"AUC, JPEG {quality}": _spread(compressed.mean(1)),
                 "points lost, JPEG": _points(seen.mean(1) - compressed.mean(1)),
