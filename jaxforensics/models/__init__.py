@@ -3,15 +3,29 @@
 import inspect
 from difflib import get_close_matches
 
-from jaxforensics.models import amtennet, durall, meso
+from jaxforensics.models import (
+    amtennet,
+    durall,
+    front_ends,
+    handcrafted_res,
+    meso,
+    mislnet,
+    xception,
+)
 
 NAMES = {
     "amtennet": amtennet.AMTENnet,
     "model_base": amtennet.ModelBase,
     "meso4": meso.Meso4,
     "mesoinception4": meso.MesoInception4,
+    "mislnet": mislnet.MISLnet,
+    "handcrafted_res": handcrafted_res.HandCraftedRes,
+    "xception": xception.Xception,
     "spectrum_linear": durall.SpectrumLinear,
 }
+
+# params -> params, after every update, of whichever model: the identity for most.
+project = front_ends.project
 
 
 def build(name, **settings):

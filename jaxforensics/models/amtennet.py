@@ -11,50 +11,91 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxforensics.models.layers import Conv, ceil_max_pool
+from jaxforensics.models.front_ends import extract
+from jaxforensics.models.layers import XAVIER, Conv, ceil_max_pool, ceil_mean_pool
+from jaxforensics.settings import choose
 
-# Caffe's "xavier".
-XAVIER = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
+# The ablations of Table VI as settings of `AMTENnet`; all else is as in the full net.
+# The table gives each a line of words: what they leave open is said in the classes.
+VARIANTS = {
+    "AMTEN_1": {"traces": "image"},
+    "AMTEN_2": {"reuse": False},
+    "AMTEN_3": {"width": 3},
+    "AMTEN_4": {"width": 12},
+    "AMTEN_5": {"predictor_size": 5},
+    "AMTEN_6": {"depth": 1},
+    "AMTENnet_7": {"pool": "average"},
+    "AMTENnet_8": {"last_size": 3},
+}
+POOLS = {"max": ceil_max_pool, "average": ceil_mean_pool}
 
 
 class AMTEN(nn.Module):
-    """Adaptive manipulation traces: twelve maps [F2, F1, F_mt] of the picture."""
+    """Adaptive manipulation traces: twelve maps [F2, F1, F_mt] of the picture.
 
+    `traces` is the predictor's 'residual' F_mt or, with no predictor, the 'image' in
+    its place; without `reuse` F_mt goes nowhere but into Conv2, and [F2, F1] come out;
+    `width` is that of Conv4 and Conv5, `depth` 1 drops Conv3 and Conv5.
+    """
+
+    traces: str = "residual"
+    reuse: bool = True
+    width: int = 6
+    depth: int = 2
+    predictor_size: int = 3
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x):
-        """(b, h, w, 3) -> (b, h, w, 12), in the unit of x."""
+        """(b, h, w, 3) -> (b, h, w, width + 6, or + 3 without reuse), in x's unit."""
+        sources = {"residual": self._residual, "image": lambda x: x}
+        traces = choose(sources, self.traces, "source of traces")(x)
+        traces = traces.astype(self.dtype)
+        first = self._convolve(3, ("conv_2", "conv_3"), traces)
+        if self.reuse:
+            first = jnp.concatenate([first, traces], axis=-1)
+        second = self._convolve(self.width, ("conv_4", "conv_5"), first)
+        return jnp.concatenate([second, first], axis=-1)
+
+    def _residual(self, x):
         # A small difference of large numbers: not for half precision.
-        predicted = _convolve(3, jnp.float32, "conv_1", use_bias=False)(x)
-        traces = (predicted - x).astype(self.dtype)
-        first = _convolve(3, self.dtype, "conv_2")(traces)
-        first = _convolve(3, self.dtype, "conv_3")(first)
-        reused = jnp.concatenate([first, traces], axis=-1)
-        second = _convolve(6, self.dtype, "conv_4")(reused)
-        second = _convolve(6, self.dtype, "conv_5")(second)
-        return jnp.concatenate([second, reused], axis=-1)
+        size = self.predictor_size
+        predict = _conv(3, jnp.float32, "conv_1", size=size, use_bias=False)
+        return predict(x) - x
+
+    def _convolve(self, width, names, x):
+        for name in names[: self.depth]:
+            x = _conv(width, self.dtype, name)(x)
+        return x
 
 
 class HFE(nn.Module):
-    """Hierarchical features: four convolutions, each with pooling behind it."""
+    """Hierarchical features: four convolutions, each with pooling behind it.
 
-    norm_momentum: float
-    dtype: Any
+    `last_size` is that of Conv9's kernels; larger ones than the released 1 x 1 get a
+    'same' border, so that the maps stay as in Table I.
+    """
+
+    pool: str = "max"
+    last_size: int = 1
+    norm_momentum: float = 0.9
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x, *, train):
         """(b, h, w, c) -> (b, h', w', 128); 128 x 128 becomes 7 x 7."""
-        x = self._pool(_convolve(24, self.dtype, "conv_6")(x), "norm_6", train)
-        x = _convolve(48, self.dtype, "conv_7", padding="VALID")(x)
-        x = self._pool(x, "norm_7", train)
-        x = _convolve(64, self.dtype, "conv_8", padding="VALID")(x)
-        x = self._pool(x, "norm_8", train)
-        x = _convolve(128, self.dtype, "conv_9", size=1)(x)
-        return nn.relu(ceil_max_pool(x, size=3, stride=2))
+        x = self._pool(_conv(24, self.dtype, "conv_6")(x))
+        x = self._normalize(x, "norm_6", train)
+        x = self._pool(_conv(48, self.dtype, "conv_7", padding="VALID")(x))
+        x = self._normalize(x, "norm_7", train)
+        x = self._pool(_conv(64, self.dtype, "conv_8", padding="VALID")(x))
+        x = self._normalize(x, "norm_8", train)
+        return self._pool(_conv(128, self.dtype, "conv_9", size=self.last_size)(x))
 
-    def _pool(self, x, name, train):
-        x = nn.relu(ceil_max_pool(x, size=3, stride=2))
+    def _pool(self, x):
+        return nn.relu(choose(POOLS, self.pool, "pool")(x, size=3, stride=2))
+
+    def _normalize(self, x, name, train):
         return nn.BatchNorm(
             use_running_average=not train,
             momentum=self.norm_momentum,
@@ -84,13 +125,15 @@ class Head(nn.Module):
 
 
 class ModelBase(nn.Module):
-    """HFE and head on the picture itself: what AMTEN has to improve on.
+    """HFE and head on the picture itself, or on the maps of a `front_end`.
 
-    The released running averages keep 0.999 and are corrected for their start; these
-    are not corrected, and runs are shorter, hence 0.9.
+    What AMTEN has to improve on (Tables V and VI); front ends are those of
+    `front_ends.FRONT_ENDS`.  The released running averages keep 0.999 and are corrected
+    for their start; these are not corrected, and runs are shorter, hence 0.9.
     """
 
     num_classes: int = 1
+    front_end: str | None = None
     norm_momentum: float = 0.9
     dtype: Any = jnp.float32
 
@@ -98,26 +141,44 @@ class ModelBase(nn.Module):
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, num_classes)."""
         x = 255 * jnp.float32(image)
-        x = HFE(self.norm_momentum, self.dtype, name="hfe")(x, train=train)
-        return Head(self.num_classes, self.dtype, name="head")(x)
+        x = x if self.front_end is None else extract(self.front_end, x)
+        features = HFE(norm_momentum=self.norm_momentum, dtype=self.dtype, name="hfe")
+        return Head(self.num_classes, self.dtype, name="head")(features(x, train=train))
 
 
 class AMTENnet(nn.Module):
-    """AMTEN, HFE and head."""
+    """AMTEN, HFE and head; switches as in those, the ablations are in `VARIANTS`."""
 
     num_classes: int = 1
+    traces: str = "residual"
+    reuse: bool = True
+    width: int = 6
+    depth: int = 2
+    predictor_size: int = 3
+    pool: str = "max"
+    last_size: int = 1
     norm_momentum: float = 0.9
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, num_classes)."""
-        x = AMTEN(self.dtype, name="amten")(255 * jnp.float32(image))
-        x = HFE(self.norm_momentum, self.dtype, name="hfe")(x, train=train)
+        traces = AMTEN(
+            self.traces,
+            self.reuse,
+            self.width,
+            self.depth,
+            self.predictor_size,
+            self.dtype,
+            name="amten",
+        )(255 * jnp.float32(image))
+        norm = self.norm_momentum, self.dtype
+        features = HFE(self.pool, self.last_size, *norm, name="hfe")
+        x = features(traces, train=train)
         return Head(self.num_classes, self.dtype, name="head")(x)
 
 
-def _convolve(width, dtype, name, *, size=3, padding="SAME", use_bias=True):
+def _conv(width, dtype, name, *, size=3, padding="SAME", use_bias=True):
     return Conv(
         width,
         size,

@@ -8,13 +8,17 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+# Caffe's "xavier".
+XAVIER = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
+
 
 class Conv(nn.Module):
-    """`nn.Conv` with stride 1 and square kernels, formulated by `conv`."""
+    """`nn.Conv` with square kernels, formulated by `conv`."""
 
     width: int
     size: int
-    padding: str = "SAME"
+    padding: str | int = "SAME"
+    stride: int = 1
     use_bias: bool = True
     kernel_init: Any = nn.initializers.lecun_normal()
     dtype: Any = jnp.float32
@@ -24,21 +28,44 @@ class Conv(nn.Module):
         """(b, h, w, c) -> (b, h', w', width)."""
         shape = self.size, self.size, x.shape[-1], self.width
         kernel = self.param("kernel", self.kernel_init, shape)
-        x = conv(x.astype(self.dtype), kernel.astype(self.dtype), padding=self.padding)
+        x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+        x = conv(x, kernel, padding=self.padding, stride=self.stride)
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.width,))
             x = x + bias.astype(self.dtype).reshape(1, 1, 1, -1)
         return x
 
 
-def conv(x, kernel, *, padding="SAME"):
-    """Stride-1 convolution (b, h, w, c), (k, k, c, d) -> (b, h', w', d).
+class DepthwiseConv(nn.Module):
+    """`nn.Conv` with one square kernel per channel and no bias, by `depthwise`."""
 
-    The formulation follows the backend and the kernel's shape; values are the same to
-    round-off.  XLA:CPU multiplies matrices faster than it convolves with 1x1, and takes
-    up to four times as long as it needs for the gradient of a wide layer's kernel.
+    size: int = 3
+    kernel_init: Any = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        """(b, h, w, c) -> (b, h, w, c)."""
+        shape = self.size, self.size, 1, x.shape[-1]
+        kernel = self.param("kernel", self.kernel_init, shape)
+        return depthwise(x.astype(self.dtype), kernel.astype(self.dtype))
+
+
+def conv(x, kernel, *, padding="SAME", stride=1):
+    """Convolution (b, h, w, c), (k, k, c, d) -> (b, h', w', d).
+
+    `padding` is lax's, or the number of zeros on every side.  The formulation follows
+    the backend and the kernel's shape; values are the same to round-off.  XLA:CPU
+    multiplies matrices faster than it convolves with 1x1, and takes up to four times as
+    long as it needs for the gradient of a wide layer's kernel.
     """
     size, _, *widths = kernel.shape
+    if isinstance(padding, int):
+        x, padding = _surround(x, padding), "VALID"
+    if size == 1:  # sees no more than every `stride`-th pixel
+        x, stride = x[:, ::stride, ::stride], 1
+    if stride > 1:
+        return _plain(x, kernel, padding, stride)
     if jax.default_backend() != "cpu":
         form = "plain"
     elif size == 1:
@@ -48,9 +75,13 @@ def conv(x, kernel, *, padding="SAME"):
     return CONV_FORMS[form](x, kernel, padding)
 
 
-def _plain(x, kernel, padding):
+def _plain(x, kernel, padding, stride=1):
     return lax.conv_general_dilated(
-        x, kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x,
+        kernel,
+        (stride, stride),
+        padding,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
 
 
@@ -93,6 +124,79 @@ _taps.defvjp(_taps_forward, _taps_backward)
 CONV_FORMS = {"plain": _plain, "matmul": _matmul, "taps": _taps}
 
 
+def depthwise(x, kernel):
+    """Each channel with its own kernel: (b, h, w, c), (k, k, 1, c) -> (b, h, w, c).
+
+    Zeros around the picture, k odd.  XLA:CPU takes up to a hundred times as long as it
+    needs for a convolution in groups, and for its gradients.
+    """
+    if kernel.shape[0] % 2 == 0 or kernel.shape[0] != kernel.shape[1]:
+        raise ValueError(f"a kernel of {kernel.shape[:2]} pixels is not square and odd")
+    form = "taps" if jax.default_backend() == "cpu" else "plain"
+    return DEPTHWISE_FORMS[form](x, kernel)
+
+
+def _depthwise_plain(x, kernel):
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (1, 1),
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=x.shape[-1],
+    )
+
+
+@jax.custom_vjp
+def _depthwise_taps(x, kernel):
+    """A sum of shifted pictures, each times one tap per channel."""
+    size, (height, width) = kernel.shape[0], x.shape[1:3]
+    x = _surround(x, size // 2)
+    return sum(
+        x[:, i : i + height, j : j + width] * kernel[i : i + 1, j : j + 1]
+        for i in range(size)
+        for j in range(size)
+    )
+
+
+def _depthwise_taps_backward(saved, gradient):
+    """One tap after the other: nine shifted pictures at once would need fresh memory.
+
+    A few pictures are added up before the pixels are: XLA:CPU is quick at sums of
+    arrays and slow at sums over an array's leading axes.
+    """
+    x, kernel = saved
+    size, (batch, *shape) = kernel.shape[0], x.shape
+    parts = max(n for n in (1, 2, 3, 4) if batch % n == 0)
+    padded = _surround(x, size // 2)
+    padded = padded.reshape(parts, batch // parts, *padded.shape[1:])
+    slopes = gradient.reshape(parts, batch // parts, *shape)
+    ones = jnp.ones((batch // parts * shape[0] * shape[1],), x.dtype)
+
+    def of_tap(tap):
+        start = 0, tap // size, tap % size, 0
+        products = (
+            lax.dynamic_slice(padded[n], start, slopes[n].shape) * slopes[n]
+            for n in range(parts)
+        )
+        return ones @ sum(products).reshape(ones.size, -1)
+
+    of_kernel = lax.map(of_tap, jnp.arange(size**2)).reshape(kernel.shape)
+    return _depthwise_taps(gradient, kernel[::-1, ::-1]), of_kernel
+
+
+def _surround(x, margin):
+    sides = (margin, margin)
+    return jnp.pad(x, [(0, 0), sides, sides, (0, 0)])
+
+
+_depthwise_taps.defvjp(
+    lambda x, kernel: (_depthwise_taps(x, kernel), (x, kernel)),
+    _depthwise_taps_backward,
+)
+DEPTHWISE_FORMS = {"plain": _depthwise_plain, "taps": _depthwise_taps}
+
+
 def max_pool(x, size):
     """Non-overlapping maximum with 'same' borders: (..., h, w, c) -> ceil(h / size), ….
 
@@ -115,15 +219,41 @@ def ceil_max_pool(x, *, size, stride):
 
     (..., h, w, c) -> (..., ceil((h - size) / stride) + 1, …, c).  Slices, as above.
     """
+    return _windows(x, jnp.maximum, -jnp.inf, size, stride, ceil=True)
+
+
+def ceil_mean_pool(x, *, size, stride):
+    """Caffe's average: windows as in `ceil_max_pool`, means of what is in the picture.
+
+    (..., h, w, c) -> (..., ceil((h - size) / stride) + 1, …, c).
+    """
+    inside = jnp.ones((*(1,) * (x.ndim - 3), *x.shape[-3:-1], 1), x.dtype)
+    total, count = (
+        _windows(a, jnp.add, 0, size, stride, ceil=True) for a in (x, inside)
+    )
+    return total / count
+
+
+def floor_max_pool(x, *, size, stride, padding=0):
+    """PyTorch's maximum: `padding` on every side, only whole windows.
+
+    (..., h, w, c) -> (..., floor((h + 2 padding - size) / stride) + 1, …, c).
+    """
+    return _windows(x, jnp.maximum, -jnp.inf, size, stride, ceil=False, padding=padding)
+
+
+def _windows(x, combine, fill, size, stride, *, ceil, padding=0):
+    """Combine the pixels of each window, along columns and then along rows."""
     for axis in (-3, -2):
-        count = max(0, -(-(x.shape[axis] - size) // stride)) + 1
-        missing = (count - 1) * stride + size - x.shape[axis]
-        padding = [(0, 0)] * x.ndim
-        padding[axis] = (0, missing)
-        x = jnp.pad(x, padding, constant_values=-jnp.inf)
+        room = x.shape[axis] + 2 * padding - size
+        count = max(0, -(-room // stride) if ceil else room // stride) + 1
         stop = (count - 1) * stride + 1
+        missing = stop - 1 + size - padding - x.shape[axis]
+        sides = [(0, 0)] * x.ndim
+        sides[axis] = (padding, max(0, missing))
+        x = jnp.pad(x, sides, constant_values=fill)
         windows = (
             lax.slice_in_dim(x, i, i + stop, stride, axis=axis) for i in range(size)
         )
-        x = functools.reduce(jnp.maximum, windows)
+        x = functools.reduce(combine, windows)
     return x

@@ -1,24 +1,54 @@
 """Every architecture: names, output shapes, numbers of trained parameters."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import pytest
 
 from jaxforensics import models
+from jaxforensics.models.amtennet import VARIANTS
 
+# One class at 64 x 64: 300 weights and a bias fewer, and maps of 3 x 3 in the end.
+FULL, BASE = (n - 301 - 300 * 128 * (7 * 7 - 3 * 3) for n in (2_023_047, 2_020_194))
 # name, settings, picture size, numbers of trained parameters
 TABLE = [
     ("amtennet", {"num_classes": 2}, 128, 2_023_047),
     ("amtennet", {"num_classes": 8}, 128, 2_024_853),
-    ("amtennet", {}, 64, 2_023_047 - 301 - 300 * 128 * (7 * 7 - 3 * 3)),
+    ("amtennet", {}, 64, FULL),
+    ("amtennet", VARIANTS["AMTEN_1"], 64, FULL - 3 * 9 * 3),
+    # without F_mt in Conv4, 3 maps fewer there and in Conv6
+    ("amtennet", VARIANTS["AMTEN_2"], 64, FULL - 3 * 9 * 6 - 3 * 9 * 24),
+    ("amtennet", VARIANTS["AMTEN_3"], 64, FULL - 660 + 165 + 84 - 3 * 9 * 24),
+    ("amtennet", VARIANTS["AMTEN_4"], 64, FULL - 660 + 660 + 1_308 + 6 * 9 * 24),
+    ("amtennet", VARIANTS["AMTEN_5"], 64, FULL + 3 * (25 - 9) * 3),
+    ("amtennet", VARIANTS["AMTEN_6"], 64, FULL - 84 - 330),
+    ("amtennet", VARIANTS["AMTENnet_7"], 64, FULL),
+    ("amtennet", VARIANTS["AMTENnet_8"], 64, FULL + 8 * 64 * 128),
     ("model_base", {"num_classes": 2}, 128, 2_020_194),
-    ("model_base", {}, 64, 2_020_194 - 301 - 300 * 128 * (7 * 7 - 3 * 3)),
+    ("model_base", {}, 64, BASE),
+    # Conv6 sees 9, 3 or 3 maps instead of R, G and B; three kernels of 5 x 5 x 3
+    ("model_base", {"front_end": "high_pass"}, 64, BASE + 6 * 9 * 24),
+    ("model_base", {"front_end": "srm"}, 64, BASE),
+    ("model_base", {"front_end": "constrained"}, 64, BASE + 3 * 25 * 3),
     ("meso4", {}, 256, 27_977),
     ("meso4", {}, 128, 15_689),
     ("meso4", {"num_classes": 8}, 128, 15_689 + 7 * 17),
     ("mesoinception4", {}, 256, 28_615),
     ("mesoinception4", {}, 128, 16_327),
     ("mesoinception4", {"num_classes": 4}, 128, 16_327 + 3 * 17),
+    # 437,124 has a later version of six kernels and 2 x 2 maps in the end, because its
+    # pools do not hang over the border; Caffe's leave 3 x 3.
+    ("mislnet", {"num_classes": 2, "filters": 6}, 128, 437_124 + 200 * 128 * (9 - 4)),
+    ("mislnet", {"num_classes": 2}, 128, 565_124 - 3 * 25 * 3 - 3 * 49 * 96),
+    ("mislnet", {}, 65, 565_124 - 14_337 - 201 - 200 * 128 * (9 - 1)),
+    # (9 · 9 + 1) 32, (9 · 32 + 1) 64, (9 · 64 + 1) 128; 16 x 16 maps; 1024, 512, 2
+    (
+        "handcrafted_res",
+        {"num_classes": 2},
+        128,
+        2_624 + 18_496 + 73_856 + (16 * 16 * 128 + 1) * 1024 + 1025 * 512 + 513 * 2,
+    ),
+    ("xception", {"num_classes": 2}, 128, 20_811_050),
     ("spectrum_linear", {}, 128, 91 + 1),  # rings 0 … 90 and a bias
     ("spectrum_linear", {"num_classes": 4}, 64, 4 * (46 + 1)),
 ]
@@ -48,6 +78,31 @@ def test_parameters_and_logits_stay_float32(name):
     variables, logits = trace(name, {"dtype": "bfloat16"}, 64)
     assert {x.dtype for x in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
     assert logits.dtype == jnp.float32
+
+
+NORMALISED = [
+    name
+    for name, module in models.NAMES.items()
+    if "norm_momentum" in module.__dataclass_fields__
+]
+
+
+@pytest.mark.parametrize("name", NORMALISED)
+def test_every_normalisation_keeps_the_momentum_that_is_set(name):
+    momenta = []
+
+    def listen(call, args, kwargs, context):
+        if isinstance(context.module, nn.BatchNorm):
+            momenta.append(context.module.momentum)
+        return call(*args, **kwargs)
+
+    module = models.build(name, norm_momentum=0.7)
+    image = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
+    with nn.intercept_methods(listen):
+        variables = jax.eval_shape(module.init, jax.random.key(0), image)
+    assert set(momenta) == {0.7}
+    means = [p for p, _ in jax.tree.leaves_with_path(variables) if p[-1].key == "mean"]
+    assert len(momenta) == len(means)
 
 
 def test_a_wrong_name_proposes_the_right_one():

@@ -1,0 +1,118 @@
+"""Xception, the detector of FaceForensics++.
+
+Chollet, "Xception: deep learning with depthwise separable convolutions", CVPR 2017, in
+the PyTorch port that Rössler et al., "FaceForensics++", ICCV 2019, start from: pictures
+in [-1, 1], a stem without borders, PyTorch's momentum and ε of normalisation.  Pictures
+are 299 x 299 there, but any size from 7 x 7 does.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxforensics.models.layers import Conv, DepthwiseConv, floor_max_pool
+
+# PyTorch's default, for training from scratch.
+UNIFORM = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+# Widths of the separable convolutions of each block; those of stride 2 have a pool.
+ENTRY = ((128, 128), (256, 256), (728, 728))
+MIDDLE = 8 * ((728, 728, 728),)
+EXIT = ((728, 1024),)
+
+
+class Separable(nn.Module):
+    """One 3x3 kernel per channel, then 1x1 convolution, then normalisation."""
+
+    width: int
+    norm_momentum: float
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        """(b, h, w, c) -> (b, h, w, width)."""
+        depthwise = DepthwiseConv(3, UNIFORM, self.dtype, name="depthwise")
+        x = _conv(self.width, 1, self.dtype, "pointwise")(depthwise(x))
+        return _norm(self, "norm", train)(x)
+
+
+class Block(nn.Module):
+    """ReLU and separable convolution in turn, around them a short cut.
+
+    With `stride` 2 a 3x3 maximum ends the block and a 1x1 convolution, normalised, is
+    the short cut; without `activate` the first ReLU is missing.
+    """
+
+    widths: tuple[int, ...]
+    stride: int
+    activate: bool
+    norm_momentum: float
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        """(b, h, w, c) -> (b, ceil(h / stride), ceil(w / stride), widths[-1])."""
+        short = x
+        if self.stride > 1:
+            width = self.widths[-1]
+            short = _conv(width, 1, self.dtype, "short", stride=self.stride)(x)
+            short = _norm(self, "short_norm", train)(short)
+        for i, width in enumerate(self.widths, 1):
+            x = nn.relu(x) if i > 1 or self.activate else x
+            separable = Separable(
+                width, self.norm_momentum, self.dtype, name=f"separable_{i}"
+            )
+            x = separable(x, train=train)
+        if self.stride > 1:
+            x = floor_max_pool(x, size=3, stride=self.stride, padding=1)
+        return x + short
+
+
+class Xception(nn.Module):
+    """Stem, twelve blocks, two separable convolutions, mean over the picture."""
+
+    num_classes: int = 1
+    norm_momentum: float = 0.9
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, image, *, train=False):
+        """(b, h, w, 3) in [0, 1] -> logits (b, num_classes)."""
+        common = self.norm_momentum, self.dtype
+        x = (2 * jnp.float32(image) - 1).astype(self.dtype)
+        for i, width, stride in ((1, 32, 2), (2, 64, 1)):
+            conv = _conv(width, 3, self.dtype, f"conv_{i}", "VALID", stride)
+            x = nn.relu(_norm(self, f"norm_{i}", train)(conv(x)))
+        for i, widths in enumerate((*ENTRY, *MIDDLE, *EXIT), 1):
+            stride = 1 if widths in MIDDLE else 2
+            block = Block(widths, stride, i > 1, *common, name=f"block_{i}")
+            x = block(x, train=train)
+        for i, width in ((3, 1536), (4, 2048)):
+            separable = Separable(width, *common, name=f"separable_{i}")
+            x = nn.relu(separable(x, train=train))
+        x = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
+        return nn.Dense(self.num_classes, kernel_init=UNIFORM, name="logits")(x)
+
+
+def _conv(width, size, dtype, name, padding="SAME", stride=1):
+    return Conv(
+        width,
+        size,
+        padding=padding,
+        stride=stride,
+        use_bias=False,
+        kernel_init=UNIFORM,
+        dtype=dtype,
+        name=name,
+    )
+
+
+def _norm(module, name, train):
+    return nn.BatchNorm(
+        use_running_average=not train,
+        momentum=module.norm_momentum,
+        epsilon=1e-5,
+        dtype=module.dtype,
+        name=name,
+    )
