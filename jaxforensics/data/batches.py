@@ -6,9 +6,10 @@ from typing import NamedTuple
 import grain
 import numpy as np
 
-from jaxforensics.data import decode
+from jaxforensics.data import decode, host_degrade
 from jaxforensics.data.convert import BICUBIC, PARTS
 
+ALTERNATIVE = 1  # of the streams of random numbers that a picture has, see `_degraded`
 KEYS = {"pair": "real", "mask": "mask", "parsing": "parsing"}  # in a batch
 
 
@@ -27,6 +28,8 @@ class Reading(NamedTuple):
     threads: int
     process_index: int
     process_count: int
+    alternatives: tuple = ()  # (name, values) of `host_degrade`, None for none
+    copies: float = 1  # how many of the alternatives there are of a picture, on average
 
     @property
     def mine(self):
@@ -37,7 +40,10 @@ class Reading(NamedTuple):
     @property
     def identity(self):
         """The settings that values depend on."""
-        return {k: getattr(self, k) for k in ("size", "crop", "flip", "parts")}
+        known = {k: getattr(self, k) for k in ("size", "crop", "flip", "parts")}
+        if self.alternatives:
+            known |= {"alternatives": self.alternatives, "copies": self.copies}
+        return known
 
 
 def shuffled(records, order, reading, *, seed, start):
@@ -49,8 +55,9 @@ def shuffled(records, order, reading, *, seed, start):
         rng = np.random.default_rng([seed, 1, step])
         corners = rng.integers(0, slack, (size, 2), endpoint=True)
         flips = (rng.random(size) < 0.5) & reading.flip
-        mine = reading.mine
-        return read(records, numbers[mine], reading, corners[mine], flips[mine])
+        draws, mine = rng.random(size), reading.mine
+        chosen = corners[mine], flips[mine], draws[mine]
+        return read(records, numbers[mine], reading, *chosen)
 
     return _ahead(batch, start, sys.maxsize, reading.threads)
 
@@ -59,18 +66,21 @@ def in_order(records, reading):
     """Every record once, with groups and names; padding has `valid` 0, index -1."""
     size = reading.batch_size
     middle = np.full((size, 2), (reading.crop - reading.size) // 2)
-    flips = np.zeros(size, bool)
+    flips, draws = np.zeros(size, bool), np.zeros(size)
 
     def batch(step):
         numbers = step * size + np.arange(size)
         numbers = np.where(numbers < len(records), numbers, -1)[reading.mine]
-        return read(records, numbers, reading, middle, flips, names=True)
+        return read(records, numbers, reading, middle, flips, draws, names=True)
 
     return _ahead(batch, 0, -(-len(records) // size), reading.threads)
 
 
-def read(records, numbers, reading, corners, flips, *, names=False):
-    """The batch of these records (-1 is padding) with their windows and mirrorings."""
+def read(records, numbers, reading, corners, flips, draws, *, names=False):
+    """The batch of these records (-1 is padding) with their windows and mirrorings.
+
+    `draws` in [0, 1) choose among the alternatives of each picture.
+    """
     count, area, valid = len(numbers), (reading.size, reading.size), numbers >= 0
     source = np.where(valid, records.index["source"][numbers], 0).astype(np.int32)
     batch = {
@@ -90,7 +100,7 @@ def read(records, numbers, reading, corners, flips, *, names=False):
         for name, column in labels.items():
             column[row] = getattr(record, name)
         try:
-            _fill(batch, row, record, reading, corners[row], flips[row])
+            _fill(batch, row, record, reading, corners[row], flips[row], draws[row])
         except decode.BadPicture as bad:
             raise ValueError(
                 f"record {batch['index'][row]} ({record.name}) was damaged after it "
@@ -99,11 +109,14 @@ def read(records, numbers, reading, corners, flips, *, names=False):
     return batch | {name: np.array(column) for name, column in labels.items()}
 
 
-def _fill(batch, row, record, reading, corner, flip):
+def _fill(batch, row, record, reading, corner, flip, draw):
     """Decode a record into one row of the batch, all its parts at the same place."""
     image = decode.plain(record.image, upright=True)
     if image is None:  # damaged, or never prepared
         image = decode.decode(record.image)
+    if reading.alternatives:
+        number = int(batch["index"][row])
+        image = _degraded(image, number, draw, reading.alternatives, reading.copies)
     batch["image"][row] = _window(image, reading, corner, flip, BICUBIC)
     for part in reading.parts:
         data = getattr(record, part)
@@ -113,6 +126,22 @@ def _fill(batch, row, record, reading, corner, flip):
         else:  # a real picture is its own original, and nothing in it is masked
             pixels = batch["image"][row] if part == "pair" else 0
         batch[KEYS[part]][row] = pixels
+
+
+def _degraded(image, number, draw, alternatives, copies):
+    """The picture of a record as it was saved after one of the alternatives.
+
+    Which of them there are of a record, and with what value each, follows from its
+    number alone: a picture is degraded once and for all, as in a stored set.
+    """
+    rng = np.random.default_rng([number, ALTERNATIVE])
+    order = rng.permutation(len(alternatives))
+    count = min(max(int(copies + rng.random()), 1), len(alternatives))
+    chosen = order[int(draw * count)]
+    if alternatives[chosen] is None:
+        return image
+    rng = np.random.default_rng([number, ALTERNATIVE, chosen + 1])
+    return host_degrade.apply(image, *alternatives[chosen], rng=rng)
 
 
 def _window(pixels, reading, corner, flip, method):

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxforensics.data import batches, records
+from jaxforensics.data import batches, host_degrade, records
 from jaxforensics.data.convert import PARTS
 from jaxforensics.data.order import Order
 from jaxforensics.data.splits import NAMES
+from jaxforensics.settings import choose
 
 
 class Corpus(NamedTuple):
@@ -111,6 +112,17 @@ class Training:
         splits = (split.only(sources) for split in (self._train, self._validation))
         return Training(*splits, self._whole, seed=self._seed, balance=self._balance)
 
+    def degraded(self, *alternatives, copies=1):
+        """The same as if it had been saved after one of the alternatives.
+
+        They are (name, values) for `host_degrade.apply`, None for pictures as they are.
+        A picture's value is drawn once and for all.  Of each there are `copies` on
+        average, with different alternatives; training draws among them.
+        """
+        reading = _degraded(self._whole, alternatives, copies)
+        splits = self._train, self._validation
+        return Training(*splits, reading, seed=self._seed, balance=self._balance)
+
     def batches(self, start=0):
         """Endless training batches from step `start` on."""
         return batches.shuffled(
@@ -136,9 +148,22 @@ class Examination:
         """The same with the fakes of these sources alone, and all reals."""
         return Examination(self._test.only(sources), self._whole)
 
+    def degraded(self, *alternatives):
+        """The same as if it had been saved after one of the alternatives."""
+        return Examination(self._test, _degraded(self._whole, alternatives, 1))
+
     def batches(self):
         """Every test record once; the last batch is padded with `valid` = 0."""
         return batches.in_order(self._test, self._reading)
+
+
+def _degraded(reading, alternatives, copies):
+    if not 1 <= copies <= len(alternatives):
+        raise ValueError(f"{copies} copies of {len(alternatives)} alternatives")
+    plain = tuple(a and (a[0], tuple(a[1])) for a in alternatives)
+    for name, _ in filter(None, plain):
+        choose(host_degrade.OPS, name, "degradation on the host")
+    return reading._replace(alternatives=plain, copies=copies)
 
 
 def _with_parts(reading, *splits):

@@ -9,7 +9,6 @@ and left out.  Intervals resample groups where batches name them.
 from functools import partial
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -68,33 +67,25 @@ def score(predictors, batches):
 
     Keeps what the batches say of each image: label, source, group, name, index.
     """
-    return _scored(
-        lambda _, image: {name: f(image) for name, f in predictors.items()}, batches
-    )
 
+    def rows():
+        for batch in batches:
+            about = {name: batch[name] for name in _ABOUT if name in batch}
+            image = _floats(batch["image"])
+            scores = {("score", name): f(image) for name, f in predictors.items()}
+            yield about | scores
 
-def degraded_scores(key, predict, batches, operations):
-    """Scores under each degradation {(name, severity): (key, image) -> image}.
-
-    A batch is decoded once and degraded on the device.  All cells see the same random
-    numbers, so severities differ by severity alone.  ('none', 0), the picture as it
-    came, is always measured, and comes first.
-    """
-    grid = {("none", 0): lambda _, image: image} | dict(operations)
-    compiled = {cell: jax.jit(operation) for cell, operation in grid.items()}
-
-    def outputs(number, image):
-        drawn = jax.random.fold_in(key, number)
-        return {cell: predict(f(drawn, image)) for cell, f in compiled.items()}
-
-    return _scored(outputs, batches)
+    columns, failed = gather(rows())
+    scores = {name: columns.pop(("score", name)) for name in predictors}
+    return Scored(columns, scores, failed)
 
 
 def robustness(scored, measures, *, seed=0, samples=1000):
-    """Rows of degradation curves from `degraded_scores`: operation, severity, measures.
+    """Rows of degradation curves: operation, severity, measures.
 
-    `<measure>_relative` is the value over that of undegraded pictures, FakeLocator's
-    gamma; nan where that is 0.
+    `scored` holds {(operation, severity): scores}, those of undegraded pictures first.
+    `<measure>_relative` is the value over theirs, FakeLocator's gamma; nan where that
+    is 0.
     """
     labels, groups = scored.about["label"], scored.about.get("group")
     rows = []
@@ -250,22 +241,6 @@ def summary(
 
 def _of_class(metric, label, labels, scores, *, valid):
     return metric(labels, scores, valid=valid * (labels == label))
-
-
-def _scored(outputs, batches):
-    """Gather `outputs(number, image)`, {name: scores}, with what batches say."""
-    names = []
-
-    def rows():
-        for number, batch in enumerate(batches):
-            about = {name: batch[name] for name in _ABOUT if name in batch}
-            columns = outputs(number, _floats(batch["image"]))
-            names[:] = columns
-            yield about | {("score", name): column for name, column in columns.items()}
-
-    columns, failed = gather(rows())
-    scores = {name: columns.pop(("score", name)) for name in names}
-    return Scored(columns, scores, failed)
 
 
 def _floats(image):

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxforensics import models
@@ -42,6 +43,7 @@ def make(
     model_settings=None,
     num_classes=1,
     target="label",
+    reals=(0,),
     loss="binary_cross_entropy",
     optimiser=None,
     augment=(),
@@ -50,13 +52,13 @@ def make(
     """Train `model` to tell fakes from reals, or sources from each other.
 
     `target` is 'label' (real or fake; one logit, or two with `cross_entropy`) or
-    'source' (0 = real; `num_classes` sources).  `augment` lists degradations of
-    `ops.degrade` that training pictures go through on the device.  `score` is P(fake):
-    of several classes, one minus the probability of class 0.
+    'source' (`num_classes` sources, of which `reals` are not fakes).  `augment` lists
+    degradations of `ops.degrade` that training pictures go through on the device.
+    `score` is P(fake): of several classes, one minus the probability of `reals`.
     """
     settings = dict(locals())
     losses = choose(LOSSES, loss, "loss")
-    _check(num_classes, target, loss)
+    _check(num_classes, target, loss, reals)
     net = models.build(model, num_classes=num_classes, **dict(model_settings or {}))
     tx = call(build_optimiser, dict(optimiser or {}), where="optimiser")
     augmented = degrade.from_config(augment)
@@ -80,22 +82,30 @@ def make(
             return value, ({"classifier": moved}, metrics)
 
         nets, metrics = descend({"classifier": tx}, state.nets, objective, "classifier")
+        moved = nets["classifier"]
+        moved = moved.replace(params=models.project(moved.params))
+        nets = nets | {"classifier": moved}
         return state.replace(step=state.step + 1, nets=nets), metrics
 
     def predict(state, batch):
         trained = state.nets["classifier"]
         logits, _ = forward(net, trained.params, trained.stats, batch["image"])
-        return {"logits": logits, "score": score(logits)}
+        return {"logits": logits, "score": score(logits, reals)}
 
     return Method(init, (Stage("train", steps, "train", step),), predict, settings)
 
 
-def score(logits):
-    """P(fake): the sigmoid of one logit, or one minus the softmax of class 0."""
+def score(logits, reals=(0,)):
+    """P(fake): the sigmoid of one logit, or the softmax of all but classes `reals`."""
     logits = logits.astype(jnp.float32)
     if logits.shape[-1] == 1:
         return jax.nn.sigmoid(logits[..., 0])
-    return jax.nn.sigmoid(jax.nn.logsumexp(logits[..., 1:], axis=-1) - logits[..., 0])
+    is_real = np.isin(np.arange(logits.shape[-1]), reals)
+    fake, real = (
+        jax.nn.logsumexp(logits[..., np.flatnonzero(chosen)], axis=-1)
+        for chosen in (~is_real, is_real)
+    )
+    return jax.nn.sigmoid(fake - real)
 
 
 def decide(logits):
@@ -105,7 +115,7 @@ def decide(logits):
     return jnp.argmax(logits, axis=-1).astype(jnp.int32)
 
 
-def _check(num_classes, target, loss):
+def _check(num_classes, target, loss, reals):
     if target not in ("label", "source"):
         raise ValueError(f"target is 'label' or 'source', not {target!r}")
     if (num_classes == 1) != (loss in ("binary_cross_entropy", "squared_error")):
@@ -113,5 +123,7 @@ def _check(num_classes, target, loss):
             f"loss {loss!r} does not fit num_classes={num_classes}: one logit takes "
             "binary_cross_entropy or squared_error, several take cross_entropy"
         )
+    if num_classes > 1 and not 0 < len({*reals} & {*range(num_classes)}) < num_classes:
+        raise ValueError(f"of {num_classes} classes {tuple(reals)} cannot be the reals")
     if target == "source" and num_classes == 1:
         raise ValueError("target 'source' needs num_classes = the number of sources")

@@ -4,14 +4,19 @@ A factory sets the range of a parameter; each picture along the leading axes of 
 (..., h, w, 3) draws its value.  Shapes are static: one compilation serves all draws.
 A range from a value to itself is that value.  Values are clipped to [0, 1] where it is
 said; 8 bits come from `jpeg` and `quantize` alone.
+
+Operations are pytrees of their numbers: those that differ in numbers alone can share a
+compiled program, as in `training.predict`.
 """
 
 import math
-from functools import partial
+from functools import cache, partial
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, random
+from jax.tree_util import Partial
 
 from jaxforensics.ops.color import adjust_gamma
 from jaxforensics.ops.filters import gaussian_sigma, median_blur
@@ -24,26 +29,14 @@ from jaxforensics.settings import call, choose
 
 def chain(*operations):
     """Apply the operations in this order; without any, leave the image as it is."""
-
-    def apply(key, image):
-        for i, operation in enumerate(operations):
-            image = operation(random.fold_in(key, i), image)
-        return image
-
-    return apply
+    return Partial(_chained, operations)
 
 
 def maybe(operation, probability):
     """Apply `operation` to each image with this probability."""
     if not 0 <= probability <= 1:
         raise ValueError(f"{probability} is no probability")
-
-    def apply(key, image):
-        coin, inner = random.split(key)
-        heads = random.bernoulli(coin, probability, image.shape[:-3])
-        return jnp.where(_per_image(heads), operation(inner, image), image)
-
-    return apply
+    return Partial(_at_times, operation, probability)
 
 
 def from_config(operations):
@@ -71,95 +64,51 @@ def mean(*, sizes=(3, 5, 7)):
 def median(*, sizes=(3, 5, 7)):
     """Median over a square window of one of the odd `sizes`."""
     _check_sizes(sizes)
-
-    def apply(key, image):
-        choice = random.randint(key, image.shape[:-3], 0, len(sizes))
-        choice = jnp.broadcast_to(_per_image(choice), image.shape)
-        return lax.select_n(choice, *(median_blur(image, size=size) for size in sizes))
-
-    return apply
+    return Partial(_fixed(_median, tuple(sizes)))
 
 
-def gamma(*, low=0.6, high=2.0):
-    """Raise the values in [0, 1] to a power from [low, high]."""
-    _check_range(low, high, 0)
-
-    def apply(key, image):
-        return adjust_gamma(image, _uniform(key, image, low, high))
-
-    return apply
+def gamma(*, low=0.6, high=2.0, values=None):
+    """Raise the values in [0, 1] to a power from [low, high], or one of `values`."""
+    return Partial(_gamma, _drawn(low, high, values, 0))
 
 
 def crop(*, low=0.05, high=0.2, method="bicubic"):
     """Cut a fraction from [low, high] off both sides, centred, and resize; clips."""
-    _check_range(low, high, 0, 0.99)
-
-    def apply(key, image):
-        h, w = image.shape[-3:-1]
-        fraction = _uniform(key, image, low, high)
-        top, left = (jnp.floor(fraction * size / 2) for size in (h, w))
-        box = jnp.stack([top, left, h - 2 * top, w - 2 * left], -1)
-        return _clip(crop_resize(image, box, (h, w), method=method))
-
-    return apply
+    return Partial(_fixed(_crop, method), _drawn(low, high, None, 0, 0.99))
 
 
-def scale(*, low=0.55, high=1.9, method="bicubic"):
-    """Resize by a factor from [low, high] and back, with antialiasing; clips."""
-    _check_range(low, high, 0)
+def scale(*, low=0.55, high=1.9, values=None, room=None, method="bicubic"):
+    """Resize by a factor from [low, high], or one of `values`, and back; clips.
 
-    def apply(key, image):
-        h, w = image.shape[-3:-1]
-        height, width = (math.ceil(size * max(high, 1)) for size in (h, w))
-        factor = _uniform(key, image, low, high)
-        rows, columns = (jnp.maximum(jnp.round(factor * size), 1) for size in (h, w))
-        # The scaled picture fills the corner of a canvas that has room for the largest.
-        corner = jnp.zeros_like(rows)
-        box = jnp.stack([corner, corner, h * height / rows, w * width / columns], -1)
-        scaled = _clip(crop_resize(image, box, (height, width), method=method))
-        box = jnp.stack([corner, corner, rows, columns], -1)
-        return _clip(crop_resize(scaled, box, (h, w), method=method))
-
-    return apply
+    Both ways with antialiasing.  The canvas has `room` for this factor, the largest
+    one unless given; operations with equal room can share a program.
+    """
+    most = max(high if values is None else max(values), 1)
+    room = most if room is None else room
+    if room < most:
+        raise ValueError(f"there is no room for a factor of {most} in {room}")
+    return Partial(_fixed(_scale, room, method), _drawn(low, high, values, 0))
 
 
-def jpeg(*, low=10, high=75, subsample=True):
-    """JPEG at an integer quality from [low, high], both included; 8 bits result."""
-    _check_range(low, high, 1, 100)
-
-    def apply(key, image):
-        quality = random.randint(key, image.shape[:-3], low, high + 1)
-        return compress(image, quality, subsample=subsample)
-
-    return apply
+def jpeg(*, low=10, high=75, values=None, subsample=True):
+    """JPEG at an integer quality from [low, high], or of `values`; 8 bits result."""
+    quality = _drawn(low, high, values, 1, 100, draw=_whole)
+    return Partial(_fixed(_jpeg, subsample), quality)
 
 
 def noise(*, low=5.0, high=20.0):
     """White Gaussian noise, sigma from [low, high] on the 0-255 scale; clips."""
-    _check_range(low, high, 0)
-
-    def apply(key, image):
-        first, second = random.split(key)
-        sigma = _uniform(first, image, low, high)
-        return _clip(add_gaussian(second, image, sigma=sigma))
-
-    return apply
+    return Partial(_noise, _drawn(low, high, None, 0))
 
 
 def quantize():
     """Clip and round to 8 bits, the gradient passing straight through."""
-
-    def apply(key, image):
-        pixels = jnp.round(255 * _clip(image).astype(jnp.float32))
-        rounded = (pixels / 255).astype(image.dtype)
-        return rounded + (image - lax.stop_gradient(image))
-
-    return apply
+    return Partial(_quantize)
 
 
 def flip():
     """Mirror left and right; `maybe(flip(), 0.5)` is the usual augmentation."""
-    return lambda key, image: image[..., ::-1, :]
+    return Partial(_flip)
 
 
 OPS = {
@@ -176,6 +125,60 @@ OPS = {
 }
 
 
+class Operation(NamedTuple):
+    """An operation as a study applies it; `data.host_degrade` has the same names."""
+
+    name: str
+    severities: tuple  # each applied to a whole data set
+    mixed: tuple  # what '-mix' draws from for each picture, every value alike
+
+
+_UP = (1, 3, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90)  # per cent
+_DOWN = (1, 3, 5, 10, 15, 20, 25, 30, 35, 40, 45)
+_SIZES = (3, 5, 7)
+_POWERS = (0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
+_FACTORS = tuple((100 + x) / 100 for x in (*(-x for x in reversed(_DOWN)), *_UP))
+# Table IX of Guo et al. (2021), AMTEN, by its abbreviations.  It gives JP and JP2 as
+# ranges, 60-90 and 2.0-8.0; the percentages of SC are read as changes of size.
+AMTEN = {
+    "ME": Operation("mean", _SIZES, _SIZES),
+    "GB": Operation("blur", _SIZES, _SIZES),
+    "MED": Operation("median", _SIZES, _SIZES),
+    "GC": Operation("gamma", _POWERS, _POWERS),
+    "JP": Operation("jpeg", (60, 70, 80, 90), tuple(range(60, 91))),
+    "JP2": Operation("jpeg2000", (2, 4, 6, 8), tuple(x / 10 for x in range(20, 81))),
+    "SC": Operation("scale", _FACTORS, _FACTORS),
+}
+_AMONG = {  # values -> an operation that draws one of them for each picture
+    "mean": lambda values: mean(sizes=values),
+    "blur": lambda values: blur(sizes=values),
+    "median": lambda values: median(sizes=values),
+    "gamma": lambda values: gamma(values=values),
+    "jpeg": lambda values: jpeg(values=values),
+    "scale": lambda values: scale(values=values, room=1.9 if max(values) > 1 else 1),
+}
+
+
+def amten(name, *severities):
+    """A row of `AMTEN`, one of `severities` for each picture; without any, its '-mix'.
+
+    8 bits result, as of a picture that was saved.  JPEG 2000 is for the host only.
+    """
+    operation = choose(AMTEN, name, "operation of AMTEN's")
+    among = choose(_AMONG, operation.name, "operation on the device")
+    return chain(among(severities or operation.mixed), quantize())
+
+
+def amten_grid():
+    """{(name, severity): operation}: all of `AMTEN` that runs on the device."""
+    return {
+        (name, severity): amten(name, severity)
+        for name, operation in AMTEN.items()
+        for severity in operation.severities
+        if operation.name in _AMONG
+    }
+
+
 def _from_entry(entry):
     name = entry.pop("name", None)
     probability = entry.pop("probability", 1)
@@ -184,20 +187,81 @@ def _from_entry(entry):
     return operation if probability == 1 else maybe(operation, probability)
 
 
+def _chained(operations, key, image):
+    for i, operation in enumerate(operations):
+        image = operation(random.fold_in(key, i), image)
+    return image
+
+
+def _at_times(operation, probability, key, image):
+    coin, inner = random.split(key)
+    heads = random.bernoulli(coin, probability, image.shape[:-3])
+    return jnp.where(_per_image(heads), operation(inner, image), image)
+
+
+def _median(sizes, key, image):
+    choice = random.randint(key, image.shape[:-3], 0, len(sizes))
+    choice = jnp.broadcast_to(_per_image(choice), image.shape)
+    return lax.select_n(choice, *(median_blur(image, size=size) for size in sizes))
+
+
+def _gamma(power, key, image):
+    return adjust_gamma(image, power(key, image))
+
+
+def _crop(method, fraction, key, image):
+    h, w = image.shape[-3:-1]
+    fraction = fraction(key, image)
+    top, left = (jnp.floor(fraction * size / 2) for size in (h, w))
+    box = jnp.stack([top, left, h - 2 * top, w - 2 * left], -1)
+    return _clip(crop_resize(image, box, (h, w), method=method))
+
+
+def _scale(room, method, factor, key, image):
+    h, w = image.shape[-3:-1]
+    height, width = (math.ceil(size * room) for size in (h, w))
+    factor = factor(key, image)
+    rows, columns = (jnp.maximum(jnp.round(factor * size), 1) for size in (h, w))
+    # The scaled picture fills the corner of a canvas that has room for the largest.
+    corner = jnp.zeros_like(rows)
+    box = jnp.stack([corner, corner, h * height / rows, w * width / columns], -1)
+    scaled = _clip(crop_resize(image, box, (height, width), method=method))
+    box = jnp.stack([corner, corner, rows, columns], -1)
+    return _clip(crop_resize(scaled, box, (h, w), method=method))
+
+
+def _jpeg(subsample, quality, key, image):
+    return compress(image, quality(key, image), subsample=subsample)
+
+
+def _noise(sigma, key, image):
+    first, second = random.split(key)
+    return _clip(add_gaussian(second, image, sigma=sigma(first, image)))
+
+
+def _quantize(key, image):
+    pixels = jnp.round(255 * _clip(image).astype(jnp.float32))
+    rounded = (pixels / 255).astype(image.dtype)
+    return rounded + (image - lax.stop_gradient(image))
+
+
+def _flip(key, image):
+    return image[..., ::-1, :]
+
+
 def _window(sizes, profile):
     """Separable filter by the normalised `profile(offsets, size)` of a drawn size."""
     _check_sizes(sizes)
     radius = max(sizes) // 2
     offsets = np.arange(-radius, radius + 1.0)
     taps = [profile(offsets, size) * (abs(offsets) <= size // 2) for size in sizes]
-    taps = np.float32([t / t.sum() for t in taps])
+    return Partial(_filter, np.float32([t / t.sum() for t in taps]))
 
-    def apply(key, image):
-        choice = random.randint(key, image.shape[:-3], 0, len(sizes))
-        drawn = jnp.asarray(taps)[choice]
-        return _along(_down(image, drawn), drawn).astype(image.dtype)
 
-    return apply
+def _filter(taps, key, image):
+    choice = random.randint(key, image.shape[:-3], 0, len(taps))
+    drawn = jnp.asarray(taps)[choice]
+    return _along(_down(image, drawn), drawn).astype(image.dtype)
 
 
 def _filter_axis(image, taps, *, axis):
@@ -215,8 +279,32 @@ def _filter_axis(image, taps, *, axis):
 _down, _along = (stage(partial(_filter_axis, axis=axis)) for axis in (-3, -2))
 
 
-def _uniform(key, image, low, high):
+@cache
+def _fixed(function, *settings):
+    """`partial`, but the same object for the same settings."""
+    return partial(function, *settings)
+
+
+def _drawn(low, high, values, least, most=float("inf"), draw=None):
+    """A draw (key, image) -> one number per image: of an interval or of `values`."""
+    if values is None:
+        _check_range(low, high, least, most)
+        return Partial(draw or _uniform, low, high)
+    _check_range(min(values), max(values), least, most)
+    return Partial(_one_of, np.asarray(values))
+
+
+def _uniform(low, high, key, image):
     return random.uniform(key, image.shape[:-3], minval=low, maxval=high)
+
+
+def _whole(low, high, key, image):
+    return random.randint(key, image.shape[:-3], low, high + 1)
+
+
+def _one_of(values, key, image):
+    choice = random.randint(key, image.shape[:-3], 0, len(values))
+    return jnp.asarray(values)[choice]
 
 
 def _per_image(x):

@@ -28,8 +28,15 @@ def cosine(*, rate, steps, warmup=0, final=0.0):
     )
 
 
-def sgd(rate, *, momentum=0.0, nesterov=False):
-    """Stochastic gradient descent: v ← momentum·v + g; w ← w − rate·v."""
+def sgd(rate, *, momentum=0.0, nesterov=False, rate_inside=False):
+    """Stochastic gradient descent: v ← momentum·v + g; w ← w − rate·v.
+
+    With `rate_inside`, as in Caffe, v ← momentum·v + rate·g; w ← w − v: what a falling
+    rate has left in v goes on at the rate it came with.
+    """
+    if rate_inside:
+        descent = optax.scale_by_learning_rate(rate)
+        return optax.chain(descent, optax.trace(momentum, nesterov=nesterov))
     return optax.sgd(rate, momentum=momentum or None, nesterov=nesterov)
 
 
@@ -62,14 +69,18 @@ def optimiser(
     schedule_settings=None,
     settings=None,
     weight_decay=0.0,
+    decay_norms=False,
     decoupled=False,
+    bias_rate=1.0,
     clip=None,
 ):
     """An optax transformation.
 
-    `weight_decay` acts on kernels only.  Coupled (the default), it is added to the
-    gradient before the rule, as SGD and Adam of the papers have it; decoupled, to the
-    update after it (AdamW).  `clip` bounds the gradient's global norm.
+    `weight_decay` acts on kernels, and with `decay_norms` on scales and offsets of
+    normalisations too, as in Caffe.  Coupled (the default), it is added to the gradient
+    before the rule, as SGD and Adam of the papers have it; decoupled, to the update
+    after it (AdamW).  Biases of layers learn at `bias_rate` times the rate.  `clip`
+    bounds the gradient's global norm.
     """
     rates = call(
         choose(SCHEDULES, schedule, "schedule"),
@@ -78,23 +89,45 @@ def optimiser(
     )
     rule = choose(RULES, name, "optimiser")
     chain = [] if clip is None else [optax.clip_by_global_norm(clip)]
-    decay = optax.add_decayed_weights(weight_decay, mask=kernels)
+    decays = all_but_biases if decay_norms else kernels
+    decay = optax.add_decayed_weights(weight_decay, mask=decays)
     if weight_decay and not decoupled:
         chain.append(decay)
     if weight_decay and decoupled:
         unit = call(rule, dict(settings or {}), 1.0, where=f"optimiser {name}")
         # The rule at rate 1 yields the descent direction; decay pulls against it.
-        pull = optax.add_decayed_weights(-weight_decay, mask=kernels)
+        pull = optax.add_decayed_weights(-weight_decay, mask=decays)
         chain += [unit, pull, optax.scale_by_schedule(rates)]
     else:
         chain.append(call(rule, dict(settings or {}), rates, where=f"optimiser {name}"))
+    if bias_rate != 1:
+        chain.append(optax.masked(optax.scale(bias_rate), biases))
     return optax.chain(*chain)
 
 
 def kernels(params):
     """True for weights that decay: arrays named `kernel`, not biases or scales."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: _names(path)[-1] == "kernel", params
+    )
 
-    def is_kernel(path, _):
-        return jax.tree_util.keystr(path[-1:]).strip("[]'\"") == "kernel"
 
-    return jax.tree_util.tree_map_with_path(is_kernel, params)
+def biases(params):
+    """True for biases of layers: `bias` beside a `kernel`, not beside a `scale`."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    known = {_names(path) for path, _ in leaves}
+
+    def is_bias(path, _):
+        *above, name = _names(path)
+        return name == "bias" and (*above, "kernel") in known
+
+    return jax.tree_util.tree_map_with_path(is_bias, params)
+
+
+def all_but_biases(params):
+    """True for kernels, and for what normalisations learn."""
+    return jax.tree.map(lambda bias: not bias, biases(params))
+
+
+def _names(path):
+    return tuple(jax.tree_util.keystr((entry,)).strip("[]'\"") for entry in path)

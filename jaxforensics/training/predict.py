@@ -1,8 +1,14 @@
 """Predictions over a whole split: sharded, gathered once, padding dropped."""
 
-import jax
-import numpy as np
+from functools import partial
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.tree_util import Partial
+
+from jaxforensics.settings import digest
 from jaxforensics.training import mesh as meshes
 from jaxforensics.training.loop import ahead
 
@@ -10,13 +16,18 @@ WIDTH = 256  # bytes of a name that travel between processes
 
 
 class Predictor:
-    """A trained method: `predictor(batch)` runs it, `over(batches)` gathers a split."""
+    """A trained method: `predictor(batch)` runs it, `over(batches)` gathers a split.
 
-    def __init__(self, predict, state, *, mesh=None, fingerprint=""):
+    `narrow(outputs)` is a `predict` of these alone, for a compiler that would not see
+    that others are unused.
+    """
+
+    def __init__(self, predict, state, *, mesh=None, fingerprint="", narrow=None):
         self.mesh = meshes.data_mesh() if mesh is None else mesh
         self.state = jax.device_put(state, meshes.whole(self.mesh))
         self.fingerprint = fingerprint
         self._predict = predict
+        self._narrow = narrow or (lambda outputs: predict)
         self._compiled = {}
 
     def at(self, state):
@@ -28,25 +39,34 @@ class Predictor:
         """Every output for a batch of float pictures; traceable, differentiable."""
         return self._predict(self.state, batch)
 
-    def through(self, operations, key):
+    def through(self, operations, key, *, output="score"):
         """A predictor of scores under {name: (key, image) -> image}, in one pass.
 
-        Its outputs are named as the operations, and 'none 0' for the picture as it is.
-        Batches draw from `key` and the record they start with.
+        Its outputs are named as the operations, and 'none 0' for the picture as it is;
+        each is the method's `output` of degraded pictures.
+        Batches draw from `key` and the record they start with: all operations see the
+        same random numbers.  Those of `ops.degrade` that differ in numbers alone share
+        a compiled program, and all share that of the method.
         """
+        operations = {"none 0": Partial(_unchanged)} | operations
 
-        def predict(state, batch):
-            drawn = jax.random.fold_in(key, batch["index"][0])
-            cells = {"none 0": lambda key, image: image} | operations
-            return {
-                name: self._predict(
-                    state, batch | {"image": operation(drawn, batch["image"])}
-                )["score"]
-                for name, operation in cells.items()
+        def narrow(outputs):
+            chosen = {k: operations[k] for k in outputs if k in operations}
+            return partial(_degraded, self._predict, chosen, output, key)
+
+        mark = digest(
+            {
+                name: [np.asarray(x).tolist() for x in _numbers(operation)[0]]
+                for name, operation in operations.items()
             }
-
-        mark = f"{self.fingerprint} through {sorted(operations)} {key}"
-        return Predictor(predict, self.state, mesh=self.mesh, fingerprint=mark)
+        )
+        return Predictor(
+            narrow(operations),
+            self.state,
+            mesh=self.mesh,
+            fingerprint=f"{self.fingerprint} through {mark} {key} {output}",
+            narrow=narrow,
+        )
 
     def over(self, batches, *, outputs=("logits", "score")):
         """{name: numpy array} for the valid examples of `batches`, in their order.
@@ -72,9 +92,10 @@ class Predictor:
 
     def _compile(self, outputs):
         if outputs not in self._compiled:
+            predict = self._narrow(outputs)
 
             def chosen(state, batch):
-                found = self._predict(state, meshes.floats(batch))
+                found = predict(state, meshes.floats(batch))
                 return {k: found[k] for k in outputs if k in found}
 
             whole, split = meshes.whole(self.mesh), meshes.split(self.mesh)
@@ -82,6 +103,61 @@ class Predictor:
                 chosen, in_shardings=(whole, split), out_shardings=split
             )
         return self._compiled[outputs]
+
+
+def _degraded(predict, operations, output, key, state, batch):
+    """{name: output} under each operation, one after the other in a compiled loop.
+
+    A switch chooses the program, and numbers are looked up: what is compiled grows with
+    the kinds of operations, not with their number, and one result is held at a time.
+    """
+    if not operations:
+        return {}
+    key = jax.random.fold_in(key, batch["index"][0])
+    programs, names, cells = [], [], []
+    for (structure, _), rows in _kinds(operations).items():
+        cells += [(len(programs), row) for row in range(len(rows))]
+        programs.append(_program(structure, rows.values()))
+        names += rows
+
+    def found(cell):
+        image = lax.switch(cell[0], programs, cell[1], key, batch["image"])
+        return predict(state, batch | {"image": image})[output]
+
+    return dict(zip(names, lax.map(found, jnp.array(cells)), strict=True))
+
+
+def _kinds(operations):
+    """{structure and shapes: {name: numbers}}: each kind differs in numbers alone."""
+    kinds = {}
+    for name, operation in operations.items():
+        numbers, structure = _numbers(operation)
+        kind = structure, tuple(map(np.shape, numbers))
+        kinds.setdefault(kind, {})[name] = numbers
+    return kinds
+
+
+def _program(structure, rows):
+    """(row, key, image) -> image, an operation with the numbers of one of `rows`."""
+    tables = [np.stack(column) for column in zip(*rows, strict=True)]
+
+    def apply(row, key, image):
+        numbers = [jnp.asarray(table)[row] for table in tables]
+        return jax.tree.unflatten(structure, numbers)(key, image)
+
+    return apply
+
+
+def _unchanged(key, image):
+    return image
+
+
+def _numbers(operation):
+    """An operation's numbers and the rest of it; only pytrees of numbers have any."""
+    numbers, structure = jax.tree.flatten(operation)
+    if any(map(callable, numbers)):
+        return [], jax.tree.structure(Partial(operation))
+    return numbers, structure
 
 
 def _everywhere(names):

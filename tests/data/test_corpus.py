@@ -458,7 +458,7 @@ def test_what_trains_cannot_reach_the_test_split(root):
     names = {record.name for part in held for record in part}
     assert not names & {record.name for record in records.open(root, "test")}
     assert {n for n in dir(train) if n[0] != "_"} == {
-        *("batches", "validation", "fingerprint", "sources", "only"),
+        *("batches", "validation", "fingerprint", "sources", "only", "degraded"),
         *("num_train", "num_validation", "batch_size", "counts"),
     }
 

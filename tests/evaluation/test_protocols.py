@@ -1,6 +1,5 @@
 """Gathering, grouping, matrices and grids, against the same thing done by hand."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -21,14 +20,6 @@ def brightness(image):
 
 def redness(image):
     return image[..., 0].mean(axis=(1, 2))
-
-
-def darken(key, image):
-    return 0.5 * image
-
-
-def shake(key, image):
-    return image + 0.1 * jax.random.normal(key, image.shape)
 
 
 def batches(cuts=(4, 8), size=10):
@@ -96,49 +87,18 @@ def test_score_runs_every_predictor_in_one_pass():
     np.testing.assert_array_equal(got.about["group"], whole()["group"])
 
 
-def test_degradations_share_one_pass_one_program_and_one_noise(key):
-    traced, decoded = [], []
-
-    @jax.jit
-    def predict(image):
-        traced.append(image.shape)
-        return brightness(image)
-
-    def counted():
-        for batch in batches():
-            decoded.append(1)
-            yield batch
-
-    grid = {("dark", 0.5): darken, ("noise", 1): shake, ("noise", 2): shake}
-    got = protocols.degraded_scores(key, predict, counted(), grid)
-    assert len(decoded) == 3 and traced == [(4, 6, 5, 3)]
-    assert list(got.scores) == [("none", 0), *grid]
-    clean = got.scores["none", 0]
-    np.testing.assert_allclose(clean, brightness(whole()["image"] / 255.0), atol=1e-6)
-    np.testing.assert_allclose(got.scores["dark", 0.5], clean / 2, atol=1e-6)
-    np.testing.assert_array_equal(got.scores["noise", 1], got.scores["noise", 2])
-    drawn = got.scores["noise", 1] - clean
-    assert np.abs(drawn[:4] - drawn[4:8]).max() > 1e-3
-    again = protocols.degraded_scores(key, predict, batches(), grid)
-    np.testing.assert_array_equal(again.scores["noise", 1], got.scores["noise", 1])
-
-
-def test_robustness_rows(key):
-    def invert(key, image):
-        return 1 - image
-
-    grid = {("invert", 1): invert, ("dark", 0.5): darken}
-    scored = protocols.degraded_scores(key, brightness, batches(), grid)
+def test_robustness_rows():
+    labels, groups = whole()["label"], whole()["group"]
+    scores = brightness(whole()["image"] / 255.0)
+    grid = {("none", 0): scores, ("invert", 1): 1 - scores, ("dark", 0.5): scores / 2}
+    scored = protocols.Scored({"label": labels, "group": groups}, grid, 0)
     rows = protocols.robustness(scored, {"auc": metrics.auc}, **FEW)
-    labels, groups = scored.about["label"], scored.about["group"]
-    clean = roc_auc_score(labels, scored.scores["none", 0])
-    assert [(r["operation"], r["severity"]) for r in rows] == list(scored.scores)
+    clean = roc_auc_score(labels, scores)
+    assert [(r["operation"], r["severity"]) for r in rows] == list(grid)
     assert [r["auc"] for r in rows] == pytest.approx([clean, 1 - clean, clean])
     relative = [r["auc_relative"] for r in rows]
     assert relative == pytest.approx([1, (1 - clean) / clean, 1])
-    want = bootstrap(
-        metrics.auc, labels, scored.scores["none", 0], groups=groups, **FEW
-    )
+    want = bootstrap(metrics.auc, labels, scores, groups=groups, **FEW)
     got = [rows[0][k] for k in ("auc", "auc_low", "auc_high")]
     np.testing.assert_array_equal(got, want)
 

@@ -65,6 +65,8 @@ def test_scores_are_the_probability_of_fake():
     logits = np.float32(np.random.default_rng(1).normal(0, 20, (50, 4)))
     probabilities = softmax(np.float64(logits), axis=1)
     assert np.allclose(classifier.score(logits), 1 - probabilities[:, 0], atol=1e-6)
+    fakes = probabilities[:, 1] + probabilities[:, 3]
+    assert np.allclose(classifier.score(logits, (0, 2)), fakes, atol=1e-6)
     single = classifier.score(logits[:, :1])
     assert np.allclose(single, expit(np.float64(logits[:, 0])), atol=1e-6)
     assert np.array_equal(classifier.decide(logits), logits.argmax(1))
@@ -118,6 +120,7 @@ def test_padding_does_not_count(batch, key):
         ({"optimiser": {"rat": 1}}, "no setting 'rat' .did you mean 'rate'"),
         ({"augment": ({"name": "jpg"},)}, "did you mean 'jpeg'"),
         ({"model": "meso5"}, "'meso4'"),
+        (SEVERAL | {"reals": (0, 1, 2)}, "of 3 classes .0, 1, 2. cannot be the reals"),
     ],
 )
 def test_contradictions_and_typos_are_refused(settings, message):
@@ -132,6 +135,7 @@ def test_every_argument_is_among_the_settings():
         "model_settings": None,
         "num_classes": 1,
         "target": "label",
+        "reals": (0,),
         "loss": "binary_cross_entropy",
         "optimiser": None,
         "augment": (),

@@ -20,6 +20,8 @@ WEAK_DEFENCE = (
 )
 RANDOM = sorted(set(degrade.OPS) - {"flip", "quantize"})
 SHAPE = (17, 22, 3)
+FACTORS = (0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99)
+FACTORS += (1.01, 1.03, 1.05, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +129,60 @@ def test_jpeg_draws_every_quality_of_its_range(images, key):
     candidates = [[pillow(image, q) for q in (30, 31, 32)] for image in images]
     results = degrade.jpeg(low=30, high=32)(key, images)
     assert set(every_result(results, np.stack(candidates))) == {0, 1, 2}
+
+
+def test_equal_kinds_of_operations_differ_in_numbers_alone():
+    structure = jax.tree.structure
+    kinds = [
+        lambda x: degrade.gamma(low=x, high=2),
+        lambda x: degrade.jpeg(low=x + 1, high=9),
+        lambda x: degrade.mean(sizes=(1 + 2 * x, 5)),
+        lambda x: degrade.scale(low=0.2, high=1 + x / 2, room=2),
+        lambda x: degrade.maybe(degrade.crop(low=x / 8), x / 2),
+        lambda x: degrade.chain(degrade.noise(low=x), degrade.quantize()),
+    ]
+    for kind in kinds:
+        assert structure(kind(0)) == structure(kind(1))
+        assert jax.tree.leaves(kind(0))
+    others = [degrade.median(sizes=(x,)) for x in (3, 5)]
+    others += [degrade.jpeg(subsample=False), *(kind(0) for kind in kinds)]
+    assert len({structure(operation) for operation in others}) == len(others)
+
+
+def test_amten_is_its_table_ix():
+    table = {name: (row.name, row.severities) for name, row in degrade.AMTEN.items()}
+    sizes = (3, 5, 7)
+    assert table.pop("SC") == ("scale", pytest.approx(FACTORS))
+    assert table == {
+        "ME": ("mean", sizes),
+        "GB": ("blur", sizes),
+        "MED": ("median", sizes),
+        "GC": ("gamma", (0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0)),
+        "JP": ("jpeg", (60, 70, 80, 90)),
+        "JP2": ("jpeg2000", (2, 4, 6, 8)),
+    }
+    for row in degrade.AMTEN.values():
+        low, high = min(row.severities), max(row.severities)
+        assert (min(row.mixed), max(row.mixed)) == (low, high)
+        assert len(set(row.mixed)) == len(row.mixed) >= len(row.severities)
+
+
+def test_amten_runs_on_the_device_but_for_jpeg_2000(images, key):
+    grid = degrade.amten_grid()
+    assert len(grid) == 3 * 3 + 8 + 4 + 23 and not any("JP2" in cell for cell in grid)
+    mixes = [degrade.amten(name) for name in degrade.AMTEN if name != "JP2"]
+    for operation in (*grid.values(), *mixes):
+        result = jax.eval_shape(operation, key, images)
+        assert (result.shape, result.dtype) == (images.shape, images.dtype)
+    mixed = 255 * np.float64(jax.jit(degrade.amten("GC"))(key, images))
+    np.testing.assert_allclose(mixed, np.round(mixed), atol=1e-4)
+    powers = degrade.AMTEN["GC"].mixed
+    candidates = np.stack([255 * images**power for power in powers], 1)
+    assert len(set(every_result(mixed, candidates, atol=0.51))) > 3
+    with pytest.raises(ValueError, match="no operation on the device 'jpeg2000'"):
+        degrade.amten("JP2", 4)
+    with pytest.raises(ValueError, match="did you mean 'MED'"):
+        degrade.amten("ME D")
 
 
 def test_gamma_raises_to_a_power_from_the_range(images, key):
@@ -250,6 +306,8 @@ def test_from_config_reads_config_dicts_and_nothing(images, key):
         ({"name": "jpeg", "probability": 1.5}, "1.5 is no probability"),
         ({"name": "jpeg", "low": 80}, "1 <= low <= high <= 100, not 80 and 75"),
         ({"name": "noise", "low": -1}, "not -1 and 20"),
+        ({"name": "gamma", "values": (0.5, -1)}, "not -1 and 0.5"),
+        ({"name": "scale", "room": 1.5}, "no room for a factor of 1.9 in 1.5"),
         ({"name": "blur", "sizes": (4,)}, "odd and positive"),
         ({"name": "mean", "sizes": ()}, "odd and positive"),
     ],

@@ -1,10 +1,12 @@
 """Optimisers and schedules against their printed formulas in float64."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from jaxforensics.training.optimisers import kernels, optimiser
+from jaxforensics.training.optimisers import biases, kernels, optimiser
 
 STEPS = 6
 
@@ -70,12 +72,69 @@ def test_rules_follow_their_formulas(settings, rule):
     assert np.allclose(walk(optimiser(**settings)), path, atol=1e-5)
 
 
-def test_only_kernels_decay():
+def test_kernels_and_biases_of_layers_are_told_from_normalisations():
     params = {"layer": {"kernel": 1, "bias": 2}, "norm": {"scale": 3, "bias": 4}}
-    assert kernels(params) == {
-        "layer": {"kernel": True, "bias": False},
-        "norm": {"scale": False, "bias": False},
-    }
+    params = {"net": params, "head": {"kernel": 5}, "bias": 6}
+    names = {"kernel": True, "bias": False}, {"scale": False, "bias": False}
+    expected = {"net": dict(zip(("layer", "norm"), names, strict=True))}
+    assert kernels(params) == expected | {"head": {"kernel": True}, "bias": False}
+    expected["net"]["layer"] = {"kernel": False, "bias": True}
+    assert biases(params) == expected | {"head": {"kernel": False}, "bias": False}
+
+
+AMTEN = {
+    "name": "sgd",
+    "rate": 1e-3,
+    "schedule": "step",
+    "schedule_settings": {"every": 3},
+    "settings": {"momentum": 0.95},
+    "weight_decay": 0.005,
+    "bias_rate": 2.0,
+}
+
+
+@pytest.mark.parametrize("rate_inside", [False, True])
+@pytest.mark.parametrize("decay_norms", [False, True])
+def test_amten_update(rate_inside, decay_norms):
+    """Float64 by hand: rates of biases, decay, momentum and steps of the rate."""
+    rng = np.random.default_rng(0)
+    shapes = {"conv": ("kernel", "bias"), "norm": ("scale", "bias")}
+    params = {k: {n: rng.normal(0, 9, 4) for n in v} for k, v in shapes.items()}
+    settings = AMTEN["settings"] | {"rate_inside": rate_inside}
+    tx = optimiser(**AMTEN | {"settings": settings, "decay_norms": decay_norms})
+    ours = jax.tree.map(jnp.float32, params)
+    opt, speed = tx.init(ours), jax.tree.map(np.zeros_like, params)
+    update = jax.jit(tx.update)
+    names = [(layer, name) for layer in shapes for name in shapes[layer]]
+    for step in range(11):
+        grads = jax.tree.map(lambda w: np.sin(w + rng.normal(size=4)), params)
+        updates, opt = update(jax.tree.map(jnp.float32, grads), opt, ours)
+        ours = optax.apply_updates(ours, updates)
+        for layer, name in names:
+            w, g, v = (x[layer][name] for x in (params, grads, speed))
+            bias, norm = (layer, name) == ("conv", "bias"), layer == "norm"
+            rate = 1e-3 * 0.5 ** (step // 3) * (2 if bias else 1)
+            g = g + 0.005 * w * (0 if bias or norm and not decay_norms else 1)
+            if rate_inside:
+                v = 0.95 * v + rate * g
+                params[layer][name] = w - v
+            else:
+                v = 0.95 * v + g
+                params[layer][name] = w - rate * v
+            speed[layer][name] = v
+    for layer, name in names:
+        np.testing.assert_allclose(ours[layer][name], params[layer][name], rtol=2e-6)
+
+
+def test_bias_rate_is_a_rate_in_every_rule():
+    """Adam's step is its rate, whatever the gradient's size."""
+    params = {"kernel": jnp.ones(2), "bias": jnp.ones(2)}
+    for settings in ({}, {"weight_decay": 0.1, "decoupled": True}):
+        tx = optimiser(rate=0.01, bias_rate=3.0, **settings)
+        updates, _ = tx.update(params, tx.init(params), params)
+        decay = 0.1 if settings else 0
+        np.testing.assert_allclose(updates["kernel"], -0.01 * (1 + decay), rtol=1e-5)
+        np.testing.assert_allclose(updates["bias"], -0.03, rtol=1e-5)
 
 
 def test_cosine_warms_up_and_ends():
