@@ -90,12 +90,12 @@ def make(
     def predict(state, batch):
         trained = state.nets["classifier"]
         logits, _ = forward(net, trained.params, trained.stats, batch["image"])
-        return {"logits": logits, "score": score(logits, reals)}
+        return {"logits": logits, "score": score(logits, reals=reals)}
 
     return Method(init, (Stage("train", steps, "train", step),), predict, settings)
 
 
-def score(logits, reals=(0,)):
+def score(logits, *, reals=(0,)):
     """P(fake): the sigmoid of one logit, or the softmax of all but classes `reals`."""
     logits = logits.astype(jnp.float32)
     if logits.shape[-1] == 1:

@@ -66,7 +66,7 @@ def test_scores_are_the_probability_of_fake():
     probabilities = softmax(np.float64(logits), axis=1)
     assert np.allclose(classifier.score(logits), 1 - probabilities[:, 0], atol=1e-6)
     fakes = probabilities[:, 1] + probabilities[:, 3]
-    assert np.allclose(classifier.score(logits, (0, 2)), fakes, atol=1e-6)
+    assert np.allclose(classifier.score(logits, reals=(0, 2)), fakes, atol=1e-6)
     single = classifier.score(logits[:, :1])
     assert np.allclose(single, expit(np.float64(logits[:, 0])), atol=1e-6)
     assert np.array_equal(classifier.decide(logits), logits.argmax(1))
