@@ -22,7 +22,7 @@ lint: .venv/ready-test
 	$(BIN)/ruff format --check .
 
 bench: .venv/ready-bench
-	@for script in startup filters jpeg spectrum metrics pipeline synthfaces; do \
+	@for script in startup filters jpeg spectrum metrics pipeline synthfaces robustness; do \
 	  $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 clean:
