@@ -25,13 +25,13 @@ def folder(*, size, batch_size, sources=None):
     return settings if sources is None else settings | {"sources": sources}
 
 
-def binary():
+def binary(*, rate=1e-3):
     """Settings of a classifier of real and fake, its model and steps apart."""
     return {
         "num_classes": 1,
         "target": "label",
         "loss": "binary_cross_entropy",
-        "optimiser": {"name": "adam", "rate": 1e-3},
+        "optimiser": {"name": "adam", "rate": rate},
         "augment": (),
     }
 

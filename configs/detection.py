@@ -16,7 +16,7 @@ MESO = {
     "1-D spectrum": {"model": "spectrum_linear"},
 }
 EMBEDDED = {
-    "Meso-4": {"model": "meso4"},
+    "Meso-4": {"model": "meso4", "norm_momentum": 0.9},
     "model_base": {"model": "model_base"},
     "1-D spectrum": {"model": "spectrum_linear"},
 }
@@ -28,9 +28,9 @@ def get_config(preset="default"):
     data, steps, evaluate_every, seeds = common.preset(
         preset,
         default=(
-            common.embedded("pairs", faces=2400, size=64, batch_size=64),
-            400,
-            100,
+            common.embedded("pairs", faces=2400, size=64, batch_size=32),
+            600,
+            150,
             (0, 1),
         ),
         quick=(
@@ -57,7 +57,7 @@ def get_config(preset="default"):
             "name": "detection",
             "detectors": detectors,
             "steps": steps,
-            "training": common.binary(),
+            "training": common.binary(rate=2e-3 if detectors is EMBEDDED else 1e-3),
             "seeds": seeds,
             "degradations": {
                 "jpeg": (95, 90, 75, 60),

@@ -27,8 +27,6 @@ def get_config(preset="default"):
         batch_size=batch_size,
         fakes=(*generators, *EDITORS),
     )
-    training = common.binary()
-    training["optimiser"]["rate"] = 2e-3
     return common.config(
         data=data,
         experiment={
@@ -40,7 +38,7 @@ def get_config(preset="default"):
             "generators": generators,
             "editors": EDITORS,
             "steps": dict(zip(("Meso-4", "model_base"), steps, strict=True)),
-            "training": training,
+            "training": common.binary(rate=2e-3),
             "seeds": seeds,
             "quality": 60,
         },
