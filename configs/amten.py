@@ -1,48 +1,179 @@
-"""AMTEN (Guo et al., CVIU 2021): sources told apart, before and after operations.
+"""AMTEN (Guo et al., CVIU 2021): who made a picture, and what operations do to that.
 
-  python launch/main.py --config=configs/amten.py            # embedded data
-  python launch/main.py --config=configs/amten.py:quick      # the same in seconds
+  python launch/main.py --config=configs/amten.py                      # embedded data
+  python launch/main.py --config=configs/amten.py:variant=AMTEN_3      # one ablation
+  python launch/main.py --config=configs/amten.py:paper --config.data.root=DIR
 
-Presets: `default`; `quick`, for tests.
+Presets: `default`, a telling part in minutes on two cores; `quick`, for tests; `full`,
+every network and protocol on embedded data, in hours; `paper`, the paper's sizes on
+prepared data (its videos: --config.others.HQ.root=DIR and LQ); `folder`, three networks
+on your own prepared pictures; `variant=NAME`, one of Table VI against the full network.
 """
 
 from configs import common
+from jaxforensics.models.amtennet import VARIANTS
 
-CROSSED = ("Raw", "JP60", "JP-mix", "ME5", "ME-mix")
-MODELS = {
-    "AMTENnet": {"model": "amtennet"},
-    "model_base": {"model": "model_base"},
-    "Meso-4": {"model": "meso4", "norm_momentum": 0.9},
+ABLATIONS = {name: {"model": "amtennet"} | row for name, row in VARIANTS.items()}
+FRONT_ENDS = {
+    f"model_base, {title}": {"model": "model_base", "front_end": name}
+    for title, name in (
+        ("high-pass", "high_pass"),
+        ("constrained", "constrained"),
+        ("SRM", "srm"),
+    )
 }
+BASELINES = {
+    "Meso-4": {"model": "meso4", "norm_momentum": 0.9},
+    "MesoInception-4": {"model": "mesoinception4", "norm_momentum": 0.9},
+    "Hand-Crafted-Res": {"model": "handcrafted_res"},
+    "MISLnet": {"model": "mislnet"},
+    "Xception": {"model": "xception"},
+}
+OWN = {"AMTENnet": {"model": "amtennet"}, "model_base": {"model": "model_base"}}
+MODELS = OWN | BASELINES | FRONT_ENDS | ABLATIONS
+
+OPERATIONS = "Raw", "JP60", "ME5"
+CROSSED = "Raw", "JP60", "JP-mix", "ME5", "ME-mix"
+MIXTURES = "Raw", "Small", "Middle", "Large"
+UNSEEN = "GB-mix", "MED-mix", "GC-mix", "JP2-mix", "SC-mix"
+COMPARED = *OWN, "Meso-4"
+ALL = "AMTENnet", *BASELINES
+STEPS = 300
 
 
 def get_config(preset="default"):
     """The config of a preset."""
-    names = tuple(MODELS)
-    faces, batch_size, steps, evaluate_every, seeds, models, crossed, grid_models = (
-        common.preset(
-            preset,
-            default=(600, 64, 300, 60, (0, 1, 2), names, (), names[:2]),
-            quick=(20, 16, 4, 2, (0,), names[::2], ("Raw", "JP60"), names[2:]),
-        )
+    if preset.startswith("variant="):
+        name = preset.removeprefix("variant=")
+        common.preset(name, **ABLATIONS)
+        return _config(_embedded(), {"design": _group(*OWN, name)}, steps=STEPS)
+    make = common.preset(
+        preset,
+        default=_default,
+        quick=_quick,
+        full=_full,
+        paper=_paper,
+        folder=_folder,
     )
-    data = common.embedded("hybrid", faces=faces, size=64, batch_size=batch_size)
+    return make()
+
+
+def _default():
+    groups = {
+        "identification": _group(*COMPARED),
+        "confusions": _group(*OWN),
+        "design": _group(*OWN),
+        "mixed": _mixed("AMTENnet", sets=MIXTURES[:2], tested_on=()),
+        "grid": _group("AMTENnet", "model_base"),
+        "traces": _traces("AMTENnet", after=(10, 50)),
+    }
+    return _config(_embedded(), groups, steps=STEPS)
+
+
+def _quick():
+    few = {"batch_size": 16, "fakes": ("nearest",)}
+    groups = {
+        "identification": _group("Meso-4", sets=("Raw", "HQ")),
+        "confusions": _group("Meso-4"),
+        "design": _group(*OWN),
+        "binary": _group("Meso-4"),
+        "crossed": _group("Meso-4", sets=CROSSED[:2]),
+        "mixed": _mixed("Meso-4", sets=MIXTURES[:2], tested_on=(), unseen=UNSEEN[3:4]),
+        "grid": _group("Meso-4"),
+        "traces": _traces("AMTENnet", after=(2,)),
+    }
+    return _config(
+        _embedded(faces=20, **few),
+        groups,
+        others={"HQ": _embedded(faces=10, **few)},  # clips would take a minute
+        steps=4,
+        seeds=(0,),
+        evaluate_every=2,
+    )
+
+
+def _full():
+    videos = {
+        name: common.clips(
+            clips=20, frames=24, size=64, batch_size=64, compression=compression
+        )
+        for name, compression in (("HQ", "c23"), ("LQ", "c40"))
+    }
+    everything = _everything(after=(10, 50))
+    return _config(_embedded(), everything, others=videos, steps=STEPS)
+
+
+def _paper():
+    """HFF's 116,000 training pictures are 1,817 steps, ten times over."""
+    data = common.folder(size=128, batch_size=64) | {"balance": None}
+    videos = {name: dict(data) for name in ("HQ", "LQ")}
+    everything = _everything(after=(100, 10_000))
+    return _config(data, everything, others=videos, steps=18_170, evaluate_every=1000)
+
+
+def _folder():
+    groups = {
+        "identification": _group(*COMPARED),
+        "confusions": _group(*COMPARED),
+        "design": _group(*OWN),
+    }
+    data = common.folder(size=128, batch_size=32) | {"balance": "source"}
+    return _config(data, groups, steps=1500, evaluate_every=100)
+
+
+def _everything(*, after):
+    every = _group(*ALL, sets=(*OPERATIONS, "HQ", "LQ"))
+    return {
+        "identification": every,
+        "confusions": _group(*OWN),
+        "design": _group(*OWN, *FRONT_ENDS, *ABLATIONS),
+        "binary": every,
+        "crossed": _group("AMTENnet", sets=CROSSED),
+        "mixed": _mixed("AMTENnet", sets=MIXTURES, tested_on=CROSSED),
+        "grid": _group("AMTENnet", "model_base"),
+        "traces": _traces("AMTENnet", after=after),
+    }
+
+
+def _config(data, groups, *, others=None, steps, seeds=(0, 1, 2), evaluate_every=50):
+    names = "identification", "confusions", "design", "binary", "crossed", "grid"
+    nobody = {name: _group() for name in names}
+    nobody |= {"mixed": _mixed(sets=(), tested_on=()), "traces": _traces(after=())}
     return common.config(
-        data=data | {"balance": "source"},
-        experiment={
+        data=data,
+        others=others or {},
+        experiment=nobody
+        | groups
+        | {
             "name": "amten",
-            "models": {title: MODELS[title] for title in models},
+            "models": MODELS,
             "base": "AMTENnet",
-            "sets": ("Raw",),
-            "crossed": crossed,
-            "crossed_models": ("AMTENnet",),
-            "grid_models": grid_models,
             "steps": steps,
             "training": {"optimiser": _caffe(), "augment": ()},
             "seeds": seeds,
         },
         run=common.run(evaluate_every=evaluate_every, log_every=evaluate_every),
     )
+
+
+def _group(*models, sets=("Raw",)):
+    """Networks, each trained on each of the sets."""
+    return {"models": models, "sets": sets if models else ()}
+
+
+def _mixed(*models, sets, tested_on, unseen=UNSEEN):
+    return _group(*models, sets=sets) | {"tested_on": tested_on, "unseen": unseen}
+
+
+def _traces(*models, after):
+    return _group(*models) | {"after": after}
+
+
+def _embedded(*, faces=600, batch_size=64, fakes=None):
+    data = common.embedded(
+        "hybrid", faces=faces, size=64, batch_size=batch_size, fakes=fakes
+    )
+    return data | {"balance": "source"}
 
 
 def _caffe():

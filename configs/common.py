@@ -18,6 +18,13 @@ def embedded(name, *, faces, size, batch_size, fakes=None):
     }
 
 
+def clips(*, clips, frames, size, batch_size, compression="c23"):
+    """Reading frames of SynthFaces' videos, prepared on first use."""
+    settings = embedded("videos", faces=0, size=size, batch_size=batch_size)
+    view = {"clips": clips, "frames": frames, "size": size, "compression": compression}
+    return settings | {"view": view, "balance": "source"}
+
+
 def folder(*, size, batch_size, sources=None):
     """Reading prepared pictures; `data.root` has to be given."""
     settings = embedded("", faces=0, size=size, batch_size=batch_size)

@@ -91,7 +91,7 @@ class Workspace:
         folder = f"nets/{name}"
         self._refuse_other(folder, identity)
         self._trained.append(name)
-        common = {"seed": seed, "select": select, "mesh": self.mesh}
+        common = {"select": select, "mesh": self.mesh}
         if self._read(f"{folder}/done.json"):
             fitted = fit.load(self.directory / folder, method, streams, **common)
         else:
@@ -101,6 +101,7 @@ class Workspace:
                     self.directory / folder,
                     method,
                     streams,
+                    seed=seed,
                     name=name,
                     measure=measure,
                     **common,

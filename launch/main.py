@@ -33,7 +33,7 @@ flags.DEFINE_string("data_dir", None, "Embedded data ($JAXFORENSICS_DATA, a cach
 
 
 def main(argv):
-    """Open the data, run the experiment in its workspace, write the report."""
+    """Open the data sets, run the experiment in its workspace, write the report."""
     if len(argv) > 1 or FLAGS.config is None:
         raise ValueError("give one --config=FILE[:PRESET]; see --help for examples")
     from jaxforensics.experiments import embedded
@@ -46,10 +46,10 @@ def main(argv):
     logging.set_verbosity(logging.WARNING)
     signal.signal(signal.SIGTERM, hooks.leave)
     mesh.start()
-    data = embedded.open_data(directory=FLAGS.data_dir, **config.data)
+    data, others = embedded.open_all(config, FLAGS.data_dir)
+    settings |= {"others": others} if others else {}
     workspace = call(Workspace, config.run, FLAGS.workdir or default_workdir())
-    marks = {"training": data.train.fingerprint, "test": data.test.fingerprint}
-    workspace.describe(config, data=marks)
+    workspace.describe(config, data=embedded.marks(data, others))
     call(experiment.run, settings, workspace, data, where="experiment")
     print(f"report: {workspace.report(experiment.TITLE)}")
 

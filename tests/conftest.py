@@ -23,6 +23,11 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def pytest_collection_modifyitems(items):
+    """What takes longest first, so that parallel workers end together."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/launch/"))
+
+
 @pytest.fixture
 def key():
     """A fixed random key."""

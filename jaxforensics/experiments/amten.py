@@ -4,316 +4,379 @@ Guo, Yang, Chen and Sun, "Fake face detection via adaptive manipulation traces
 extraction network", CVIU 2021.  Classes are the sources of a data set, reals included.
 """
 
-from typing import NamedTuple
+from functools import partial
 
 import jax
 import numpy as np
+from scipy import stats
 
-from jaxforensics.evaluation import metrics
-from jaxforensics.evaluation.calibration import choose_threshold
-from jaxforensics.methods import classifier
+from jaxforensics.evaluation import metrics, protocols
+from jaxforensics.experiments import amten_paper, amten_traces, claims
+from jaxforensics.experiments.amten_bench import (
+    MIXTURES,
+    PLAIN,
+    Bench,
+    accuracy,
+    confusion,
+)
+from jaxforensics.models.amtennet import VARIANTS
 from jaxforensics.ops import degrade
-from jaxforensics.reporting import figures
-from jaxforensics.settings import choose
+from jaxforensics.reporting import figures, tables
 
 TITLE = "AMTEN"
 PROTOCOL = """\
-Every network tells the sources of the set apart, several kinds of reals among them, and
+Every network tells the sources of a set apart, several kinds of reals among them, and
 is trained on the training split after one operation; its checkpoint has the highest
 accuracy on the validation split after the same. The test split is opened when training
-is over. Accuracy is that of the likeliest class, averaged over classes; 'real or fake'
-sums the probabilities of the classes that are fakes and decides at the equal-error
-threshold of the validation split. Figures are means over seeds, ± the standard
-deviation. Those of the paper stand beside ours for orientation: they were measured on
-photographs (HFF, 128 x 128).
+is over. Accuracy is that of the likeliest class, averaged over classes. Figures are
+means over seeds, ± the standard deviation. Those of the paper stand beside ours for
+orientation: they were measured on photographs (HFF and FaceForensics++, 128 x 128).
 """
-RAW = "Raw"
-SETS = {RAW: None, "JP60": ("jpeg", (60,)), "ME5": ("mean", (5,))} | {
-    f"{name}-mix": (operation.name, operation.mixed)
-    for name, operation in degrade.AMTEN.items()
-}
-MULTIPLE = {  # Table VII, per cent; Tables V and VI where a network is in them alone
-    "AMTENnet": {"Raw": 98.52, "JP60": 91.02, "ME5": 92.42},
-    "model_base": {"Raw": 96.16},
-    "model_base, high-pass": {"Raw": 97.50},
-    "model_base, constrained": {"Raw": 95.24},
-    "model_base, SRM": {"Raw": 97.49},
-    "Meso-4": {"Raw": 80.76, "JP60": 67.76, "ME5": 62.40},
-    "MesoInception-4": {"Raw": 86.40, "JP60": 58.68, "ME5": 77.68},
-    "Hand-Crafted-Res": {"Raw": 90.54, "JP60": 73.81, "ME5": 74.99},
-    "MISLnet": {"Raw": 93.76, "JP60": 86.32, "ME5": 79.06},
-    "Xception": {"Raw": 97.17, "JP60": 78.62, "ME5": 90.88},
-}
-CROSSED = {  # Table X, AMTENnet: trained on -> tested on, per cent
-    "Raw": (98.52, 76.41, 76.41, 75.37, 77.11),
-    "JP60": (90.19, 91.02, 87.43, 54.61, 59.40),
-    "JP-mix": (93.67, 88.78, 90.33, 69.81, 73.29),
-    "ME5": (74.66, 47.57, 55.52, 92.42, 87.87),
-    "ME-mix": (91.67, 65.53, 67.45, 90.07, 90.74),
-}
-
-
-class Plan(NamedTuple):
-    """What is trained, and on what."""
-
-    models: dict  # title -> {'model': …, and its settings}
-    steps: int
-    training: dict  # the classifier's other settings
-    seeds: tuple
+DESIGN = """\
+AMTEN replaced by other front ends, left out (model_base), or changed in one respect.
+"""
+BY_LABEL = """\
+Networks with two outputs, trained to tell fakes from reals. Accuracy is the mean of
+that of reals and of fakes, at the equal-error threshold of the validation split.
+"""
+OTHER_OPERATIONS = "One operation in training, others in the test, as in Table X."
+UNSEEN = """\
+Trained on equal parts of raw, JPEG and mean-filtered pictures, parameters drawn for
+each: as many pictures as of one set (Small), 4/3 and 3 times as many, and steps in
+proportion. Then tested after these and after operations that were not in training
+(Tables XI and XII).
+"""
 
 
 def run(
     workspace,
     data,
     *,
+    others=None,
     models,
     base,
-    sets,
+    design,
+    identification,
+    binary,
+    confusions,
     crossed,
-    crossed_models,
-    grid_models,
+    mixed,
+    grid,
+    traces,
     steps,
     training,
     seeds,
 ):
-    """Identification, confusion, generalisation and robustness.
+    """Every group of the paper's experiments that has networks, then its claims.
 
-    `models` {title: {'model': …, and its settings}} are trained on each of `sets`,
-    names in `SETS`; `crossed_models` on each of `crossed`, and tested on all of those.
-    Errors are compared with those of `base`, the paper's own network; `grid_models` go
-    through the robustness grid.
+    `models` {title: {'model': …, and its settings}} is what the groups choose from:
+    each names its 'models', and the 'sets' that they are trained on.  `base` is the
+    paper's own network, whose errors others are compared with.  `others` {name: Corpus}
+    are further sets, video frames for instance.
     """
-    for name in (*sets, *crossed):
-        choose(SETS, name, "set")
-    plan = Plan(models, steps, training, seeds)
-    wanted = {(title, name) for title in models for name in sets}
-    wanted |= {(title, name) for title in crossed_models for name in crossed}
-    sides = {name: _saved_as(data, name) for name in dict.fromkeys((*sets, *crossed))}
-    found, trained = {}, {}
-    for title, name in sorted(wanted, key=str):
-        for seed in seeds:
-            key = title, name, seed
-            trained[key] = _train(workspace, sides[name], key, plan)
-            shown = crossed if title in crossed_models and name in crossed else ()
-            for other in dict.fromkeys((name, *shown)):
-                found[(*key, other)] = _predict(
-                    workspace, sides[other], trained[key], key, other
-                )
+    bench = Bench(
+        workspace,
+        data,
+        others or {},
+        models=models,
+        steps=steps,
+        training=training,
+        seeds=seeds,
+    )
     workspace.section("Data and protocol", PROTOCOL)
-    counts = data.train.counts | data.test.counts
-    rows = [{"split": split} | counted for split, counted in counts.items()]
-    workspace.table("data", rows, caption="Pictures per split and source.")
-    _report_identification(workspace, found, plan, base, sets)
-    _report_confusion(workspace, found, plan, sets[0], data.test.sources)
-    _report_crossed(workspace, found, plan, crossed, crossed_models)
-    _report_grid(workspace, data.test, trained, plan, sets[0], grid_models)
-
-
-def _saved_as(data, name):
-    """Both sides of the data as if saved after an operation."""
-    if SETS[name] is None:
-        return data
-    return type(data)(*(side.degraded(SETS[name]) for side in data))
-
-
-def _train(workspace, data, key, plan):
-    title, name, seed = key
-    model, sources = dict(plan.models[title]), data.train.sources
-    method = classifier.make(
-        model=model.pop("model"),
-        model_settings=model,
-        num_classes=len(sources),
-        target="source",
-        reals=tuple(i for i, source in enumerate(sources) if _is_real(source)),
-        loss="cross_entropy",
-        steps=plan.steps,
-        **plan.training,
-    )
-    return workspace.train(
-        f"{title}/{name}/seed{seed}",
-        method,
-        data.train,
-        measure=lambda outputs: {"accuracy": _accuracy(outputs)},
-        select="accuracy",
-        seed=seed,
-    )
-
-
-def _is_real(source):
-    return source.split("/")[0] == "real"
-
-
-def _predict(workspace, data, predictor, key, other):
-    """{'validation', 'test'}: predictions on a set."""
-    train, test = data.train, data.test
-    where = "{}/{}/seed{}".format(*key) + f"/on {other}"
-    return {
-        split: workspace.predict(f"{where}/{split}", predictor, batches, mark)
-        for split, batches, mark in (
-            ("validation", train.validation, train.fingerprint),
-            ("test", test.batches, test.fingerprint),
+    _report_counts(workspace, {PLAIN: data, **(others or {})})
+    groups = {
+        _identify: identification,
+        _confuse: confusions,
+        partial(_compare, base=base): design,
+        _tell_fakes: binary,
+        _cross: crossed,
+        _mix: mixed,
+        _degrade: grid,
+        amten_traces.report: traces,
+    }
+    for group, settings in groups.items():
+        if settings["models"]:
+            group(bench, **settings)
+    found = [
+        *_claims_of_design(bench, base, **design),
+        *_claims_of_mixing(bench, **mixed),
+    ]
+    if found:
+        workspace.section("The paper's claims", claims.CRITERION)
+        workspace.table(
+            "claims", found, caption="Each on these data, whatever it says."
         )
+
+
+def _report_counts(workspace, sets):
+    rows = [
+        {"set": name, "split": split} | counted
+        for name, data in sets.items()
+        for split, counted in (data.train.counts | data.test.counts).items()
+    ]
+    workspace.table("data", rows, caption="Pictures per split and source.")
+
+
+def _identify(bench, *, models, sets):
+    """Table VII."""
+    found = {(t, s): bench.accuracies(t, s) for t in models for s in sets}
+    bench.workspace.section("Who made it")
+    _report_accuracies(
+        bench.workspace,
+        "identification",
+        found,
+        amten_paper.MULTIPLE,
+        caption="Accuracy of sources, as in Table VII.",
+    )
+    for name in sets:
+        _report_sources(bench, models, name)
+
+
+def _compare(bench, *, models, sets, base):
+    """Tables V and VI: AMTEN against other front ends, and against parts of itself."""
+    found = {(t, s): bench.accuracies(t, s) for t in models for s in sets}
+    bench.workspace.section("What AMTEN is worth", DESIGN)
+    _report_accuracies(
+        bench.workspace,
+        "design",
+        found,
+        amten_paper.MULTIPLE,
+        caption="Accuracy of sources, as in Tables V and VI.",
+    )
+    errors = {key: 1 - values.mean() for key, values in found.items()}
+    printed = {t: 1 - row[PLAIN] for t, row in amten_paper.MULTIPLE.items()}
+    rows = [
+        {"network": t}
+        | {s: _reduced(errors[t, s], errors[base, s]) for s in sets}
+        | {f"{PLAIN}, paper": t in printed and _reduced(printed[t], printed[base])}
+        for t in models
+        if t != base
+    ]
+    caption = f"RER: by which share of each network's error {base}'s is smaller."
+    bench.workspace.table("error_reduction", rows, caption=caption)
+
+
+def _reduced(error, own):
+    return 1 - own / error if error else None
+
+
+def _report_accuracies(workspace, name, found, printed, *, caption):
+    """A table {(network, set): one value per seed} with the paper's, and bars."""
+    rows, series = {}, {}
+    for (title, trained_on), values in found.items():
+        row = rows.setdefault(title, {"network": title})
+        row[trained_on] = tables.spread(values)
+        share = printed.get(title, {}).get(trained_on)
+        row |= {} if share is None else {f"{trained_on}, paper": share}
+        whole = values.mean(), values.min(), values.max()
+        series.setdefault(trained_on, {})[title] = whole
+    workspace.table(name, list(rows.values()), caption=caption)
+    figure = figures.bars(series, y_label="accuracy", y_limits=(0, 1.02))
+    workspace.figure(name, figure, caption="The same; whiskers hold all seeds.")
+
+
+def _report_sources(bench, models, name):
+    """How well each kind of fake is told from all reals."""
+    rows = []
+    for title in models:
+        runs = [_per_source(bench.tested(title, name, seed)) for seed in bench.seeds]
+        row = {"network": title}
+        for source, first in runs[0].items():
+            row[source] = first
+            if len(runs) > 1:
+                row[f"{source}, seeds"] = tables.spread([r[source][0] for r in runs])
+        rows.append(row)
+    caption = (
+        f"{name}: AUC of all reals against the fakes of one source, by the probability "
+        "of all classes that are fakes; of the first seed with its 95 % bootstrap "
+        "interval over groups, and over the seeds."
+    )
+    bench.workspace.table(f"sources_{name}", rows, caption=caption)
+
+
+def _per_source(tested):
+    test = tested.found["test"]
+    rows = protocols.per_source(
+        test["label"],
+        test["score"],
+        test["source"],
+        {"auc": metrics.auc},
+        groups=test["group"],
+    )
+    return {
+        tested.sources[row["source"]]: (row["auc"], row["auc_low"], row["auc_high"])
+        for row in rows
     }
 
 
-def _accuracy(outputs, logits="logits"):
-    """Mean over classes of the share of pictures that are recognised."""
-    return float(np.mean(np.diag(_confusion(outputs, logits))))
-
-
-def _confusion(outputs, logits="logits"):
-    """Shares (true, said) of each class; classes that do not occur are left out."""
-    counts = np.asarray(metrics.confusion(outputs["source"], outputs[logits]))
-    present = counts.sum(1) > 0
-    return (counts / np.maximum(counts.sum(1, keepdims=True), 1))[present][:, present]
-
-
-def _binary(found):
-    """Mean accuracy of reals and of fakes at validation's equal-error threshold."""
-    validation, test = found["validation"], found["test"]
-    threshold = choose_threshold(validation["label"], validation["score"]).value
-    right = (test["score"] >= threshold) == test["label"]
-    return float(np.mean([right[test["label"] == label].mean() for label in (0, 1)]))
-
-
-def _report_identification(workspace, found, plan, base, sets):
-    rows, errors = [], {}
-    for title in plan.models:
-        row = {"network": title}
-        for name in sets:
-            own = [found[title, name, seed, name] for seed in plan.seeds]
-            several = np.array([_accuracy(f["test"]) for f in own])
-            errors[title, name] = 1 - several.mean()
-            row[name] = _spread(several)
-            row[f"{name}, real or fake"] = _spread(np.array([_binary(f) for f in own]))
-            printed = MULTIPLE.get(title, {}).get(name)
-            row[f"{name}, paper"] = "" if printed is None else f"{printed / 100:.3f}"
-        rows.append(row)
-    workspace.section("Who made it")
-    workspace.table("identification", rows, caption="Accuracy, as in Tables V to VIII.")
-    rows = [
-        {"network": title}
-        | {
-            name: 1 - errors[base, name] / errors[title, name]
-            for name in sets
-            if errors[title, name]
-        }
-        for title in plan.models
-        if title != base
-    ]
-    if rows:
-        caption = (
-            f"RER, as in Table VI: by which share of each network's error {base}'s is "
-            "smaller, of the means over seeds."
-        )
-        workspace.table("error_reduction", rows, caption=caption)
-
-
-def _report_confusion(workspace, found, plan, name, sources):
-    for title in plan.models:
-        shares = np.mean(
-            [_confusion(found[title, name, s, name]["test"]) for s in plan.seeds], 0
-        )
-        tests = found[title, name, plan.seeds[0], name]["test"]
-        classes = [sources[i] for i in np.unique(tests["source"])]
-        figure = figures.matrix(
-            shares,
-            rows=classes,
-            columns=classes,
-            x_label="said to be",
-            y_label="is",
-            title=title,
-        )
-        caption = f"{title} on {name}: shares of each source, mean over the seeds."
-        workspace.figure(f"confusion_{title}", figure, caption=caption)
-
-
-def _report_crossed(workspace, found, plan, crossed, titles):
-    if not crossed:
-        return
-    workspace.section("After other operations than in training")
-    for title in titles:
-        values = np.array(
-            [
-                [
-                    [_accuracy(found[title, a, s, b]["test"]) for b in crossed]
-                    for a in crossed
-                ]
-                for s in plan.seeds
+def _confuse(bench, *, models, sets):
+    """Tables III and IV."""
+    bench.workspace.section("Who is taken for whom")
+    for name in sets:
+        for title in models:
+            tests = [bench.tested(title, name, seed) for seed in bench.seeds]
+            shares = np.mean([confusion(t.found["test"]) for t in tests], axis=0)
+            present = np.unique(tests[0].found["test"]["source"])
+            classes = [tests[0].sources[i] for i in present]
+            figure = figures.matrix(
+                shares,
+                rows=classes,
+                columns=classes,
+                x_label="said to be",
+                y_label="is",
+                title=title,
+            )
+            caption = f"{title} on {name}: shares of each source, mean over the seeds."
+            where = f"confusion_{title}_{name}"
+            bench.workspace.figure(where, figure, caption=caption)
+            rows = [
+                {"is": source} | dict(zip(classes, row.tolist(), strict=True))
+                for source, row in zip(classes, shares, strict=True)
             ]
-        )
-        rows = [
-            {"trained on": name}
-            | {b: _spread(cells[:, j]) for j, b in enumerate(crossed)}
-            | {"average": _spread(cells.mean(1))}
-            for name, cells in zip(crossed, values.swapaxes(0, 1), strict=True)
-        ]
-        workspace.table(f"crossed_{title}", rows, caption=f"{title}: accuracy.")
-        figure = figures.matrix(
-            values.mean(0),
-            rows=crossed,
-            columns=crossed,
-            x_label="tested on",
-            y_label="trained on",
-            title=title,
-        )
-        workspace.figure(f"crossed_{title}", figure, caption=f"{title}: accuracy.")
+            bench.workspace.table(where, rows, caption="The same in numbers.")
+
+
+def _tell_fakes(bench, *, models, sets):
+    """Table VIII."""
+    found = {(t, s): bench.accuracies(t, s, task="label") for t in models for s in sets}
+    bench.workspace.section("Real or fake", BY_LABEL)
+    _report_accuracies(
+        bench.workspace,
+        "binary",
+        found,
+        amten_paper.BINARY,
+        caption="Accuracy of real and fake, as in Table VIII.",
+    )
+
+
+def _cross(bench, *, models, sets):
+    """Table X."""
+    bench.workspace.section("After other operations than in training", OTHER_OPERATIONS)
+    for title in models:
+        _report_matrix(bench, title, f"crossed_{title}", sets, sets)
     printed = [
-        {"trained on": name}
-        | {b: CROSSED[name][list(CROSSED).index(b)] / 100 for b in crossed}
-        for name in crossed
-        if {name, *crossed} <= {*CROSSED}
+        {"trained on": a} | {b: amten_paper.CROSSED[a].get(b) for b in sets}
+        for a in sets
+        if a in amten_paper.CROSSED
     ]
     if printed:
         caption = "AMTENnet in the paper, Table X."
-        workspace.table("crossed_paper", printed, caption=caption)
+        bench.workspace.table("crossed_paper", printed, caption=caption)
 
 
-def _report_grid(workspace, test, trained, plan, name, titles):
+def _mix(bench, *, models, sets, tested_on, unseen):
+    """Tables XI and XII, with what training on raw pictures alone gives beside them."""
+    bench.workspace.section("Mixed training, unseen operations", UNSEEN)
+    for title in models:
+        for name, columns in (("mixed", tested_on), ("unseen", unseen)):
+            if columns:
+                _report_matrix(bench, title, f"{name}_{title}", sets, columns)
+    printed = [
+        {"trained on": name}
+        | {b: amten_paper.MIXED[b][name] for b in (*tested_on, *unseen)}
+        for name in sets
+        if name in MIXTURES
+    ]
+    if printed:
+        caption = "AMTENnet in the paper, Tables XI and XII."
+        bench.workspace.table("mixed_paper", printed, caption=caption)
+
+
+def _report_matrix(bench, title, name, rows, columns):
+    """Accuracies of a network trained on the rows, tested on the columns."""
+    cells = {(a, b): bench.accuracies(title, a, on=b) for a in rows for b in columns}
+    means = {a: np.mean([cells[a, b] for b in columns], axis=0) for a in rows}
+    shown = [
+        {"trained on": a}
+        | {b: tables.spread(cells[a, b]) for b in columns}
+        | {"average": tables.spread(means[a])}
+        for a in rows
+    ]
+    bench.workspace.table(name, shown, caption=f"{title}: accuracy of sources.")
+    figure = figures.matrix(
+        [[cells[a, b].mean() for b in columns] for a in rows],
+        rows=rows,
+        columns=columns,
+        x_label="tested on",
+        y_label="trained on",
+        title=title,
+    )
+    bench.workspace.figure(name, figure, caption="The same, means over the seeds.")
+
+
+def _degrade(bench, *, models, sets):
     """Accuracy after every operation of Table IX that runs on the device."""
-    if not titles:
-        return
-    grid, key = degrade.amten_grid(), jax.random.key(workspace.seed)
-    cells = {
-        f"{operation} {severity}": (operation, severity) for operation, severity in grid
-    }
-    scores = {}
-    for title in titles:
-        found = [
-            workspace.predict(
-                f"{title}/{name}/seed{seed}/grid",
-                trained[title, name, seed].through(
-                    {cell: grid[at] for cell, at in cells.items()}, key, output="logits"
-                ),
+    operations, key = degrade.amten_grid(), jax.random.key(bench.workspace.seed)
+    cells = {f"{operation} {s}": (operation, s) for operation, s in operations}
+    names = "none 0", *cells
+    for trained_on in sets:
+        values = {
+            title: _through(bench, title, trained_on, operations, cells, key)
+            for title in models
+        }
+        rows = [
+            {"operation": name}
+            | {title: tables.spread(found[name]) for title, found in values.items()}
+            for name in names
+        ]
+        bench.workspace.section(
+            f"Robustness, trained on {trained_on}",
+            "Test pictures go through one operation of Table IX at a time.",
+        )
+        where = f"robustness_{trained_on}"
+        bench.workspace.table(where, rows, caption="Accuracy of sources.")
+        for operation in dict.fromkeys(operation for operation, _ in operations):
+            here = {s: name for name, (o, s) in cells.items() if o == operation}
+            series = {
+                title: (list(here), np.array([found[n] for n in here.values()]).T)
+                for title, found in values.items()
+            }
+            figure = figures.curves(series, x_label=operation, y_label="accuracy")
+            caption = f"{operation}: accuracy by severity; the band holds all seeds."
+            bench.workspace.figure(f"{where}_{operation}", figure, caption=caption)
+
+
+def _through(bench, title, trained_on, operations, cells, key):
+    """{cell: one accuracy per seed}: pictures decoded once, all cells in one pass."""
+    test, runs = bench.corpus(trained_on).test, []
+    for seed in bench.seeds:
+        net = bench.net(title, trained_on, seed)
+        changed = {name: operations[at] for name, at in cells.items()}
+        runs.append(
+            bench.workspace.predict(
+                f"{title}/source/{trained_on}/seed{seed}/grid",
+                net.through(changed, key, output="logits"),
                 test.batches,
                 test.fingerprint,
                 outputs=("none 0", *cells),
             )
-            for seed in plan.seeds
-        ]
-        scores[title] = {
-            cell: np.array([_accuracy(f, cell) for f in found])
-            for cell in ("none 0", *cells)
-        }
-    workspace.section("Robustness", f"Networks trained on {name}, pictures degraded.")
-    rows = [
-        {"operation": cell}
-        | {title: _spread(values[cell]) for title, values in scores.items()}
-        for cell in ("none 0", *cells)
-    ]
-    workspace.table(
-        "robustness", rows, caption="Accuracy, as in Table IX's operations."
-    )
-    for operation in dict.fromkeys(operation for operation, _ in grid):
-        series = {}
-        for title, values in scores.items():
-            at = {s: values[c] for c, (o, s) in cells.items() if o == operation}
-            series[title] = list(at), np.array(list(at.values())).T
-        figure = figures.curves(series, x_label=operation, y_label="accuracy")
-        caption = f"{operation}: accuracy by severity; the band holds all seeds."
-        workspace.figure(f"robustness_{operation}", figure, caption=caption)
+        )
+    return {
+        name: np.array([accuracy(found, logits=name) for found in runs])
+        for name in ("none 0", *cells)
+    }
 
 
-def _spread(values):
-    deviation = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
-    return f"{values.mean():.3f}{deviation}"
+def _claims_of_design(bench, base, *, models, sets):
+    for name in sets if {base, "model_base"} <= {*models} else ():
+        gain = bench.accuracies(base, name) - bench.accuracies("model_base", name)
+        claim = f"{base} beats model_base on {name}: accuracy gained"
+        yield claims.decided(claim, gain)
+    ranked = [t for t in models if t in (base, "model_base", *VARIANTS)]
+    if len(ranked) > 3:
+        ours = np.array([bench.accuracies(title, PLAIN) for title in ranked])
+        paper = [amten_paper.MULTIPLE[title][PLAIN] for title in ranked]
+        orders = [stats.spearmanr(column, paper).statistic for column in ours.T]
+        claim = "ablations order as in Table VI: rank correlation"
+        yield claims.decided(claim, orders)
+
+
+def _claims_of_mixing(bench, *, models, sets, tested_on, unseen):
+    for title in models:
+        plain = np.mean([bench.accuracies(title, PLAIN, on=b) for b in unseen], axis=0)
+        for name in sets:
+            if name != PLAIN:
+                mixed = [bench.accuracies(title, name, on=b) for b in unseen]
+                claim = f"{title} after unseen operations: accuracy gained by {name}"
+                yield claims.decided(claim, np.mean(mixed, axis=0) - plain)

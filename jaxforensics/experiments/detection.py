@@ -9,7 +9,7 @@ from jaxforensics.evaluation import metrics, protocols
 from jaxforensics.evaluation.calibration import choose_threshold, reliability
 from jaxforensics.methods import classifier
 from jaxforensics.ops import degrade, spectrum
-from jaxforensics.reporting import figures
+from jaxforensics.reporting import figures, tables
 from jaxforensics.settings import choose
 
 TITLE = "Detection"
@@ -49,7 +49,12 @@ def run(workspace, data, *, detectors, steps, training, seeds, degradations):
         )
         for title, seed in runs
     }
-    scores = {key: _scores(workspace, data, key, trained[key]) for key in runs}
+    scores = {
+        key: predictions(
+            workspace, trained[key], "{}/seed{}".format(*key), data.train, data.test
+        )
+        for key in runs
+    }
     first = {title: scores[title, seeds[0]] for title in detectors}
     _report_data(workspace, data)
     _report_results(workspace, scores, detectors, seeds)
@@ -69,8 +74,19 @@ def validation_measures(outputs):
     }
 
 
-def train(workspace, training_data, title, seed, model, steps, training):
-    """A detector `title` of these settings, the best of its training by AUC."""
+def train(
+    workspace,
+    training_data,
+    title,
+    seed,
+    model,
+    steps,
+    training,
+    *,
+    measure=validation_measures,
+    select="auc",
+):
+    """A detector `title` of these settings, the best of its training by `select`."""
     model = dict(model)
     method = classifier.make(
         model=model.pop("model"), model_settings=model, steps=steps, **training
@@ -79,29 +95,44 @@ def train(workspace, training_data, title, seed, model, steps, training):
         f"{title}/seed{seed}",
         method,
         training_data,
-        measure=validation_measures,
-        select="auc",
+        measure=measure,
+        select=select,
         seed=seed,
     )
 
 
-def _scores(workspace, data, key, predictor):
+def predictions(workspace, predictor, name, train, test):
     """{'validation', 'test'}: gathered predictions."""
-    name = "{}/seed{}".format(*key)
     return {
         split: workspace.predict(f"{name}/{split}", predictor, batches, mark)
         for split, batches, mark in (
-            ("validation", data.train.validation, data.train.fingerprint),
-            ("test", data.test.batches, data.test.fingerprint),
+            ("validation", train.validation, train.fingerprint),
+            ("test", test.batches, test.fingerprint),
         )
     }
 
 
-def _report_data(workspace, data):
-    workspace.section("Data and protocol", PROTOCOL)
+def balanced_accuracy(found, *, chosen=True):
+    """Mean accuracy of reals and of fakes at validation's equal-error threshold.
+
+    Of the test pictures that are `chosen`, in what `predictions` found.
+    """
+    test = found["test"]
+    right = (test["score"] >= _threshold(found).value) == test["label"]
+    kinds = (chosen & (test["label"] == label) for label in (0, 1))
+    return float(np.mean([right[kind].mean() for kind in kinds]))
+
+
+def report_counts(workspace, data):
+    """A table of how many pictures there are."""
     counts = data.train.counts | data.test.counts
     rows = [{"split": split} | counted for split, counted in counts.items()]
     workspace.table("data", rows, caption="Pictures per split and source.")
+
+
+def _report_data(workspace, data):
+    workspace.section("Data and protocol", PROTOCOL)
+    report_counts(workspace, data)
     shown, profiles = _look(data.test)
     sources = [s for s in data.test.sources if s in shown]
     workspace.figure(
@@ -142,8 +173,8 @@ def _report_results(workspace, scores, detectors, seeds):
         precision = {"detector": title, "AP": cells.pop("AP")}
         row = {"detector": title, "AUC": cells.pop("AUC")}
         if len(seeds) > 1:
-            values = np.array([summary["auc"] for summary in found])
-            row["over seeds"] = f"{values.mean():.3f} ± {values.std(ddof=1):.3f}"
+            values = [summary["auc"] for summary in found]
+            row["over seeds"] = tables.spread(values)
         rows.append(row | cells)
         more.append(precision | {"threshold": found[0]["threshold"]})
     notes = "; ".join(f"{k}: {metrics.CONVENTIONS[n]}" for k, n in HEADLINE.items())

@@ -100,16 +100,35 @@ def data_dir(given):
     )
 
 
-def open_data(*, root, directory=None, view=None, **reading):
+def open_all(config, directory):
+    """(the corpus of `config.data`, {name: corpus} of each section of `others`)."""
+    sections = config.others if "others" in config else {}
+    others = {
+        name: open_data(directory=directory, where=f"others.{name}", **row)
+        for name, row in sections.items()
+    }
+    return open_data(directory=directory, **config.data), others
+
+
+def marks(data, others):
+    """{what: fingerprint} of both sides of `data`, and of the other sets."""
+    found = {"training": data.train.fingerprint, "test": data.test.fingerprint}
+    return found | {name: other.train.fingerprint for name, other in others.items()}
+
+
+def open_data(*, root, directory=None, view=None, where="data", **reading):
     """The corpus at `root`; 'embedded:NAME' is prepared first, with settings `view`.
 
     Of several processes the first one prepares; each reads its part of every batch.
-    'embedded:forging' is never stored: it is what forgers are trained on.
+    'embedded:forging' is never stored: it is what forgers are trained on.  `where`
+    names the section of the config that an error is about.
     """
     if not root:
-        raise ValueError("say where the data is: --config.data.root=DIR, as prepared")
+        raise ValueError(
+            f"say where the data is: --config.{where}.root=DIR, as prepared"
+        )
     if root == f"{PREFIX}forging":
-        return call(streams.open, reading, where="data")
+        return call(streams.open, reading, where=where)
     if root.startswith(PREFIX):
         name = root.removeprefix(PREFIX)
         make = choose(VIEWS, name, "embedded data set")
@@ -123,4 +142,4 @@ def open_data(*, root, directory=None, view=None, **reading):
         "process_index": jax.process_index(),
         "process_count": jax.process_count(),
     }
-    return call(corpus.open, reading | processes, root, where="data")
+    return call(corpus.open, reading | processes, root, where=where)

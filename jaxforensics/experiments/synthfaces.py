@@ -4,10 +4,9 @@ import jax
 import numpy as np
 
 from jaxforensics.evaluation import metrics
-from jaxforensics.evaluation.calibration import choose_threshold
 from jaxforensics.experiments import detection
 from jaxforensics.ops import degrade
-from jaxforensics.reporting import figures
+from jaxforensics.reporting import figures, tables
 
 TITLE = "SynthFaces: room to measure"
 PROTOCOL = """\
@@ -74,9 +73,7 @@ def run(
         for title in detectors
     }
     workspace.section("Protocol", PROTOCOL)
-    counts = data.train.counts | data.test.counts
-    rows = [{"split": split} | counted for split, counted in counts.items()]
-    workspace.table("data", rows, caption="Pictures per split and source.")
+    detection.report_counts(workspace, data)
     _report_room(workspace, found, matrices, generators, seeds, sources, quality)
     _report_matrices(workspace, matrices, generators, tested)
 
@@ -86,14 +83,7 @@ def _tested(workspace, data, predictor, name, generator, quality):
     known, test = data.train.only([generator]), data.test
     compress = {"jpeg": degrade.jpeg(low=quality, high=quality)}
     compressed = predictor.through(compress, jax.random.key(workspace.seed))
-    found = {
-        "validation": workspace.predict(
-            f"{name}/validation", predictor, known.validation, known.fingerprint
-        ),
-        "test": workspace.predict(
-            f"{name}/test", predictor, test.batches, test.fingerprint
-        ),
-    }
+    found = detection.predictions(workspace, predictor, name, known, test)
     again = workspace.predict(
         f"{name}/jpeg{quality}",
         compressed,
@@ -110,12 +100,9 @@ def _auc(test, source):
 
 
 def _accuracy(found, source):
-    validation, test = found["validation"], found["test"]
-    threshold = choose_threshold(validation["label"], validation["score"])
+    test = found["test"]
     chosen = (test["label"] == 0) | (test["source"] == source)
-    right = (test["score"] >= threshold.value) == test["label"]
-    kinds = (chosen & (test["label"] == label) for label in (0, 1))
-    return float(np.mean([right[kind].mean() for kind in kinds]))
+    return detection.balanced_accuracy(found, chosen=chosen)
 
 
 def _report_room(workspace, found, matrices, generators, seeds, sources, quality):
@@ -142,12 +129,16 @@ def _report_room(workspace, found, matrices, generators, seeds, sources, quality
         rows.append(
             {
                 "detector": title,
-                "accuracy, seen": _spread(accuracy.mean(1)),
-                "AUC, seen": _spread(seen.mean(1)),
-                **{k: _spread(x.mean(1)) for k, x in families.items() if x.size},
-                "points lost, unseen": _points(seen.mean(1) - unseen.mean(1)),
-                f"AUC, JPEG {quality}": _spread(compressed.mean(1)),
-                "points lost, JPEG": _points(seen.mean(1) - compressed.mean(1)),
+                "accuracy, seen": tables.spread(accuracy.mean(1)),
+                "AUC, seen": tables.spread(seen.mean(1)),
+                **{k: tables.spread(x.mean(1)) for k, x in families.items() if x.size},
+                "points lost, unseen": tables.spread(
+                    100 * (seen.mean(1) - unseen.mean(1)), digits=1
+                ),
+                f"AUC, JPEG {quality}": tables.spread(compressed.mean(1)),
+                "points lost, JPEG": tables.spread(
+                    100 * (seen.mean(1) - compressed.mean(1)), digits=1
+                ),
             }
         )
     workspace.section("Room to measure")
@@ -182,13 +173,3 @@ def _report_matrices(workspace, matrices, generators, tested):
             ),
             caption=f"{title}: AUC, mean over the seeds.",
         )
-
-
-def _spread(values):
-    deviation = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
-    return f"{values.mean():.3f}{deviation}"
-
-
-def _points(values):
-    deviation = f" ± {100 * values.std(ddof=1):.1f}" if len(values) > 1 else ""
-    return f"{100 * values.mean():.1f}{deviation}"

@@ -86,6 +86,13 @@ def cell(value, *, digits=3):
     return f"{value:.{digits}{'f' if ordinary else 'g'}}"
 
 
+def spread(values, *, digits=3):
+    """Mean of one value per seed, ± their standard deviation if there are several."""
+    values = np.asarray(values)
+    text = f"{values.mean():.{digits}f}"
+    return text if len(values) < 2 else f"{text} ± {values.std(ddof=1):.{digits}f}"
+
+
 def is_interval(value):
     """Whether a value is (point, low, high)."""
     is_triple = isinstance(value, tuple | list) and len(value) == 3

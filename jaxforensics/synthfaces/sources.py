@@ -7,7 +7,6 @@ else: the same number is the same picture in every set.
 import functools
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from jaxforensics.ops.color import to_gray
@@ -80,11 +79,11 @@ def synthesised(seed, indices, *, size, name):
 def edited(seed, indices, *, size, name):
     """Studio portraits with one attribute changed by a network."""
     before, seen, drawn = photos.portraits(seed, indices, domain="studio", size=size)
-    known = np.asarray(jax.vmap(scenes.describe)(drawn))
+    known = _each(scenes.describe, drawn)
     chosen = [_attribute(row, i) for row, i in zip(known, indices, strict=True)]
     wanted = np.stack([target(row, a) for row, a in zip(known, chosen, strict=True)])
     after = neural.edit(name, seed, indices, before, known, wanted, size=size)
-    changed = photos.in_chunks(functools.partial(scenes.edit), drawn, wanted)
+    changed = _each(scenes.edit, drawn, wanted)
     _, truth = photos.shots(seed, indices, changed, domain="studio", size=size)
     about = [
         {"forger": name, "attribute": a, "region": list(REGIONS[a])} for a in chosen
@@ -114,8 +113,8 @@ def replaced(seed, indices, *, size, name, domain="studio"):
     other = other._replace(attributes=alike)
     guide, _ = photos.shots(DONORS + seed, indices, other, domain=domain, size=size)
     here, there, wanted = (
-        np.asarray(jax.vmap(render.landmarks)(scene))
-        for scene in (drawn, other, jax.vmap(scenes.with_expression)(drawn, other))
+        _each(render.landmarks, scene)
+        for scene in (drawn, other, _each(scenes.with_expression, drawn, other))
     )
     maker = graphic if name in graphic.REPLACERS else neural
     towards = wanted if name.startswith("reenact") else there
@@ -175,12 +174,16 @@ def _attribute(described, index):
     return name
 
 
+def _each(function, *stacked):
+    return photos.in_chunks(functools.partial(function), *stacked)
+
+
 def _people(seed, indices):
     return [f"face {seed}/{index}" for index in indices]
 
 
 def _described(drawn, domain):
-    known = np.asarray(jax.vmap(scenes.describe)(drawn))
+    known = _each(scenes.describe, drawn)
     return [
         {
             "domain": domain,

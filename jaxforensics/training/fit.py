@@ -90,10 +90,10 @@ def fit(
         return Fitted(best[0] if best else state, note)
 
 
-def load(directory, method, data, *, seed, select=None, mesh=None):
+def load(directory, method, data, *, select=None, mesh=None):
     """The state that a finished `fit` chose, read back."""
     mesh = meshes.data_mesh() if mesh is None else mesh
-    template = loop.initial_state(method, data, seed=seed, mesh=mesh)
+    template = loop.state_shapes(method, data, mesh=mesh)
     with Checkpoints(directory) as checkpoints:
         found = None if select is None else checkpoints.restore_best(template)
         found = found or checkpoints.restore(template)

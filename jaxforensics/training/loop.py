@@ -55,13 +55,18 @@ def train(method, streams, state, *, seed, hooks=(), mesh):
 
 def initial_state(method, streams, *, seed, mesh):
     """The state before the first step, born replicated over the mesh."""
-    host = next(iter(streams[method.stages[0].data].batches(start=0)))
-    example = meshes.example(host)
-    init = jax.jit(
-        lambda key: method.init(key, example), out_shardings=meshes.whole(mesh)
-    )
+    init = jax.jit(_init(method, streams), out_shardings=meshes.whole(mesh))
     # The last of 2³² steps, so that no step shares a key with the initial weights.
     return init(jax.random.fold_in(jax.random.key(seed), 2**32 - 1))
+
+
+def state_shapes(method, streams, *, mesh):
+    """Shapes, types and placement of the state: nothing is compiled or computed."""
+    sharding = meshes.whole(mesh)
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+        jax.eval_shape(_init(method, streams), jax.random.key(0)),
+    )
 
 
 def ahead(batches, mesh, *, depth=2):
@@ -81,6 +86,12 @@ def ahead(batches, mesh, *, depth=2):
         finally:
             for future in queue:
                 future.cancel()
+
+
+def _init(method, streams):
+    host = next(iter(streams[method.stages[0].data].batches(start=0)))
+    example = meshes.example(host)
+    return lambda key: method.init(key, example)
 
 
 def _with_float_pictures(step):

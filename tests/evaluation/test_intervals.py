@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from jaxforensics.evaluation import metrics
-from jaxforensics.evaluation.intervals import Interval, bootstrap
+from jaxforensics.evaluation.intervals import Interval, bootstrap, over_seeds
 
 
 def draw(seed=0, size=60):
@@ -202,3 +202,15 @@ def test_grouped_intervals_cover_where_ungrouped_do_not():
     assert bounds[0] <= got * runs <= bounds[1], got
     naive = covered(partial(simulate, grouped=False), truth, runs, samples=500)
     assert naive < 0.75, naive
+
+
+@pytest.mark.parametrize("count", [2, 3, 10])
+def test_over_seeds_is_students_interval(count):
+    values = np.random.default_rng(count).normal(0.7, 0.1, count)
+    oracle = stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    found = over_seeds(values, level=0.9)
+    np.testing.assert_allclose(found, (values.mean(), *oracle), rtol=1e-12)
+
+
+def test_one_seed_has_no_interval():
+    np.testing.assert_equal(over_seeds([0.5]), (0.5, np.nan, np.nan))

@@ -2,8 +2,10 @@
 
 import filecmp
 import importlib.util
+import itertools
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +16,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(p for p in (ROOT / "configs").glob("*.py") if p.stem != "common")
+# What is the same for every experiment is tried on one.
+on_one = pytest.mark.parametrize(
+    "finished",
+    [path for path in CONFIGS if path.stem == "detection"],
+    ids=lambda path: path.stem,
+    indirect=True,
+)
 
 
 def command(config, *flags):
@@ -21,7 +30,11 @@ def command(config, *flags):
 
 
 def environment(devices=1):
-    cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache/jax-main")}
+    cache = {
+        "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache/jax-main"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
     return os.environ | cache | {"JAX_NUM_CPU_DEVICES": str(devices)}
 
 
@@ -77,6 +90,7 @@ def test_a_finished_run_is_not_repeated(finished):
     assert all(now[name].stat().st_mtime_ns == before[name] for name in metrics)
 
 
+@on_one
 def test_sigterm_outside_of_training_ends_well(finished):
     config, flags, workdir = finished
     stored = workdir / "config.json"
@@ -95,30 +109,26 @@ def test_sigterm_outside_of_training_ends_well(finished):
     assert process.returncode == 0
 
 
+@on_one
 def test_other_settings_are_refused(finished):
     config, flags, _ = finished
-    refused = run(
-        config, *flags, "--config.run.seed=5", "--config.experiment.seeds=(7,)"
-    )
     changed = run(config, *flags, "--config.run.evaluate_every=3")
-    assert refused.returncode == 0, refused.stderr  # another seed is another net
     assert changed.returncode == 1
-    assert "evaluate_every: 4 → 3" in changed.stderr
+    assert re.search(r"evaluate_every: \d+ → 3\n", changed.stderr)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("devices", [1, 4])
-def test_killed_runs_end_in_the_same_report(tmp_path, data_dir, devices):
+@pytest.mark.parametrize(("name", "devices"), [("amten", 1), ("detection", 4)])
+def test_killed_runs_end_in_the_same_report(tmp_path, data_dir, name, devices):
     """SIGKILL at three random moments of training, then to the end."""
-    config = "configs/detection.py:quick"
+    config = f"configs/{name}.py:quick"
     common = f"--data_dir={data_dir}", "--config.run.save_every=2"
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     done = run(config, *common, f"--workdir={whole}", devices=devices)
     assert done.returncode == 0, done.stderr
-    draw, killed = random.Random(devices), 0
-    for target in sorted(draw.sample(range(2, 36), 3)):
-        killed += kill_after(config, common, broken, devices, steps=target)
-    assert killed == 3
+    draw = random.Random(devices)
+    for logged in draw.choices(range(1, 9), k=3):
+        assert killed_after(config, common, broken, devices, logged=logged)
     done = run(config, *common, f"--workdir={broken}", devices=devices)
     assert done.returncode == 0, done.stderr
     first, second = results(whole), results(broken)
@@ -129,21 +139,20 @@ def test_killed_runs_end_in_the_same_report(tmp_path, data_dir, devices):
     assert not different
 
 
-def kill_after(config, common, workdir, devices, *, steps):
-    """SIGKILL when so many steps have been logged over all nets; whether it hit."""
+def killed_after(config, common, workdir, devices, *, logged):
+    """SIGKILL after so many lines about training; whether there were as many."""
     process = subprocess.Popen(
         command(config, *common, f"--workdir={workdir}"),
         cwd=ROOT,
         env=environment(devices),
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        text=True,
     )
-    while process.poll() is None:
-        logs = workdir.glob("nets/*/*/metrics.jsonl")  # not into what changes
-        if sum(log.read_text().count("loss") for log in logs) >= steps:
-            process.send_signal(signal.SIGKILL)
-        time.sleep(0.01)
-    return process.returncode == -signal.SIGKILL
+    lines = (line for line in process.stdout if " loss " in line)
+    for _ in itertools.islice(lines, logged - 1, logged):
+        process.kill()
+    return process.wait() == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import statistics
 
 import jax.numpy as jnp
 import numpy as np
@@ -49,6 +50,13 @@ def test_markdown_looks_like_this():
         "| Meso-4   | 0.950 | 0.953 [0.941, 0.964] | 2065 |\n"
         "| AMTENnet |     – | 1.000 [1.000, 1.000] |    3 |\n"
     )
+
+
+def test_a_spread_is_mean_and_sample_deviation():
+    values = [0.5, 0.75, 1.0]
+    assert tables.spread(values) == f"0.750 ± {statistics.stdev(values):.3f}"
+    assert tables.spread(np.array(values), digits=1) == "0.8 ± 0.2"
+    assert tables.spread([0.25]) == "0.250"
 
 
 def test_columns_select_and_order():

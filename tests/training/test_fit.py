@@ -92,7 +92,6 @@ def test_finished_runs_load_their_best_state(whole):
         directory,
         tiny.method(),
         {"train": tiny.Stream()},
-        seed=3,
         select="accuracy",
         mesh=data_mesh(devices=jax.devices()[:1]),
     )

@@ -1,0 +1,133 @@
+"""The networks of AMTEN's experiments: trained on a set, tested on many, each once."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxforensics.evaluation import metrics
+from jaxforensics.experiments import detection
+from jaxforensics.ops import degrade
+from jaxforensics.settings import choose
+
+MIXTURES = {"Small": 1, "Middle": 4 / 3, "Large": 3}  # pictures, of those of one set
+PLAIN = "Raw"
+SETS = {PLAIN: None, "JP60": ("jpeg", (60,)), "ME5": ("mean", (5,))} | {
+    f"{name}-mix": (operation.name, operation.mixed)
+    for name, operation in degrade.AMTEN.items()
+}
+MIXED = PLAIN, "JP-mix", "ME-mix"
+
+
+class Tested(NamedTuple):
+    """Predictions {'validation', 'test'} of one network, and the names of classes.
+
+    On other sets than that it was trained on, of the test split alone.
+    """
+
+    found: dict
+    sources: tuple
+
+
+class Bench:
+    """Networks `models` {title: {'model': …}} on data after operations, and others.
+
+    A set is called as in `SETS`, or as one of `others` {name: Corpus}; those of
+    `MIXTURES` can be trained on.  A network tells 'source's apart, or has two classes
+    by the 'label'.
+    """
+
+    def __init__(self, workspace, data, others, *, models, steps, training, seeds):
+        self.workspace, self.models, self.seeds = workspace, dict(models), seeds
+        self._data, self._sets = data, dict(others)
+        self._steps, self._training = steps, dict(training)
+        self._nets = {}
+
+    def corpus(self, name):
+        """Both sides of a set; of a mixture, training alone."""
+        if name not in self._sets:
+            self._sets[name] = self._after(name)
+        return self._sets[name]
+
+    def net(self, title, trained_on, seed, *, task="source", after=None):
+        """A trained network, the best on validation; with `after` that many steps, as
+        it is then."""
+        key = title, task, trained_on, after, seed
+        if key not in self._nets:
+            self._nets[key] = self._train(*key)
+        return self._nets[key]
+
+    def tested(self, title, trained_on, seed, *, on=None, task="source"):
+        """What a network says of a set, that which it was trained on if None."""
+        on = trained_on if on is None else on
+        name = f"{title}/{task}/{trained_on}/seed{seed}/on {on}"
+        net = self.net(title, trained_on, seed, task=task)
+        train, test = self.corpus(on)
+        if on == trained_on:
+            found = detection.predictions(self.workspace, net, name, train, test)
+        else:  # no threshold is needed, so no validation
+            mark = test.fingerprint
+            stored = self.workspace.predict(f"{name}/test", net, test.batches, mark)
+            found = {"test": stored}
+        return Tested(found, test.sources)
+
+    def accuracies(self, title, trained_on, *, on=None, task="source"):
+        """One accuracy per seed: of sources, or of real and fake at a threshold."""
+        runs = (self.tested(title, trained_on, s, on=on, task=task) for s in self.seeds)
+        return np.array([ACCURACIES[task](run.found) for run in runs])
+
+    def _after(self, name):
+        if name in MIXTURES:
+            parts, copies = [SETS[part] for part in MIXED], MIXTURES[name]
+            train = self._data.train.degraded(*parts, copies=copies)
+            return self._data._replace(train=train, test=None)
+        operation = choose(SETS, name, "set")
+        if operation is None:
+            return self._data
+        return type(self._data)(*(side.degraded(operation) for side in self._data))
+
+    def _train(self, title, task, trained_on, after, seed):
+        data = self.corpus(trained_on).train
+        steps = round(self._steps * MIXTURES.get(trained_on, 1))
+        stop = "" if after is None else f"/after {after}"
+        return detection.train(
+            self.workspace,
+            data,
+            f"{title}/{task}/{trained_on}{stop}",
+            seed,
+            choose(self.models, title, "network"),
+            steps if after is None else after,
+            self._training | _task(task, data.sources),
+            measure=MEASURES[task],
+            select=None if after else SELECTED[task],
+        )
+
+
+def accuracy(outputs, *, logits="logits"):
+    """Mean over classes of the share of pictures that are recognised."""
+    return float(np.mean(np.diag(confusion(outputs, logits=logits))))
+
+
+def confusion(outputs, *, logits="logits"):
+    """Shares (true, said) of each class; classes that do not occur are left out."""
+    counts = np.asarray(metrics.confusion(outputs["source"], outputs[logits]))
+    present = counts.sum(1) > 0
+    return (counts / np.maximum(counts.sum(1, keepdims=True), 1))[present][:, present]
+
+
+def _task(task, sources):
+    several = {"loss": "cross_entropy", "target": task}
+    if task == "label":
+        return several | {"num_classes": 2}
+    reals = tuple(i for i, s in enumerate(sources) if s.split("/")[0] == "real")
+    return several | {"num_classes": len(sources), "reals": reals}
+
+
+MEASURES = {
+    "source": lambda outputs: {"accuracy": accuracy(outputs)},
+    "label": detection.validation_measures,
+}
+ACCURACIES = {
+    "source": lambda found: accuracy(found["test"]),
+    "label": detection.balanced_accuracy,
+}
+SELECTED = {"source": "accuracy", "label": "auc"}

@@ -1,0 +1,133 @@
+"""AMTEN's experiments: printed tables, contents of maps, verdicts, what a set is."""
+
+import jax
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.linear_model import LinearRegression
+
+from configs import amten as config
+from jaxforensics import models
+from jaxforensics.experiments import amten_bench, amten_paper, amten_traces, claims
+from jaxforensics.training.nets import Net, State
+
+
+@pytest.mark.parametrize(
+    ("title", "printed"),
+    [
+        ("model_base", 61.46),
+        ("AMTEN_1", 48.25),
+        ("AMTEN_2", 41.73),
+        ("AMTEN_3", 42.64),
+        ("AMTEN_4", 30.19),
+        ("AMTEN_5", 32.42),
+        ("AMTEN_6", 13.45),
+        ("AMTENnet_7", 53.02),
+        ("AMTENnet_8", 9.76),
+    ],
+)
+def test_printed_accuracies_give_the_printed_error_reductions(title, printed):
+    error, own = (1 - amten_paper.MULTIPLE[t]["Raw"] for t in (title, "AMTENnet"))
+    assert 100 * (1 - own / error) == pytest.approx(printed, abs=0.2)
+
+
+def test_printed_averages():
+    """Tables VII, VIII, XI and XII print averages of their cells."""
+
+    def average(cells):
+        return 100 * np.mean(list(cells))
+
+    row = amten_paper.MULTIPLE["MISLnet"]
+    assert average(row[s] for s in ("Raw", "JP60", "ME5")) == pytest.approx(
+        86.38, abs=0.006
+    )
+    row = amten_paper.BINARY["AMTENnet"]
+    assert average(row[s] for s in ("HQ", "LQ")) == pytest.approx(84.65, abs=0.006)
+    for size, seen, unseen in (("Small", 88.67, 92.21), ("Large", 91.66, 95.17)):
+        column = [row[size] for row in amten_paper.MIXED.values()]
+        assert average(column[:5]) == pytest.approx(seen, abs=0.006)
+        assert average(column[5:]) == pytest.approx(unseen, abs=0.006)
+
+
+def test_content_is_the_share_that_colours_explain():
+    rng = np.random.default_rng(0)
+    images = rng.random((2, 9, 7, 3))
+    maps = np.stack(
+        [
+            images @ [0.2, 0.5, -1],  # nothing else
+            images[..., 0] + rng.standard_normal((2, 9, 7)),
+            rng.standard_normal((2, 9, 7)),
+            np.full((2, 9, 7), 3.0),
+        ],
+        axis=-1,
+    )
+    found = amten_traces.content(maps, images)
+    assert found[:, 0] == pytest.approx(1)
+    assert found[:, 3] == pytest.approx(0)
+    for i, c in np.ndindex(2, 3):
+        x, y = images[i].reshape(-1, 3), maps[i, ..., c].ravel()
+        oracle = LinearRegression().fit(x, y).score(x, y)
+        assert found[i, c] == pytest.approx(oracle, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("title", "widths"),
+    [
+        ("AMTENnet", {"F2": 6, "F1": 3, "F_mt": 3}),
+        ("AMTEN_2", {"F2": 6, "F1": 3}),
+        ("AMTEN_4", {"F2": 12, "F1": 3, "F_mt": 3}),
+    ],
+)
+def test_maps_are_those_of_the_network(key, title, widths):
+    settings = dict(config.MODELS[title])
+    net = models.build(settings.pop("model"), num_classes=2, **settings)
+    images = jax.random.uniform(key, (2, 32, 32, 3))
+    params = net.init(key, images)["params"]
+
+    class Trained:
+        state = State(0, {"classifier": Net(params, {}, ())})
+
+    found = amten_traces.maps(config.MODELS[title], Trained, images)
+    assert {name: part.shape[-1] for name, part in found.items()} == widths
+    if "F_mt" in found:
+        kernel = params["amten"]["conv_1"]["kernel"]
+        expected = jax.lax.conv_general_dilated(
+            255 * images,
+            kernel,
+            (1, 1),
+            "SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        np.testing.assert_allclose(found["F_mt"], expected - 255 * images, atol=1e-3)
+
+
+def test_claims_hold_fail_or_stay_open():
+    assert claims.decided("x", [0.1, 0.11, 0.12])["verdict"] == "holds"
+    assert claims.decided("x", [-0.1, -0.11, -0.12])["verdict"] == "does not hold"
+    assert claims.decided("x", [0.1, 0.3, -0.1])["verdict"] == "open"
+    row = claims.decided("x", [0.1])
+    assert row["verdict"] == "open" and row["95 % interval"] is None
+
+
+def test_half_of_what_is_random_is_rarely_decided():
+    """5 % of seeds without any effect get a verdict."""
+    values = stats.norm.rvs(size=(2000, 3), random_state=0)
+    verdicts = [claims.decided("", row)["verdict"] for row in values]
+    assert np.mean([v != "open" for v in verdicts]) == pytest.approx(0.05, abs=0.015)
+
+
+def test_every_group_names_known_networks_and_sets():
+    sets = {*amten_bench.SETS, *amten_bench.MIXTURES}
+    presets = "default", "full", "paper", "folder", "quick", "variant=AMTEN_6"
+    for preset in presets:
+        found = config.get_config(preset)
+        known = sets | set(found.others)
+        for group in found.experiment.values():
+            if hasattr(group, "get") and "models" in group:
+                assert set(group.models) <= set(config.MODELS)
+                assert set(group.sets) <= known
+
+
+def test_an_unknown_variant_is_named_with_the_choice():
+    with pytest.raises(ValueError, match="'AMTEN_9'; there are: AMTEN_1, AMTEN_2"):
+        config.get_config("variant=AMTEN_9")
