@@ -6,7 +6,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INPUTS := setup.cfg pyproject.toml constraints.txt
-PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
+WORKERS ?= 2
+BY_FILE := --dist loadfile --no-loadscope-reorder  # what a file sets up is shared
 
 .PHONY: demo test lint bench clean
 .DELETE_ON_ERROR:
@@ -15,8 +16,8 @@ demo: .venv/ready
 	$(BIN)/python launch/main.py --config=configs/detection.py
 
 test: .venv/ready-test
-	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
-	JAXFORENSICS_TEST_OPTIMISE=1 $(BIN)/python -m pytest $(PARALLEL) -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) -m "not slow"
+	JAXFORENSICS_TEST_OPTIMISE=1 $(BIN)/python -m pytest -n $(WORKERS) -m slow
 
 lint: .venv/ready-test
 	$(BIN)/ruff check .

@@ -30,12 +30,12 @@ def command(config, *flags):
 
 
 def environment(devices=1):
-    cache = {
+    settings = {
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",
         "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache/jax-main"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "JAX_NUM_CPU_DEVICES": str(devices),
     }
-    return os.environ | cache | {"JAX_NUM_CPU_DEVICES": str(devices)}
+    return os.environ | settings
 
 
 def run(config, *flags, devices=1):
@@ -141,18 +141,18 @@ def test_killed_runs_end_in_the_same_report(tmp_path, data_dir, name, devices):
 
 def killed_after(config, common, workdir, devices, *, logged):
     """SIGKILL after so many lines about training; whether there were as many."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command(config, *common, f"--workdir={workdir}"),
         cwd=ROOT,
         env=environment(devices),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    )
-    lines = (line for line in process.stdout if " loss " in line)
-    for _ in itertools.islice(lines, logged - 1, logged):
-        process.kill()
-    return process.wait() == -signal.SIGKILL
+    ) as process:
+        lines = (line for line in process.stdout if " loss " in line)
+        for _ in itertools.islice(lines, logged - 1, logged):
+            process.kill()
+    return process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
