@@ -64,7 +64,7 @@ def _default():
         "confusions": _group(*OWN),
         "design": _group(*OWN),
         "mixed": _mixed("AMTENnet", sets=MIXTURES[:2], tested_on=()),
-        "grid": _group("AMTENnet", "model_base"),
+        "grid": _grid("AMTENnet", "model_base", seeds=1),
         "traces": _traces("AMTENnet", after=(10, 50)),
     }
     return _config(_embedded(), groups, steps=STEPS)
@@ -79,7 +79,7 @@ def _quick():
         "binary": _group("Meso-4"),
         "crossed": _group("Meso-4", sets=CROSSED[:2]),
         "mixed": _mixed("Meso-4", sets=MIXTURES[:2], tested_on=(), unseen=UNSEEN[3:4]),
-        "grid": _group("Meso-4"),
+        "grid": _grid("Meso-4", seeds=1),
         "traces": _traces("AMTENnet", after=(2,)),
     }
     return _config(
@@ -95,7 +95,7 @@ def _quick():
 def _full():
     videos = {
         name: common.clips(
-            clips=20, frames=24, size=64, batch_size=64, compression=compression
+            clips=20, frames=24, size=64, batch_size=32, compression=compression
         )
         for name, compression in (("HQ", "c23"), ("LQ", "c40"))
     }
@@ -130,15 +130,18 @@ def _everything(*, after):
         "binary": every,
         "crossed": _group("AMTENnet", sets=CROSSED),
         "mixed": _mixed("AMTENnet", sets=MIXTURES, tested_on=CROSSED),
-        "grid": _group("AMTENnet", "model_base"),
+        "grid": _grid("AMTENnet", "model_base", seeds=3),
         "traces": _traces("AMTENnet", after=after),
     }
 
 
 def _config(data, groups, *, others=None, steps, seeds=(0, 1, 2), evaluate_every=50):
-    names = "identification", "confusions", "design", "binary", "crossed", "grid"
-    nobody = {name: _group() for name in names}
-    nobody |= {"mixed": _mixed(sets=(), tested_on=()), "traces": _traces(after=())}
+    names = "identification", "confusions", "design", "binary", "crossed"
+    nobody = {name: _group() for name in names} | {
+        "mixed": _mixed(sets=(), tested_on=()),
+        "grid": _grid(seeds=0),
+        "traces": _traces(after=()),
+    }
     return common.config(
         data=data,
         others=others or {},
@@ -165,11 +168,15 @@ def _mixed(*models, sets, tested_on, unseen=UNSEEN):
     return _group(*models, sets=sets) | {"tested_on": tested_on, "unseen": unseen}
 
 
+def _grid(*models, seeds):
+    return _group(*models) | {"seeds": seeds}
+
+
 def _traces(*models, after):
     return _group(*models) | {"after": after}
 
 
-def _embedded(*, faces=600, batch_size=64, fakes=None):
+def _embedded(*, faces=600, batch_size=32, fakes=None):
     data = common.embedded(
         "hybrid", faces=faces, size=64, batch_size=batch_size, fakes=fakes
     )

@@ -8,6 +8,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+PIXELS = 2**16  # whose columns are laid out at a time
+COLUMNS = 4  # in a block
+NARROW = 9  # at most as many planes of a kernel are worth a product each
+
 # Caffe's "xavier".
 XAVIER = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
 
@@ -56,72 +60,146 @@ def conv(x, kernel, *, padding="SAME", stride=1):
 
     `padding` is lax's, or the number of zeros on every side.  The formulation follows
     the backend and the kernel's shape; values are the same to round-off.  XLA:CPU
-    multiplies matrices faster than it convolves with 1x1, and takes up to four times as
-    long as it needs for the gradient of a wide layer's kernel.
+    multiplies matrices faster than it convolves with 1x1, and takes several times as
+    long as it needs without padding, with few channels, and for a kernel's gradient.
     """
-    size, _, *widths = kernel.shape
-    if isinstance(padding, int):
-        x, padding = _surround(x, padding), "VALID"
+    size = len(kernel)
     if size == 1:  # sees no more than every `stride`-th pixel
+        if isinstance(padding, int):
+            x, padding = _surround(x, padding), "VALID"
         x, stride = x[:, ::stride, ::stride], 1
-    if stride > 1:
-        return _plain(x, kernel, padding, stride)
-    if jax.default_backend() != "cpu":
-        form = "plain"
-    elif size == 1:
-        form = "matmul"
-    else:
-        form = "taps" if min(widths) >= 12 else "plain"
-    return CONV_FORMS[form](x, kernel, padding)
+    sides = _sides(padding, size, stride, x.shape[1:3])
+    if stride > 1 or jax.default_backend() != "cpu":
+        return _plain(x, kernel, sides, stride)
+    small = max(*sides[0], *sides[1]) < size <= COLUMNS + 1
+    form = "matmul" if size == 1 else "pieces" if small else "plain"
+    return CONV_FORMS[form](x, kernel, sides)
 
 
-def _plain(x, kernel, padding, stride=1):
+def _sides(padding, size, stride, shape):
+    """((above, below), (left, right)): zeros around the picture."""
+    if isinstance(padding, int):
+        return ((padding, padding),) * 2
+    return tuple(lax.padtype_to_pads(shape, (size, size), (stride, stride), padding))
+
+
+def _plain(x, kernel, sides, stride=1):
     return lax.conv_general_dilated(
         x,
         kernel,
         (stride, stride),
-        padding,
+        sides,
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
 
 
-def _matmul(x, kernel, padding):
+def _matmul(x, kernel, sides):
     return jnp.einsum("bhwi,io->bhwo", x, kernel[0, 0])
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _taps(x, kernel, padding):
-    """Plain, but the kernel's gradient is one product per tap and picture."""
-    return _plain(x, kernel, padding)
+def _pieces(x, kernel, sides):
+    """Each of the three products of a convolution in the form that XLA:CPU is quick at.
+
+    For the gradient of the picture the kernel is turned around; for that of the kernel
+    see `_kernel_gradient`.
+    """
+    return _padded(x, kernel, sides)
 
 
-def _taps_forward(x, kernel, padding):
-    return _plain(x, kernel, padding), (x, kernel)
-
-
-def _taps_backward(padding, saved, gradient):
+def _pieces_backward(sides, saved, gradient):
     x, kernel = saved
-    (of_x,) = jax.vjp(lambda x: _plain(x, kernel, padding), x)[1](gradient)
-    size, (height, width) = kernel.shape[0], gradient.shape[1:3]
-    if padding == "SAME":
-        before, after = (size - 1) // 2, size // 2
-        x = jnp.pad(x, [(0, 0), (before, after), (before, after), (0, 0)])
-    of_taps = [
-        _product(x[:, i : i + height, j : j + width], gradient)
-        for i in range(size)
-        for j in range(size)
-    ]
-    return of_x, jnp.stack(of_taps).reshape(kernel.shape)
+    size = len(kernel)
+    rest = tuple(tuple(size - 1 - n for n in side) for side in sides)
+    turned = kernel[::-1, ::-1].swapaxes(2, 3)
+    x = jnp.pad(x, ((0, 0), *sides, (0, 0)))
+    of_kernel = _kernel_gradient(x, gradient, size)
+    return _padded(gradient, turned, rest), of_kernel.astype(kernel.dtype)
 
 
-def _product(x, y):
-    """(b, h, w, c), (b, h, w, d) -> (c, d): sums of products, picture by picture."""
-    x, y = (a.reshape(a.shape[0], -1, a.shape[-1]) for a in (x, y))
-    return jnp.sum(jnp.einsum("bpi,bpo->bio", x, y), axis=0)
+def _padded(x, kernel, sides):
+    """Plain with a border: the path without any is up to six times slower."""
+    if kernel.shape[2] * kernel.shape[3] <= NARROW:
+        return _planes(jnp.pad(x, ((0, 0), *sides, (0, 0))), kernel)
+    more = [[0 if before or after else 1] * 2 for before, after in sides]
+    wide = [(m + a, n + b) for (m, n), (a, b) in zip(sides, more, strict=True)]
+    (top, bottom), (left, right) = more
+    y = _plain(x, kernel, wide)
+    return y[:, top : y.shape[1] - bottom, left : y.shape[2] - right]
 
 
-_taps.defvjp(_taps_forward, _taps_backward)
-CONV_FORMS = {"plain": _plain, "matmul": _matmul, "taps": _taps}
+def _planes(x, kernel):
+    """Few channels: a sum of shifted planes, each times one number."""
+    size, _, *widths = kernel.shape
+    height, width = (n - size + 1 for n in x.shape[1:3])
+    planes = jnp.moveaxis(x, -1, 0)
+    return jnp.stack(
+        [
+            sum(
+                planes[c, :, i : i + height, j : j + width] * kernel[i, j, c, d]
+                for i in range(size)
+                for j in range(size)
+                for c in range(widths[0])
+            )
+            for d in range(widths[1])
+        ],
+        axis=-1,
+    )
+
+
+def _kernel_gradient(x, gradient, size):
+    """(b, h + k - 1, w + k - 1, c), (b, h, w, d) -> (k, k, c, d) in float32.
+
+    A few pictures at a time, so that what is laid out for them stays in the cache.
+    """
+    batch, height, width, _ = gradient.shape
+    fits = (n for n in range(1, batch) if batch % n == 0)
+    parts = next((n for n in fits if batch // n * height * width <= PIXELS), batch)
+    shares = [a.reshape(batch // parts, parts, *a.shape[1:]) for a in (x, gradient)]
+
+    def add(total, part):
+        now = (lax.dynamic_index_in_dim(a, part, 1, keepdims=False) for a in shares)
+        return total + _of_columns(*now, size), None
+
+    start = _of_columns(*(a[:, 0] for a in shares), size)
+    return lax.scan(add, start, jnp.arange(1, parts))[0]
+
+
+def _of_columns(x, gradient, size):
+    """The same, `COLUMNS` columns at a time: products of long, thin matrices.
+
+    A product holds all pairs of columns within a block, and the kernel's taps are sums
+    along its diagonals.
+    """
+    *_, height, width, _ = gradient.shape
+    blocks = -(-width // COLUMNS)
+    reach = COLUMNS + size - 1
+    columns = [(0, 0), (0, 0), (0, (blocks + 1) * COLUMNS - x.shape[2]), (0, 0)]
+    x = jnp.pad(x, columns)  # one block more, for what reaches over the last
+    columns[2] = 0, blocks * COLUMNS - width
+    gradient = _blocked(jnp.pad(gradient, columns))
+    here, there = _blocked(x[:, :, :-COLUMNS]), _blocked(x[:, :, COLUMNS:])
+    x = jnp.concatenate([here, there], axis=3)[:, :, :, :reach]
+    wide, narrow = (a.reshape(*a.shape[:3], -1) for a in (x, gradient))
+    rows = (wide[:, i : i + height] for i in range(size))
+    exact = {"preferred_element_type": jnp.float32}
+    products = jnp.stack(
+        [jnp.einsum("bhnp,bhnq->pq", row, narrow, **exact) for row in rows]
+    )
+    pairs = products.reshape(size, reach, x.shape[-1], COLUMNS, gradient.shape[-1])
+    taps = [sum(pairs[:, j + n, :, n] for n in range(COLUMNS)) for j in range(size)]
+    return jnp.stack(taps, axis=1)
+
+
+def _blocked(x):
+    batch, height, width, channels = x.shape
+    return x.reshape(batch, height, width // COLUMNS, COLUMNS, channels)
+
+
+_pieces.defvjp(
+    lambda x, kernel, sides: (_padded(x, kernel, sides), (x, kernel)), _pieces_backward
+)
+CONV_FORMS = {"plain": _plain, "matmul": _matmul, "pieces": _pieces}
 
 
 def depthwise(x, kernel):

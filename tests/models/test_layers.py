@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 from scipy import signal
 
 from jaxforensics.models import layers
@@ -44,28 +45,45 @@ def test_ceil_max_pool_divides_the_gradient_among_equals():
     np.testing.assert_allclose(jnp.sum(gradient), count, rtol=1e-6)
 
 
-@pytest.mark.parametrize("form", layers.CONV_FORMS)
+CASES = [  # form, size of the kernel, channels in and out
+    ("plain", 3, 4, 5),
+    ("matmul", 1, 4, 5),
+    ("pieces", 3, 4, 5),
+    ("pieces", 3, 3, 3),  # planes
+    ("pieces", 5, 2, 6),
+    ("pieces", 2, 4, 5),
+]
+
+
+@pytest.mark.parametrize(("form", "size", "channels", "width"), CASES)
+@pytest.mark.parametrize("shape", [(4, 9, 7), (1, 6, 11)])
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
-def test_convolutions_agree_with_scipy(form, padding):
+def test_convolutions_agree_with_scipy(
+    monkeypatch, form, size, channels, width, shape, padding
+):
     """Values and gradients: the gradient of a correlation is a correlation."""
-    size = 1 if form == "matmul" else 3
-    x = random.normal(size=(2, 9, 7, 4))
-    kernel = random.normal(size=(size, size, 4, 5))
+    monkeypatch.setattr(layers, "PIXELS", 100)  # two pictures at a time
+    x = random.normal(size=(*shape, channels))
+    kernel = random.normal(size=(size, size, channels, width))
+    more = (size - 1) // 2 if padding == "SAME" else 0
+    rest = size // 2 if padding == "SAME" else 0
+    sides = ((more, rest),) * 2
 
     def expected(image, kernel):
+        image = np.pad(image, ((0, 0), *sides, (0, 0)))
         flipped = kernel[::-1, ::-1]
         full = [
             sum(
-                signal.convolve(image[b, ..., i], flipped[..., i, o], padding.lower())
-                for i in range(4)
+                signal.convolve(image[b, ..., i], flipped[..., i, o], "valid")
+                for i in range(channels)
             )
-            for b in range(2)
-            for o in range(5)
+            for b in range(len(image))
+            for o in range(width)
         ]
-        return np.moveaxis(np.reshape(full, (2, 5, *np.shape(full)[1:])), 1, -1)
+        return np.moveaxis(np.reshape(full, (len(x), width, *full[0].shape)), 1, -1)
 
     value, pull_back = jax.vjp(
-        lambda x, k: layers.CONV_FORMS[form](x, k, padding),
+        lambda x, k: layers.CONV_FORMS[form](x, k, sides),
         jnp.float32(x),
         jnp.float32(kernel),
     )
@@ -82,10 +100,22 @@ def test_convolutions_agree_with_scipy(form, padding):
 
 
 @pytest.mark.parametrize("backend", ["cpu", "gpu"])
-@pytest.mark.parametrize("size, widths", [(1, (3, 4)), (3, (3, 24)), (3, (12, 24))])
-def test_the_backend_chooses_only_the_speed(monkeypatch, backend, size, widths):
+@pytest.mark.parametrize("padding", ["SAME", "VALID", 1, 4])
+@pytest.mark.parametrize(
+    "size, widths", [(1, (3, 4)), (3, (3, 24)), (3, (3, 3)), (4, (3, 4)), (7, (3, 4))]
+)
+def test_the_backend_chooses_only_the_speed(
+    monkeypatch, backend, padding, size, widths
+):
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    x = jnp.float32(random.normal(size=(2, 6, 5, widths[0])))
+    x = jnp.float32(random.normal(size=(2, 9, 8, widths[0])))
     kernel = jnp.float32(random.normal(size=(size, size, *widths)))
-    plain = layers.CONV_FORMS["plain"](x, kernel, "SAME")
-    np.testing.assert_allclose(layers.conv(x, kernel), plain, atol=1e-4)
+    oracle = lax.conv_general_dilated(
+        x,
+        kernel,
+        (1, 1),
+        ((padding, padding),) * 2 if isinstance(padding, int) else padding,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    found = layers.conv(x, kernel, padding=padding)
+    np.testing.assert_allclose(found, oracle, atol=1e-4)
