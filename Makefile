@@ -27,7 +27,8 @@ lint: .venv/ready-test
 	$(BIN)/ruff format --check .
 
 bench: .venv/ready-bench
-	@for script in startup filters jpeg spectrum metrics pipeline synthfaces robustness; do \
+	@for script in startup filters jpeg spectrum metrics pipeline synthfaces robustness \
+	    training_step; do \
 	  $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 clean:

@@ -19,7 +19,7 @@ from jaxforensics.data.records import Record
 from jaxforensics.settings import choose
 from jaxforensics.synthfaces import photos, sources
 
-REVISION = 2  # of the pictures: prepared sets of another revision are made again
+REVISION = 3  # of the pictures: prepared sets of another revision are made again
 SIZES = (64, 128)  # that the shipped forgers were trained for
 TENTH = (
     "train train validation train test train train train test train".split()
