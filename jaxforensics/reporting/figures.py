@@ -204,7 +204,7 @@ def bars(series, *, y_label, title="", y_limits=None, level=None):
     axes.set_xticks(places, categories)
     axes.tick_params(axis="x", length=0)
     axes.grid(visible=False, axis="x")
-    _tilt(axes, categories, limit=80)
+    _tilt(axes, categories, limit=50)
     axes.set(ylabel=y_label, title=title, ylim=y_limits)
     _legend(figure, axes)
     return figure
