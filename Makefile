@@ -9,7 +9,7 @@ INPUTS := setup.cfg pyproject.toml constraints.txt
 WORKERS ?= 2
 BY_FILE := --dist loadfile --no-loadscope-reorder  # what a file sets up is shared
 
-# Large arrays in large pages: a training step takes a quarter to a half less on CPU.
+# Large arrays in large pages: a training step takes less on CPU (docs/performance.md).
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
 .PHONY: demo test lint bench clean

@@ -1,6 +1,6 @@
 """One training step of AMTENnet against the same network in PyTorch: 64 at 128x128.
 
-Forward, backward and SGD with momentum and weight decay, float32.  PyTorch's network
+Forward, backward and SGD with momentum, float32.  PyTorch's network
 has the same layers and starts from the same weights; planar and channels-last memory
 are both tried, and both are shown.
 """

@@ -109,7 +109,7 @@ def test_claims_hold_fail_or_stay_open():
     assert row["verdict"] == "open" and row["95 % interval"] is None
 
 
-def test_half_of_what_is_random_is_rarely_decided():
+def test_chance_is_rarely_decided():
     """5 % of seeds without any effect get a verdict."""
     values = stats.norm.rvs(size=(2000, 3), random_state=0)
     verdicts = [claims.decided("", row)["verdict"] for row in values]

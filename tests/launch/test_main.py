@@ -5,7 +5,6 @@ import importlib.util
 import itertools
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -112,9 +111,13 @@ def test_sigterm_outside_of_training_ends_well(finished):
 @on_one
 def test_other_settings_are_refused(finished):
     config, flags, _ = finished
+    refused = run(
+        config, *flags, "--config.run.seed=5", "--config.experiment.seeds=(7,)"
+    )
     changed = run(config, *flags, "--config.run.evaluate_every=3")
+    assert refused.returncode == 0, refused.stderr  # another seed is another net
     assert changed.returncode == 1
-    assert re.search(r"evaluate_every: \d+ → 3\n", changed.stderr)
+    assert "evaluate_every: 4 → 3" in changed.stderr
 
 
 @pytest.mark.slow

@@ -102,7 +102,11 @@ def test_convolutions_agree_with_scipy(
 @pytest.mark.parametrize("backend", ["cpu", "gpu"])
 @pytest.mark.parametrize("padding", ["SAME", "VALID", 1, 4])
 @pytest.mark.parametrize(
-    "size, widths", [(1, (3, 4)), (3, (3, 24)), (3, (3, 3)), (4, (3, 4)), (7, (3, 4))]
+    "size, widths",
+    [
+        *[(1, (3, 4)), (3, (3, 24)), (3, (12, 24))],
+        *[(3, (3, 3)), (4, (3, 4)), (7, (3, 4))],
+    ],
 )
 def test_the_backend_chooses_only_the_speed(
     monkeypatch, backend, padding, size, widths
