@@ -64,7 +64,7 @@ def _default():
         "confusions": _group(*OWN),
         "design": _group(*OWN),
         "mixed": _mixed("AMTENnet", sets=MIXTURES[:2], tested_on=()),
-        "grid": _grid("AMTENnet", "model_base", seeds=1),
+        "grid": _group(*OWN, seeds=1),
         "traces": _traces("AMTENnet", after=(10, 50)),
     }
     return _config(_embedded(), groups, steps=STEPS)
@@ -79,7 +79,7 @@ def _quick():
         "binary": _group("Meso-4"),
         "crossed": _group("Meso-4", sets=CROSSED[:2]),
         "mixed": _mixed("Meso-4", sets=MIXTURES[:2], tested_on=(), unseen=UNSEEN[3:4]),
-        "grid": _grid("Meso-4", seeds=1),
+        "grid": _group("Meso-4"),
         "traces": _traces("AMTENnet", after=(2,)),
     }
     return _config(
@@ -130,7 +130,7 @@ def _everything(*, after):
         "binary": every,
         "crossed": _group("AMTENnet", sets=CROSSED),
         "mixed": _mixed("AMTENnet", sets=MIXTURES, tested_on=CROSSED),
-        "grid": _grid("AMTENnet", "model_base", seeds=3),
+        "grid": _group(*OWN),
         "traces": _traces("AMTENnet", after=after),
     }
 
@@ -139,7 +139,7 @@ def _config(data, groups, *, others=None, steps, seeds=(0, 1, 2), evaluate_every
     names = "identification", "confusions", "design", "binary", "crossed"
     nobody = {name: _group() for name in names} | {
         "mixed": _mixed(sets=(), tested_on=()),
-        "grid": _grid(seeds=0),
+        "grid": _group(),
         "traces": _traces(after=()),
     }
     return common.config(
@@ -159,17 +159,13 @@ def _config(data, groups, *, others=None, steps, seeds=(0, 1, 2), evaluate_every
     )
 
 
-def _group(*models, sets=("Raw",)):
-    """Networks, each trained on each of the sets."""
-    return {"models": models, "sets": sets if models else ()}
+def _group(*models, sets=("Raw",), seeds=3):
+    """Networks, each trained on each of the sets, at most so many times."""
+    return {"models": models, "sets": sets if models else (), "seeds": seeds}
 
 
 def _mixed(*models, sets, tested_on, unseen=UNSEEN):
     return _group(*models, sets=sets) | {"tested_on": tested_on, "unseen": unseen}
-
-
-def _grid(*models, seeds):
-    return _group(*models) | {"seeds": seeds}
 
 
 def _traces(*models, after):

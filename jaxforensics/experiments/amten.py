@@ -70,9 +70,10 @@ def run(
     """Every group of the paper's experiments that has networks, then its claims.
 
     `models` {title: {'model': …, and its settings}} is what the groups choose from:
-    each names its 'models', and the 'sets' that they are trained on.  `base` is the
-    paper's own network, whose errors others are compared with.  `others` {name: Corpus}
-    are further sets, video frames for instance.
+    each names its 'models', the 'sets' that they are trained on, and how many 'seeds'
+    of the run's it takes, from the first on.  `base` is the paper's own network, whose
+    errors others are compared with.  `others` {name: Corpus} are further sets, video
+    frames for instance.
     """
     bench = Bench(
         workspace,
@@ -96,17 +97,16 @@ def run(
         amten_traces.report: traces,
     }
     for group, settings in groups.items():
+        few, settings = _of_group(bench, settings)
         if settings["models"]:
-            group(bench, **settings)
-    found = [
-        *_claims_of_design(bench, base, **design),
-        *_claims_of_mixing(bench, **mixed),
-    ]
-    if found:
-        workspace.section("The paper's claims", claims.CRITERION)
-        workspace.table(
-            "claims", found, caption="Each on these data, whatever it says."
-        )
+            group(few, **settings)
+    _report_claims(bench, base, design, mixed)
+
+
+def _of_group(bench, settings):
+    """The bench with as many seeds as a group asks for, and its other settings."""
+    settings = dict(settings)
+    return bench.first(settings.pop("seeds")), settings
 
 
 def _report_counts(workspace, sets):
@@ -305,17 +305,14 @@ def _report_matrix(bench, title, name, rows, columns):
     bench.workspace.figure(name, figure, caption="The same, means over the seeds.")
 
 
-def _degrade(bench, *, models, sets, seeds):
-    """Accuracy after every operation of Table IX that runs on the device.
-
-    Of the first `seeds` networks: the grid takes as long as a training.
-    """
+def _degrade(bench, *, models, sets):
+    """Accuracy after every operation of Table IX that runs on the device."""
     operations, key = degrade.amten_grid(), jax.random.key(bench.workspace.seed)
     cells = {f"{operation} {s}": (operation, s) for operation, s in operations}
     names = "none 0", *cells
     for trained_on in sets:
         values = {
-            title: _through(bench, title, trained_on, operations, cells, key, seeds)
+            title: _through(bench, title, trained_on, operations, cells, key)
             for title in models
         }
         rows = [
@@ -340,10 +337,10 @@ def _degrade(bench, *, models, sets, seeds):
             bench.workspace.figure(f"{where}_{operation}", figure, caption=caption)
 
 
-def _through(bench, title, trained_on, operations, cells, key, seeds):
+def _through(bench, title, trained_on, operations, cells, key):
     """{cell: one accuracy per seed}: pictures decoded once, all cells in one pass."""
     test, runs = bench.corpus(trained_on).test, []
-    for seed in bench.seeds[:seeds]:
+    for seed in bench.seeds:
         net = bench.net(title, trained_on, seed)
         changed = {name: operations[at] for name, at in cells.items()}
         runs.append(
@@ -361,7 +358,18 @@ def _through(bench, title, trained_on, operations, cells, key, seeds):
     }
 
 
-def _claims_of_design(bench, base, *, models, sets):
+def _report_claims(bench, base, design, mixed):
+    few, settings = _of_group(bench, design)
+    found = [*_claims_of_design(few, base=base, **settings)]
+    few, settings = _of_group(bench, mixed)
+    found += _claims_of_mixing(few, **settings)
+    if found:
+        bench.workspace.section("The paper's claims", claims.CRITERION)
+        caption = "Each on these data, whatever it says."
+        bench.workspace.table("claims", found, caption=caption)
+
+
+def _claims_of_design(bench, *, base, models, sets):
     for name in sets if {base, "model_base"} <= {*models} else ():
         gain = bench.accuracies(base, name) - bench.accuracies("model_base", name)
         claim = f"{base} beats model_base on {name}: accuracy gained"

@@ -1,5 +1,6 @@
 """The networks of AMTEN's experiments: trained on a set, tested on many, each once."""
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,12 @@ class Bench:
         self._data, self._sets = data, dict(others)
         self._steps, self._training = steps, dict(training)
         self._nets = {}
+
+    def first(self, seeds):
+        """The same networks and sets, of the first `seeds` seeds alone."""
+        few = copy.copy(self)
+        few.seeds = self.seeds[:seeds]
+        return few
 
     def corpus(self, name):
         """Both sides of a set; of a mixture, training alone."""

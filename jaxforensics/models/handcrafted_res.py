@@ -11,7 +11,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxforensics.models.layers import XAVIER, Conv, max_pool
+from jaxforensics.models.layers import XAVIER, Conv
+from jaxforensics.models.pools import max_pool
 from jaxforensics.ops.residuals import high_pass
 
 

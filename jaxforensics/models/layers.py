@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-PIXELS = 2**16  # whose columns are laid out at a time
 COLUMNS = 4  # in a block
-NARROW = 9  # at most as many planes of a kernel are worth a product each
+FEW = 128  # at most as many pairs of channels: the kernel's gradient by such blocks
+PIXELS = 2**16, 2**12  # laid out at a time for it: in blocks, as neighbourhoods
+NARROW = 9  # at most as many pairs are worth a product of planes each
+FLOAT = {"preferred_element_type": jnp.float32}
 
 # Caffe's "xavier".
 XAVIER = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
@@ -150,23 +152,42 @@ def _planes(x, kernel):
 def _kernel_gradient(x, gradient, size):
     """(b, h + k - 1, w + k - 1, c), (b, h, w, d) -> (k, k, c, d) in float32.
 
-    A few pictures at a time, so that what is laid out for them stays in the cache.
+    A band of a picture or a few pictures at a time, so that what is laid out for them
+    stays in the cache.
     """
-    batch, height, width, _ = gradient.shape
-    fits = (n for n in range(1, batch) if batch % n == 0)
-    parts = next((n for n in fits if batch // n * height * width <= PIXELS), batch)
-    shares = [a.reshape(batch // parts, parts, *a.shape[1:]) for a in (x, gradient)]
+    batch, height, width, depth = gradient.shape
+    forms = _of_columns, _of_neighbours
+    of_part, pixels = list(zip(forms, PIXELS, strict=True))[x.shape[-1] * depth > FEW]
+    bands = -(-height * width // pixels)
+    rows = -(-height // bands)
+    spare = [(0, 0), (0, bands * rows - height), (0, 0), (0, 0)]
+    x, gradient = jnp.pad(x, spare), jnp.pad(gradient, spare)
+    fits = range(min(batch, max(1, pixels // (rows * width))), 0, -1)
+    share = next(n for n in fits if batch % n == 0)
 
     def add(total, part):
-        now = (lax.dynamic_index_in_dim(a, part, 1, keepdims=False) for a in shares)
-        return total + _of_columns(*now, size), None
+        start = part // bands * share, part % bands * rows, 0, 0
+        near = lax.dynamic_slice(x, start, (share, rows + size - 1, *x.shape[2:]))
+        slopes = lax.dynamic_slice(gradient, start, (share, rows, width, depth))
+        return total + of_part(near, slopes, size), None
 
-    start = _of_columns(*(a[:, 0] for a in shares), size)
-    return lax.scan(add, start, jnp.arange(1, parts))[0]
+    start = jnp.zeros((size, size, x.shape[-1], depth), jnp.float32)
+    return lax.scan(add, start, jnp.arange(batch // share * bands))[0]
+
+
+def _of_neighbours(x, gradient, size):
+    """The same at once: every pixel's neighbourhood times its slopes."""
+    height, width = gradient.shape[1:3]
+    shifted = (
+        x[:, i : i + height, j : j + width] for i in range(size) for j in range(size)
+    )
+    near = jnp.concatenate(list(shifted), axis=-1)
+    found = jnp.einsum("bhwp,bhwq->pq", near, gradient, **FLOAT)
+    return found.reshape(size, size, x.shape[-1], -1)
 
 
 def _of_columns(x, gradient, size):
-    """The same, `COLUMNS` columns at a time: products of long, thin matrices.
+    """The same for few channels, `COLUMNS` columns at a time, in less thin matrices.
 
     A product holds all pairs of columns within a block, and the kernel's taps are sums
     along its diagonals.
@@ -182,9 +203,8 @@ def _of_columns(x, gradient, size):
     x = jnp.concatenate([here, there], axis=3)[:, :, :, :reach]
     wide, narrow = (a.reshape(*a.shape[:3], -1) for a in (x, gradient))
     rows = (wide[:, i : i + height] for i in range(size))
-    exact = {"preferred_element_type": jnp.float32}
     products = jnp.stack(
-        [jnp.einsum("bhnp,bhnq->pq", row, narrow, **exact) for row in rows]
+        [jnp.einsum("bhnp,bhnq->pq", row, narrow, **FLOAT) for row in rows]
     )
     pairs = products.reshape(size, reach, x.shape[-1], COLUMNS, gradient.shape[-1])
     taps = [sum(pairs[:, j + n, :, n] for n in range(COLUMNS)) for j in range(size)]
@@ -273,65 +293,3 @@ _depthwise_taps.defvjp(
     _depthwise_taps_backward,
 )
 DEPTHWISE_FORMS = {"plain": _depthwise_plain, "taps": _depthwise_taps}
-
-
-def max_pool(x, size):
-    """Non-overlapping maximum with 'same' borders: (..., h, w, c) -> ceil(h / size), ….
-
-    Equal to flax's `max_pool` with "SAME" padding.  The gradient of these slices is
-    much cheaper on the CPU than that of a windowed reduction, and it is safe: that of
-    `reshape` and `max` divides by the number of entries equal to the maximum, which is
-    none, hence 0 / 0, where XLA computes them twice with different rounding.
-    """
-    missing = [-n % size for n in x.shape[-3:-1]]
-    if any(missing):
-        sides = [(n // 2, n - n // 2) for n in missing]
-        padding = [(0, 0)] * (x.ndim - 3) + sides + [(0, 0)]
-        x = jnp.pad(x, padding, constant_values=-jnp.inf)
-    x = functools.reduce(jnp.maximum, [x[..., i::size, :, :] for i in range(size)])
-    return functools.reduce(jnp.maximum, [x[..., i::size, :] for i in range(size)])
-
-
-def ceil_max_pool(x, *, size, stride):
-    """Caffe's maximum: windows start at the top left, the last may hang over.
-
-    (..., h, w, c) -> (..., ceil((h - size) / stride) + 1, …, c).  Slices, as above.
-    """
-    return _windows(x, jnp.maximum, -jnp.inf, size, stride, ceil=True)
-
-
-def ceil_mean_pool(x, *, size, stride):
-    """Caffe's average: windows as in `ceil_max_pool`, means of what is in the picture.
-
-    (..., h, w, c) -> (..., ceil((h - size) / stride) + 1, …, c).
-    """
-    inside = jnp.ones((*(1,) * (x.ndim - 3), *x.shape[-3:-1], 1), x.dtype)
-    total, count = (
-        _windows(a, jnp.add, 0, size, stride, ceil=True) for a in (x, inside)
-    )
-    return total / count
-
-
-def floor_max_pool(x, *, size, stride, padding=0):
-    """PyTorch's maximum: `padding` on every side, only whole windows.
-
-    (..., h, w, c) -> (..., floor((h + 2 padding - size) / stride) + 1, …, c).
-    """
-    return _windows(x, jnp.maximum, -jnp.inf, size, stride, ceil=False, padding=padding)
-
-
-def _windows(x, combine, fill, size, stride, *, ceil, padding=0):
-    """Combine the pixels of each window, along columns and then along rows."""
-    for axis in (-3, -2):
-        room = x.shape[axis] + 2 * padding - size
-        count = max(0, -(-room // stride) if ceil else room // stride) + 1
-        stop = (count - 1) * stride + 1
-        missing = stop - 1 + size - padding - x.shape[axis]
-        sides = [(0, 0)] * x.ndim
-        sides[axis] = (padding, max(0, missing))
-        x = jnp.pad(x, sides, constant_values=fill)
-        windows = (
-            lax.slice_in_dim(x, i, i + stop, stride, axis=axis) for i in range(size)
-        )
-        x = functools.reduce(combine, windows)
-    return x

@@ -11,7 +11,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxforensics.models.layers import Conv, DepthwiseConv, floor_max_pool
+from jaxforensics.models.layers import Conv, DepthwiseConv
+from jaxforensics.models.pools import floor_max_pool
 
 # PyTorch's default, for training from scratch.
 UNIFORM = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from jaxforensics import models
 from jaxforensics.models import meso, weights
-from jaxforensics.models.layers import max_pool
+from jaxforensics.models.pools import max_pool
 
 NAMES = ["meso4", "mesoinception4"]
 RELEASED = {

@@ -1,11 +1,13 @@
 """Pooling windows of Caffe and of PyTorch, one by one in numpy."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxforensics.models import layers
+from jaxforensics.models import pools
 
 random = np.random.default_rng(0)
 
@@ -20,27 +22,60 @@ def pooled(x, starts, size, reduce):
     return result
 
 
+def windows_maximum(x, size, stride):
+    """Every window of Caffe's ceil mode, cut off at the border."""
+    height, width = (
+        max(0, int(np.ceil((n - size) / stride))) + 1 for n in x.shape[1:3]
+    )
+    result = np.empty((len(x), height, width, x.shape[-1]), x.dtype)
+    for row, column in np.ndindex(height, width):
+        top, left = row * stride, column * stride
+        window = x[:, top : top + size, left : left + size]
+        result[:, row, column] = window.max((1, 2))
+    return result
+
+
+@pytest.mark.parametrize("shape", [(128, 62), (29, 14), (7, 8), (3, 5), (2, 1)])
+@pytest.mark.parametrize("size, stride", [(3, 2), (2, 2), (3, 3)])
+def test_ceil_max_pool(shape, size, stride):
+    x = random.normal(size=(2, *shape, 3)).astype(np.float32)
+    pooled = pools.ceil_max_pool(x, size=size, stride=stride)
+    np.testing.assert_array_equal(pooled, windows_maximum(x, size, stride))
+
+
+def test_ceil_max_pool_gives_every_window_one_gradient_among_equals():
+    x = jnp.round(jax.random.uniform(jax.random.key(0), (2, 9, 12, 3)))
+
+    def total(x):
+        return jnp.sum(pools.ceil_max_pool(x, size=3, stride=2))
+
+    gradient = jax.jit(jax.grad(total))(x)
+    assert jnp.all(gradient >= 0) and jnp.all(jnp.isfinite(gradient))
+    count = pools.ceil_max_pool(x, size=3, stride=2).size
+    np.testing.assert_allclose(jnp.sum(gradient), count, rtol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(14, 9), (7, 8), (2, 1)])
 @pytest.mark.parametrize("size, stride", [(3, 2), (2, 2), (3, 3)])
 def test_ceil_mean_pool(shape, size, stride):
     x = random.normal(size=(2, *shape, 3))
     starts = [range(0, max(1, n - size + stride), stride) for n in shape]
     expected = pooled(x, starts, size, np.mean)
-    ours = layers.ceil_mean_pool(jnp.float32(x), size=size, stride=stride)
+    ours = pools.ceil_mean_pool(jnp.float32(x), size=size, stride=stride)
     np.testing.assert_allclose(ours, expected, atol=1e-5)
-    same = layers.ceil_max_pool(jnp.float32(x), size=size, stride=stride)
+    same = pools.ceil_max_pool(jnp.float32(x), size=size, stride=stride)
     assert same.shape == ours.shape
 
 
 def test_ceil_mean_pool_of_a_constant_is_constant_and_has_no_batch_axis():
-    ones = layers.ceil_mean_pool(jnp.ones((6, 5, 2)), size=3, stride=2)
+    ones = pools.ceil_mean_pool(jnp.ones((6, 5, 2)), size=3, stride=2)
     assert ones.shape == (3, 2, 2)
     np.testing.assert_array_equal(ones, 1)
 
 
 def test_ceil_mean_pool_gives_every_window_one_gradient():
     def total(x):
-        return jnp.sum(layers.ceil_mean_pool(x, size=3, stride=2))
+        return jnp.sum(pools.ceil_mean_pool(x, size=3, stride=2))
 
     gradient = jax.grad(total)(jnp.ones((1, 6, 7, 2)))
     assert jnp.all(gradient > 0)
@@ -54,5 +89,27 @@ def test_floor_max_pool(shape, size, stride, padding):
     x = random.normal(size=(2, *shape, 3)).astype(np.float32)
     starts = [range(-padding, n + padding - size + 1, stride) for n in shape]
     expected = pooled(x, starts, size, np.max)
-    ours = layers.floor_max_pool(x, size=size, stride=stride, padding=padding)
+    ours = pools.floor_max_pool(x, size=size, stride=stride, padding=padding)
     np.testing.assert_array_equal(ours, expected)
+
+
+@pytest.mark.parametrize("shape", [(9, 12), (8, 7), (5, 1), (2, 2)])
+@pytest.mark.parametrize("padding", [None, 1])
+def test_a_window_hands_its_gradient_to_its_maximum(shape, padding):
+    """Random pictures have no equals; float64, one window after the other."""
+    if padding is None:  # Caffe's
+        starts = [range(0, max(1, n - 1), 2) for n in shape]
+        pool = functools.partial(pools.ceil_max_pool, size=3, stride=2)
+    else:
+        starts = [range(-1, n - 1, 2) for n in shape]
+        pool = functools.partial(pools.floor_max_pool, size=3, stride=2, padding=1)
+    x = random.normal(size=(2, *shape, 3)).astype(np.float32)
+    value, pull_back = jax.vjp(jax.jit(pool), x)
+    slopes = random.normal(size=value.shape).astype(np.float32)
+    expected = np.zeros(x.shape)
+    for b, i, j, c in np.ndindex(value.shape):
+        top, left = max(0, starts[0][i]), max(0, starts[1][j])
+        window = x[b, top : starts[0][i] + 3, left : starts[1][j] + 3, c]
+        at = np.unravel_index(np.argmax(window), window.shape)
+        expected[b, top + at[0], left + at[1], c] += slopes[b, i, j, c]
+    np.testing.assert_allclose(pull_back(slopes)[0], expected, atol=1e-6)
