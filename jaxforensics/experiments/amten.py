@@ -65,6 +65,7 @@ def run(
     traces,
     steps,
     training,
+    optimisers,
     seeds,
 ):
     """Every group of the paper's experiments that has networks, then its claims.
@@ -72,8 +73,9 @@ def run(
     `models` {title: {'model': …, and its settings}} is what the groups choose from:
     each names its 'models', the 'sets' that they are trained on, and how many 'seeds'
     of the run's it takes, from the first on.  `base` is the paper's own network, whose
-    errors others are compared with.  `others` {name: Corpus} are further sets, video
-    frames for instance.
+    errors others are compared with.  `training` holds the classifier's other settings,
+    `optimisers` {title: settings} those of networks that have one of their own.
+    `others` {name: Corpus} are further sets, video frames for instance.
     """
     bench = Bench(
         workspace,
@@ -82,6 +84,7 @@ def run(
         models=models,
         steps=steps,
         training=training,
+        optimisers=optimisers,
         seeds=seeds,
     )
     workspace.section("Data and protocol", PROTOCOL)

@@ -37,10 +37,13 @@ class Bench:
     by the 'label'.
     """
 
-    def __init__(self, workspace, data, others, *, models, steps, training, seeds):
+    def __init__(
+        self, workspace, data, others, *, models, steps, training, optimisers, seeds
+    ):
         self.workspace, self.models, self.seeds = workspace, dict(models), seeds
         self._data, self._sets = data, dict(others)
         self._steps, self._training = steps, dict(training)
+        self._optimisers = {k: {"optimiser": v} for k, v in optimisers.items()}
         self._nets = {}
 
     def first(self, seeds):
@@ -103,7 +106,9 @@ class Bench:
             seed,
             choose(self.models, title, "network"),
             steps if after is None else after,
-            self._training | _task(task, data.sources),
+            self._training
+            | self._optimisers.get(title, {})
+            | _task(task, data.sources),
             measure=MEASURES[task],
             select=None if after else SELECTED[task],
         )
