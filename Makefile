@@ -1,4 +1,4 @@
-# make demo: set up, train detectors on the embedded data, write the report
+# make demo: set up, run the first paper's experiments on embedded data, write the report
 # make test: set up, run every test        make lint: formatting and static checks
 # make bench: measure against peers (installs PyTorch, used for nothing else)
 
@@ -16,7 +16,7 @@ export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 .DELETE_ON_ERROR:
 
 demo: .venv/ready
-	$(BIN)/python launch/main.py --config=configs/detection.py
+	$(BIN)/python launch/main.py --config=configs/amten.py
 
 test: .venv/ready-test
 	$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) -m "not slow"
