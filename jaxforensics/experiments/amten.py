@@ -335,7 +335,8 @@ def _degrade(bench, *, models, sets):
                 title: (list(here), np.array([found[n] for n in here.values()]).T)
                 for title, found in values.items()
             }
-            figure = figures.curves(series, x_label=operation, y_label="accuracy")
+            axis = f"{degrade.AMTEN[operation].name} ({operation})"
+            figure = figures.curves(series, x_label=axis, y_label="accuracy")
             caption = f"{operation}: accuracy by severity; a band holds all seeds."
             bench.workspace.figure(f"{where}_{operation}", figure, caption=caption)
 

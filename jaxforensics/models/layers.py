@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxforensics.ops import fusion
+
 COLUMNS = 4  # in a block
 FEW = 128  # at most as many pairs of channels: the kernel's gradient by such blocks
 PIXELS = 2**16, 2**12  # laid out at a time for it: in blocks, as neighbourhoods
-NARROW = 9  # at most as many pairs are worth a product of planes each
+NARROW = 36  # at most as many pairs are worth a product of planes each
 FLOAT = {"preferred_element_type": jnp.float32}
 
 # Caffe's "xavier".
@@ -132,9 +134,14 @@ def _padded(x, kernel, sides):
 
 def _planes(x, kernel):
     """Few channels: a sum of shifted planes, each times one number."""
+    planes = fusion.keep(jnp.moveaxis(x, -1, 0))
+    return jnp.moveaxis(_sum_of_planes(planes, kernel), 0, -1)
+
+
+@fusion.stage
+def _sum_of_planes(planes, kernel):
     size, _, *widths = kernel.shape
-    height, width = (n - size + 1 for n in x.shape[1:3])
-    planes = jnp.moveaxis(x, -1, 0)
+    height, width = (n - size + 1 for n in planes.shape[2:])
     return jnp.stack(
         [
             sum(
@@ -144,8 +151,7 @@ def _planes(x, kernel):
                 for c in range(widths[0])
             )
             for d in range(widths[1])
-        ],
-        axis=-1,
+        ]
     )
 
 

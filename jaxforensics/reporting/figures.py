@@ -136,7 +136,8 @@ def matrix(values, *, rows, columns, x_label, y_label, title="", limits=(0, 1)):
     _tilt(axes, columns, limit=9 * len(columns))
     axes.set(xlabel=x_label, ylabel=y_label, title=title)
     _bare(axes)
-    _scale(figure, image, axes, {"extend": "min"})
+    below = "min" if values.size and np.nanmin(values) < low else "neither"
+    _scale(figure, image, axes, {"extend": below})
     return figure
 
 
