@@ -23,6 +23,7 @@ FRONT_ENDS = {
     )
 }
 BASELINES = {
+    "1-D spectrum": {"model": "spectrum_linear"},  # not in the paper: what is easy
     "Meso-4": {"model": "meso4", "norm_momentum": 0.9},
     "MesoInception-4": {"model": "mesoinception4", "norm_momentum": 0.9},
     "Hand-Crafted-Res": {"model": "handcrafted_res"},
@@ -30,6 +31,7 @@ BASELINES = {
     "Xception": {"model": "xception"},
 }
 OPTIMISERS = {  # of their authors, where the paper says nothing
+    "1-D spectrum": {"name": "adam", "rate": 1e-2},
     "Meso-4": {"name": "adam", "rate": 1e-3},
     "MesoInception-4": {"name": "adam", "rate": 1e-3},
     "Xception": {"name": "adam", "rate": 2e-4},
@@ -41,7 +43,7 @@ OPERATIONS = "Raw", "JP60", "ME5"
 CROSSED = "Raw", "JP60", "JP-mix", "ME5", "ME-mix"
 MIXTURES = "Raw", "Small", "Middle", "Large"
 UNSEEN = "GB-mix", "MED-mix", "GC-mix", "JP2-mix", "SC-mix"
-COMPARED = *OWN, "Meso-4"
+COMPARED = *OWN, "Meso-4", "1-D spectrum"
 ALL = "AMTENnet", *BASELINES
 STEPS = 450
 BATCH = 16  # not the paper's 64: on few pictures it is updates that are missing
