@@ -162,8 +162,8 @@ def _kernel_gradient(x, gradient, size):
     stays in the cache.
     """
     batch, height, width, depth = gradient.shape
-    forms = _of_columns, _of_neighbours
-    of_part, pixels = list(zip(forms, PIXELS, strict=True))[x.shape[-1] * depth > FEW]
+    few = x.shape[-1] * depth <= FEW
+    of_part, pixels = (_of_columns, PIXELS[0]) if few else (_of_neighbours, PIXELS[1])
     bands = -(-height * width // pixels)
     rows = -(-height // bands)
     spare = [(0, 0), (0, bands * rows - height), (0, 0), (0, 0)]

@@ -150,7 +150,7 @@ def test_an_unknown_variant_is_named_with_the_choice():
 
 @pytest.mark.slow
 def test_amtennet_learns_more_than_spectra_tell_a_linear_model(tmp_path):
-    """Chance is 0.125; 0.77 to 0.89 of three seeds, and 0.70, were measured."""
+    """Measured: 0.834 ± 0.061 over three seeds against 0.70; chance is 0.125."""
     found = config.get_config()
     data = embedded.open_data(directory=tmp_path / "data", **found.data)
     profile = jax.jit(lambda image: spectrum.azimuthal_power(image, log=True))
