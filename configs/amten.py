@@ -30,7 +30,7 @@ BASELINES = {
     "MISLnet": {"model": "mislnet"},
     "Xception": {"model": "xception"},
 }
-OPTIMISERS = {  # of their authors, where the paper says nothing
+OPTIMISERS = {  # their authors' where the paper is silent; that of the spectrum is ours
     "1-D spectrum": {"name": "adam", "rate": 1e-2},
     "Meso-4": {"name": "adam", "rate": 1e-3},
     "MesoInception-4": {"name": "adam", "rate": 1e-3},
@@ -143,10 +143,9 @@ def _everything(*, after):
 
 
 def _config(data, groups, *, others=None, steps, seeds=(0, 1, 2), evaluate_every=50):
-    names = "identification", "confusions", "design", "binary", "crossed"
+    names = "identification", "confusions", "design", "binary", "crossed", "grid"
     nobody = {name: _group() for name in names} | {
         "mixed": _mixed(sets=(), tested_on=()),
-        "grid": _group(),
         "traces": _traces(after=()),
     }
     return common.config(

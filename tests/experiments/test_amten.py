@@ -156,12 +156,14 @@ def test_amtennet_learns_more_than_spectra_tell_a_linear_model(tmp_path):
     profile = jax.jit(lambda image: spectrum.azimuthal_power(image, log=True))
 
     def drawn(batches):
-        rows = [
-            (np.asarray(profile(b["image"] / np.float32(255)))[b["valid"] > 0], b)
-            for b in batches
-        ]
-        sources = [b["source"][b["valid"] > 0] for _, b in rows]
-        return np.concatenate([x for x, _ in rows]), np.concatenate(sources)
+        profiles, sources = [], []
+        for batch in batches:
+            valid = batch["valid"] > 0
+            profiles.extend(
+                np.asarray(profile(batch["image"] / np.float32(255)))[valid]
+            )
+            sources.extend(batch["source"][valid])
+        return np.stack(profiles), np.stack(sources)
 
     linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     linear.fit(*drawn(itertools.islice(data.train.batches(), 200)))

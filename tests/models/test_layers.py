@@ -15,11 +15,15 @@ random = np.random.default_rng(0)
 CASES = [  # form, size of the kernel, channels in and out
     ("plain", 3, 4, 5),
     ("matmul", 1, 4, 5),
-    ("pieces", 3, 4, 5),
-    ("pieces", 3, 3, 3),  # planes
+    ("pieces", 3, 4, 5),  # planes, as all up to 36 pairs of channels
+    ("pieces", 3, 3, 3),
     ("pieces", 5, 2, 6),
     ("pieces", 2, 4, 5),
-    ("pieces", 3, 12, 16),  # neighbourhoods
+    ("pieces", 3, 5, 8),  # a border; the kernel's gradient by columns up to 128 pairs
+    ("pieces", 5, 4, 10),
+    ("pieces", 2, 5, 8),
+    ("pieces", 3, 12, 16),  # a border; the kernel's gradient by neighbourhoods
+    ("pieces", 5, 12, 12),
 ]
 
 
