@@ -181,21 +181,24 @@ def _report_accuracies(workspace, name, found, printed, *, caption):
 
 def _report_sources(bench, models, name):
     """How well each kind of fake is told from all reals."""
-    rows = []
-    for title in models:
-        runs = [_per_source(bench.tested(title, name, seed)) for seed in bench.seeds]
-        row = {"network": title}
-        for source, first in runs[0].items():
-            row[source] = first
-            if len(runs) > 1:
-                row[f"{source}, seeds"] = tables.spread([r[source][0] for r in runs])
-        rows.append(row)
+    found = {
+        title: [_per_source(bench.tested(title, name, seed)) for seed in bench.seeds]
+        for title in models
+    }
+    rows = [{"network": title} | runs[0] for title, runs in found.items()]
     caption = (
-        f"{name}: AUC of all reals against the fakes of one source, by the probability "
-        "of all classes that are fakes; of the first seed with its 95 % bootstrap "
-        "interval over groups, and over the seeds."
+        f"{name}: AUC of all reals against one kind of fake, by the probability of all "
+        "fakes; of the first seed, with 95 % bootstrap intervals over groups."
     )
     bench.workspace.table(f"sources_{name}", rows, caption=caption)
+    if len(bench.seeds) > 1:
+        rows = [
+            {"network": title}
+            | {s: tables.spread([run[s][0] for run in runs]) for s in runs[0]}
+            for title, runs in found.items()
+        ]
+        where = f"sources_{name}_seeds"
+        bench.workspace.table(where, rows, caption="The same over the seeds.")
 
 
 def _per_source(tested):

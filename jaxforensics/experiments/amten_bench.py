@@ -43,7 +43,7 @@ class Bench:
         self.workspace, self.models, self.seeds = workspace, dict(models), seeds
         self._data, self._sets = data, dict(others)
         self._steps, self._training = steps, dict(training)
-        self._optimisers = {k: {"optimiser": v} for k, v in optimisers.items()}
+        self._optimisers = dict(optimisers)
         self._nets = {}
 
     def first(self, seeds):
@@ -99,6 +99,8 @@ class Bench:
         data = self.corpus(trained_on).train
         steps = round(self._steps * MIXTURES.get(trained_on, 1))
         stop = "" if after is None else f"/after {after}"
+        own = dict(self._optimisers.get(title, self._training["optimiser"]))
+        own["steps"] = steps  # of the whole training, wherever this one stops
         return detection.train(
             self.workspace,
             data,
@@ -106,9 +108,7 @@ class Bench:
             seed,
             choose(self.models, title, "network"),
             steps if after is None else after,
-            self._training
-            | self._optimisers.get(title, {})
-            | _task(task, data.sources),
+            self._training | {"optimiser": own} | _task(task, data.sources),
             measure=MEASURES[task],
             select=None if after else SELECTED[task],
         )

@@ -60,7 +60,9 @@ def make(
     losses = choose(LOSSES, loss, "loss")
     _check(num_classes, target, loss, reals)
     net = models.build(model, num_classes=num_classes, **dict(model_settings or {}))
-    tx = call(build_optimiser, dict(optimiser or {}), where="optimiser")
+    tx = call(
+        build_optimiser, {"steps": steps} | dict(optimiser or {}), where="optimiser"
+    )
     augmented = degrade.from_config(augment)
 
     def init(key, batch):

@@ -23,6 +23,11 @@ def exponential(*, rate, every, factor):
 
 def cosine(*, rate, steps, warmup=0, final=0.0):
     """Linear warm-up to `rate`, then half a cosine down to `final` at `steps`."""
+    if warmup >= steps:
+        raise ValueError(
+            f"a warm-up of {warmup} steps leaves none of {steps}: train longer, or "
+            "lower schedule_settings.warmup"
+        )
     return optax.warmup_cosine_decay_schedule(
         0.0 if warmup else rate, rate, warmup, steps, final
     )
@@ -58,6 +63,7 @@ def rmsprop(rate, *, decay=0.99, eps=1e-8, momentum=0.0):
 
 
 SCHEDULES = {f.__name__: f for f in (constant, step, exponential, cosine)}
+ENDING = ("cosine",)
 RULES = {f.__name__: f for f in (sgd, adam, radam, rmsprop)}
 
 
@@ -73,8 +79,9 @@ def optimiser(
     decoupled=False,
     bias_rate=1.0,
     clip=None,
+    steps=None,
 ):
-    """An optax transformation.
+    """An optax transformation; a schedule that has an end has it after `steps`.
 
     `weight_decay` acts on kernels, and with `decay_norms` on scales and offsets of
     normalisations too, as in Caffe.  Coupled (the default), it is added to the gradient
@@ -82,9 +89,10 @@ def optimiser(
     after it (AdamW).  Biases of layers learn at `bias_rate` times the rate.  `clip`
     bounds the gradient's global norm.
     """
+    end = {"steps": steps} if schedule in ENDING and steps is not None else {}
     rates = call(
         choose(SCHEDULES, schedule, "schedule"),
-        {"rate": rate} | dict(schedule_settings or {}),
+        {"rate": rate} | end | dict(schedule_settings or {}),
         where=f"schedule {schedule}",
     )
     rule = choose(RULES, name, "optimiser")

@@ -2,6 +2,7 @@
 
 import itertools
 from contextlib import closing
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from configs import amten as config
 from jaxforensics import models
+from jaxforensics.data.corpus import Corpus
 from jaxforensics.experiments import (
     amten_bench,
     amten_paper,
@@ -141,6 +143,36 @@ def test_every_group_names_known_networks_and_sets():
             if hasattr(group, "get") and "models" in group:
                 assert set(group.models) <= set(config.MODELS)
                 assert set(group.sets) <= known
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "after", "stops", "ends"),
+    [("Raw", None, 6, 6), ("Large", None, 18, 18), ("Raw", 2, 2, 6)],
+)
+def test_rates_end_with_the_whole_training(trained_on, after, stops, ends, monkeypatch):
+    """Three times as long for three times the pictures; a look on the way ends none."""
+    asked = []
+    monkeypatch.setattr(
+        amten_bench.detection, "train", lambda *args, **_: asked.append(args)
+    )
+    found = config.get_config().experiment
+    bench = amten_bench.Bench(
+        None,
+        None,
+        {trained_on: Corpus(SimpleNamespace(sources=("real", "fake")), None)},
+        models=found.models,
+        steps=6,
+        training=found.training,
+        optimisers=found.optimisers,
+        seeds=(0,),
+    )
+    for title in ("AMTENnet", "Meso-4"):
+        bench.net(title, trained_on, 0, after=after)
+    for *_, steps, training in asked:
+        assert steps == stops
+        assert training["optimiser"]["steps"] == ends
+    names = [training["optimiser"]["name"] for *_, training in asked]
+    assert names == ["sgd", "adam"]
 
 
 def test_an_unknown_variant_is_named_with_the_choice():

@@ -137,12 +137,17 @@ def test_bias_rate_is_a_rate_in_every_rule():
         np.testing.assert_allclose(updates["bias"], -0.03, rtol=1e-5)
 
 
-def test_cosine_warms_up_and_ends():
+@pytest.mark.parametrize(
+    ("own", "training"),
+    [({"steps": 4}, {}), ({}, {"steps": 4}), ({"steps": 4}, {"steps": 9})],
+)
+def test_cosine_warms_up_and_ends_with_training_or_where_it_says(own, training):
     tx = optimiser(
         name="sgd",
         rate=1.0,
         schedule="cosine",
-        schedule_settings={"steps": 4, "warmup": 2},
+        schedule_settings={"warmup": 2} | own,
+        **training,
     )
     steps = -np.diff(walk(tx), axis=0, prepend=[[1.0, -0.5, 2.0]])
     rates = steps[:, 0] / [gradients(s)[0] or np.nan for s in range(STEPS)]
@@ -156,6 +161,10 @@ def test_cosine_warms_up_and_ends():
         ({"schedule": "cosin"}, "did you mean 'cosine'"),
         ({"settings": {"beta1": 0.9}}, "no setting 'beta1' .did you mean 'b1'"),
         ({"schedule": "cosine"}, "needs steps"),
+        (
+            {"schedule": "cosine", "schedule_settings": {"warmup": 4}, "steps": 4},
+            "warm-up of 4 steps leaves none of 4",
+        ),
     ],
 )
 def test_typos_are_named(settings, message):
