@@ -8,18 +8,17 @@ from functools import partial
 
 import jax
 import numpy as np
-from scipy import stats
 
 from jaxforensics.evaluation import metrics, protocols
-from jaxforensics.experiments import amten_paper, amten_traces, claims
+from jaxforensics.experiments import amten_claims, amten_paper, amten_traces
 from jaxforensics.experiments.amten_bench import (
     MIXTURES,
     PLAIN,
     Bench,
     accuracy,
     confusion,
+    of_group,
 )
-from jaxforensics.models.amtennet import VARIANTS
 from jaxforensics.ops import degrade
 from jaxforensics.reporting import figures, tables
 
@@ -100,16 +99,10 @@ def run(
         amten_traces.report: traces,
     }
     for group, settings in groups.items():
-        few, settings = _of_group(bench, settings)
+        few, settings = of_group(bench, settings)
         if settings["models"]:
             group(few, **settings)
-    _report_claims(bench, base, design, mixed)
-
-
-def _of_group(bench, settings):
-    """The bench with as many seeds as a group asks for, and its other settings."""
-    settings = dict(settings)
-    return bench.first(settings.pop("seeds")), settings
+    amten_claims.report(bench, base, design, mixed)
 
 
 def _report_counts(workspace, sets):
@@ -363,38 +356,3 @@ def _through(bench, title, trained_on, operations, cells, key):
         name: np.array([accuracy(found, logits=name) for found in runs])
         for name in ("none 0", *cells)
     }
-
-
-def _report_claims(bench, base, design, mixed):
-    few, settings = _of_group(bench, design)
-    found = [*_claims_of_design(few, base=base, **settings)]
-    few, settings = _of_group(bench, mixed)
-    found += _claims_of_mixing(few, **settings)
-    if found:
-        bench.workspace.section("The paper's claims", claims.CRITERION)
-        caption = "Each on these data, whatever it says."
-        bench.workspace.table("claims", found, caption=caption)
-
-
-def _claims_of_design(bench, *, base, models, sets):
-    for name in sets if {base, "model_base"} <= {*models} else ():
-        gain = bench.accuracies(base, name) - bench.accuracies("model_base", name)
-        claim = f"{base} beats model_base on {name}: accuracy gained"
-        yield claims.decided(claim, gain)
-    ranked = [t for t in models if t in (base, "model_base", *VARIANTS)]
-    if len(ranked) > 3:
-        ours = np.array([bench.accuracies(title, PLAIN) for title in ranked])
-        paper = [amten_paper.MULTIPLE[title][PLAIN] for title in ranked]
-        orders = [stats.spearmanr(column, paper).statistic for column in ours.T]
-        claim = "ablations order as in Table VI: rank correlation"
-        yield claims.decided(claim, orders)
-
-
-def _claims_of_mixing(bench, *, models, sets, tested_on, unseen):
-    for title in models:
-        plain = np.mean([bench.accuracies(title, PLAIN, on=b) for b in unseen], axis=0)
-        for name in sets:
-            if name != PLAIN:
-                mixed = [bench.accuracies(title, name, on=b) for b in unseen]
-                claim = f"{title} after unseen operations: accuracy gained by {name}"
-                yield claims.decided(claim, np.mean(mixed, axis=0) - plain)
