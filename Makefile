@@ -51,5 +51,7 @@ endef
 .venv/ready-test: $(INPUTS)
 	$(call install,.[test])
 
+# By name, as a comma would end the argument of a call.
+BENCH := test,bench
 .venv/ready-bench: $(INPUTS)
-	$(call install,.[test,bench])
+	$(call install,.[$(BENCH)])
