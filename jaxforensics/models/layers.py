@@ -1,6 +1,7 @@
 """Layers whose stock version is slow, or missing."""
 
 import functools
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -117,7 +118,7 @@ def _pieces_backward(sides, saved, gradient):
     rest = tuple(tuple(size - 1 - n for n in side) for side in sides)
     turned = kernel[::-1, ::-1].swapaxes(2, 3)
     x = jnp.pad(x, ((0, 0), *sides, (0, 0)))
-    of_kernel = _kernel_gradient(x, gradient, size)
+    of_kernel = by_device(functools.partial(_kernel_gradient, size), x, gradient)
     return _padded(gradient, turned, rest), of_kernel.astype(kernel.dtype)
 
 
@@ -155,7 +156,17 @@ def _sum_of_planes(planes, kernel):
     )
 
 
-def _kernel_gradient(x, gradient, size):
+def by_device(sums, *batches):
+    """A function's sums over a batch, from every device's own pictures.
+
+    Cut out of the whole batch, as a loop over it does, they would be sent around.
+    """
+    lanes = math.gcd(len(batches[0]), jax.device_count())
+    split = (a.reshape(lanes, len(a) // lanes, *a.shape[1:]) for a in batches)
+    return jax.vmap(sums)(*split).sum(0)
+
+
+def _kernel_gradient(size, x, gradient):
     """(b, h + k - 1, w + k - 1, c), (b, h, w, d) -> (k, k, c, d) in float32.
 
     A band of a picture or a few pictures at a time, so that what is laid out for them
@@ -264,13 +275,19 @@ def _depthwise_taps(x, kernel):
 
 
 def _depthwise_taps_backward(saved, gradient):
+    x, kernel = saved
+    of_taps = by_device(functools.partial(_taps_gradient, len(kernel)), x, gradient)
+    of_x = _depthwise_taps(gradient, kernel[::-1, ::-1])
+    return of_x, of_taps.reshape(kernel.shape)
+
+
+def _taps_gradient(size, x, gradient):
     """One tap after the other: nine shifted pictures at once would need fresh memory.
 
     A few pictures are added up before the pixels are: XLA:CPU is quick at sums of
     arrays and slow at sums over an array's leading axes.
     """
-    x, kernel = saved
-    size, (batch, *shape) = kernel.shape[0], x.shape
+    batch, *shape = x.shape
     parts = max(n for n in (1, 2, 3, 4) if batch % n == 0)
     padded = _surround(x, size // 2)
     padded = padded.reshape(parts, batch // parts, *padded.shape[1:])
@@ -285,8 +302,7 @@ def _depthwise_taps_backward(saved, gradient):
         )
         return ones @ sum(products).reshape(ones.size, -1)
 
-    of_kernel = lax.map(of_tap, jnp.arange(size**2)).reshape(kernel.shape)
-    return _depthwise_taps(gradient, kernel[::-1, ::-1]), of_kernel
+    return lax.map(of_tap, jnp.arange(size**2))
 
 
 def _surround(x, margin):
