@@ -12,6 +12,9 @@ BY_FILE := --dist loadfile --no-loadscope-reorder  # what a file sets up is shar
 # Large arrays in large pages: a training step takes less on CPU (docs/performance.md).
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
+# Of AMTEN's steps much runs on one core, so each core trains on its part of a batch.
+demo: export JAX_NUM_CPU_DEVICES ?= 2
+
 .PHONY: demo test lint bench clean
 .DELETE_ON_ERROR:
 

@@ -1,8 +1,9 @@
 """One training step of AMTENnet against the same network in PyTorch: 64 at 128x128.
 
-Forward, backward and SGD with momentum, float32.  PyTorch's network
-has the same layers and starts from the same weights; planar and channels-last memory
-are both tried, and both are shown.
+Forward, backward and SGD with momentum, float32, on two CPU devices where there is no
+accelerator, as `make demo` trains.  PyTorch's network has the same layers and starts
+from the same weights; planar and channels-last memory are both tried, and both are
+shown.
 """
 
 import sys
@@ -101,10 +102,11 @@ def main():
     settings = {"num_classes": CLASSES, "target": "source", "loss": "cross_entropy"}
     method = classifier.make(model="amtennet", optimiser=SGD, steps=1, **settings)
     key = jax.random.key(0)
-    state = jax.jit(method.init)(key, batch)
+    devices = mesh.data_mesh()
+    state = jax.jit(method.init, out_shardings=mesh.whole(devices))(key, batch)
     step, held = jax.jit(method.stages[0].step, donate_argnums=1), [state]
     params = jax.device_get(state.nets["classifier"].params)
-    on_device = jax.device_put(batch)
+    on_device = mesh.put(batch, devices)
 
     def ours():
         held[0], metrics = step(key, held[0], on_device)
@@ -124,5 +126,6 @@ def main():
 
 
 if __name__ == "__main__":
+    jax.config.update("jax_num_cpu_devices", 2)
     mesh.start()
     main()

@@ -7,9 +7,12 @@ from jaxforensics.models import (
     amtennet,
     durall,
     front_ends,
+    ganprintr,
     handcrafted_res,
     meso,
     mislnet,
+    trnet_discriminator,
+    trnet_generator,
     xception,
 )
 
@@ -22,6 +25,9 @@ NAMES = {
     "handcrafted_res": handcrafted_res.HandCraftedRes,
     "xception": xception.Xception,
     "spectrum_linear": durall.SpectrumLinear,
+    "trnet_generator": trnet_generator.TRNetGenerator,
+    "trnet_discriminator": trnet_discriminator.TRNetDiscriminator,
+    "ganprintr": ganprintr.GANprintR,
 }
 
 # params -> params, after every update, of whichever model: the identity for most.
@@ -29,7 +35,7 @@ project = front_ends.project
 
 
 def build(name, **settings):
-    """The linen module called `name`: module(image, train=False) -> logits."""
+    """The linen module called `name`: module(image, train=False) -> logits, or more."""
     if name not in NAMES:
         raise ValueError(f"no model {name!r}; nearest: {_nearest(name, NAMES)!r}")
     known = [s for s in inspect.signature(NAMES[name]).parameters if s not in _FLAX]

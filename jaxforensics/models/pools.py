@@ -27,6 +27,36 @@ def max_pool(x, size):
     return functools.reduce(jnp.maximum, [x[..., i::size, :] for i in range(size)])
 
 
+def max_pool_places(x):
+    """Maxima of whole 2x2 squares and where they were, the first among equals.
+
+    (..., h, w, c) -> (..., h // 2, w // 2, c) and places (..., h // 2, w // 2, 4, c), a
+    one where the maximum was and zeros elsewhere, pixels in reading order.
+    """
+    height, width = (n // 2 * 2 for n in x.shape[-3:-1])
+    x = x[..., :height, :width, :]
+    pixels = [x[..., i::2, j::2, :] for i in (0, 1) for j in (0, 1)]
+    pooled, places, found = functools.reduce(jnp.maximum, pixels), [], False
+    for pixel in pixels:
+        here = (pixel == pooled) & ~jnp.asarray(found)
+        found = here | found
+        places.append(here)
+    places = lax.stop_gradient(jnp.stack(places, axis=-2).astype(x.dtype))
+    return jnp.sum(jnp.stack(pixels, axis=-2) * places, axis=-2), places
+
+
+def max_unpool(x, places, shape):
+    """Every value back where the maximum was, zeros elsewhere, to (h, w) = `shape`.
+
+    (..., h', w', c) and `places` of `max_pool_places` -> (..., h, w, c).
+    """
+    *batch, height, width, channels = x.shape
+    y = (x[..., None, :] * places).reshape(*batch, height, width, 2, 2, channels)
+    y = jnp.moveaxis(y, -3, -4).reshape(*batch, 2 * height, 2 * width, channels)
+    missing = [(0, n - m) for n, m in zip(shape, y.shape[-3:-1], strict=True)]
+    return jnp.pad(y, [(0, 0)] * len(batch) + [*missing, (0, 0)])
+
+
 def ceil_max_pool(x, *, size, stride):
     """Caffe's maximum: windows start at the top left, the last may hang over.
 

@@ -52,6 +52,43 @@ TABLE = [
     ("spectrum_linear", {}, 128, 91 + 1),  # rings 0 … 90 and a bias
     ("spectrum_linear", {"num_classes": 4}, 64, 4 * (46 + 1)),
 ]
+# Networks that do not classify: the last column is what they give for two pictures.
+TRACES, REAL = ("features", (2, 4, 4, 512)), ("logits", (2,))
+OTHERS = [
+    ("trnet_generator", {}, 128, 1_800_687, (2, 128, 128, 3)),
+    ("trnet_generator", {"norm": "affine"}, 128, 1_800_687, (2, 128, 128, 3)),
+    ("trnet_discriminator", {}, 128, 11_028_097, dict([TRACES, REAL])),
+    ("trnet_discriminator", {"norm": "batch"}, 128, 11_028_097, dict([TRACES, REAL])),
+    (
+        "trnet_discriminator",
+        {"view": "spectrum"},
+        128,
+        11_026_049,
+        dict([TRACES, REAL]),
+    ),
+    ("trnet_discriminator", {"view": "power"}, 128, 11_024_001, dict([TRACES, REAL])),
+    (
+        "trnet_discriminator",
+        {"view": "residual", "sources": 4},
+        128,
+        11_028_097 + (4 * 4 * 512 + 1) * 128 + (128 + 1) * 4,
+        dict([TRACES, REAL, ("sources", (2, 4))]),
+    ),
+    # one layer 512 -> 512 and its norm fewer
+    (
+        "trnet_discriminator",
+        {},
+        64,
+        11_028_097 - 16 * 512 * 512 - 2 * 512,
+        dict([TRACES, REAL]),
+    ),
+    ("ganprintr", {}, 128, 260_259, (2, 128, 128, 3)),
+]
+CLASSIFIERS = [
+    name
+    for name, module in models.NAMES.items()
+    if "num_classes" in module.__dataclass_fields__
+]
 
 
 def trace(name, settings, size, batch=2):
@@ -69,15 +106,23 @@ def test_shapes_and_counts(name, settings, size, count):
     assert logits.shape == (2, settings.get("num_classes", 1))
 
 
-def test_every_model_is_in_the_table():
-    assert {name for name, *_ in TABLE} == set(models.NAMES)
+@pytest.mark.parametrize(("name", "settings", "size", "count", "shapes"), OTHERS)
+def test_shapes_and_counts_of_others(name, settings, size, count, shapes):
+    variables, given = trace(name, settings, size)
+    assert sum(x.size for x in jax.tree.leaves(variables["params"])) == count
+    assert jax.tree.map(lambda x: x.shape, given) == shapes
+
+
+def test_every_model_is_in_a_table():
+    assert {name for name, *_ in TABLE} == set(CLASSIFIERS)
+    assert {name for name, *_ in TABLE + OTHERS} == set(models.NAMES)
 
 
 @pytest.mark.parametrize("name", models.NAMES)
 def test_parameters_and_logits_stay_float32(name):
     variables, logits = trace(name, {"dtype": "bfloat16"}, 64)
-    assert {x.dtype for x in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
-    assert logits.dtype == jnp.float32
+    leaves = jax.tree.leaves([variables, logits])
+    assert {x.dtype for x in leaves} == {jnp.dtype("float32")}
 
 
 NORMALISED = [
@@ -96,7 +141,9 @@ def test_every_normalisation_keeps_the_momentum_that_is_set(name):
             momenta.append(context.module.momentum)
         return call(*args, **kwargs)
 
-    module = models.build(name, norm_momentum=0.7)
+    choice = "norm" in models.NAMES[name].__dataclass_fields__
+    settings = {"norm": "batch"} if choice else {}
+    module = models.build(name, norm_momentum=0.7, **settings)
     image = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
     with nn.intercept_methods(listen):
         variables = jax.eval_shape(module.init, jax.random.key(0), image)
@@ -112,7 +159,7 @@ def test_a_wrong_name_proposes_the_right_one():
         models.build("mesoinception")
 
 
-@pytest.mark.parametrize("name", models.NAMES)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_wrong_setting_proposes_the_right_one(name):
     with pytest.raises(TypeError, match="'num_class'; nearest: 'num_classes'"):
         models.build(name, num_class=2)

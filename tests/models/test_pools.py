@@ -105,3 +105,27 @@ def test_a_window_hands_its_gradient_to_its_maximum(shape, padding):
         at = np.unravel_index(np.argmax(window), window.shape)
         expected[b, top + at[0], left + at[1], c] += slopes[b, i, j, c]
     np.testing.assert_allclose(pull_back(slopes)[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(8, 6), (7, 9), (2, 3)])
+def test_maxima_go_back_where_they_were(shape):
+    # Few values, so that maxima are often shared: the first one counts.
+    x = np.float32(random.integers(3, size=(2, *shape, 5)))
+    maxima, expected = np.zeros((2, shape[0] // 2, shape[1] // 2, 5)), np.zeros_like(x)
+    for b, i, j, c in np.ndindex(maxima.shape):
+        square = x[b, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2, c]
+        maxima[b, i, j, c] = square.max()
+        row, column = np.unravel_index(square.argmax(), (2, 2))
+        expected[b, 2 * i + row, 2 * j + column, c] = square.max()
+    found, places = jax.jit(pools.max_pool_places)(x)
+    np.testing.assert_array_equal(found, maxima)
+    np.testing.assert_array_equal(pools.max_unpool(found, places, shape), expected)
+
+
+def test_the_gradient_of_maxima_goes_to_the_first():
+    x = jnp.round(3 * jax.random.uniform(jax.random.key(0), (2, 8, 6, 3)))
+    weights = jax.random.normal(jax.random.key(1), (2, 4, 3, 3))
+    _, places = pools.max_pool_places(x)
+    slopes = jax.grad(lambda x: jnp.sum(pools.max_pool_places(x)[0] * weights))(x)
+    np.testing.assert_array_equal(slopes, pools.max_unpool(weights, places, (8, 6)))
+    np.testing.assert_allclose(slopes.sum(), weights.sum(), rtol=1e-5)

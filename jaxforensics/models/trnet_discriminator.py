@@ -1,0 +1,120 @@
+"""TR-Net's discriminators: is a picture real, by its pixels, spectrum or noise?
+
+Liu et al., "Making DeepFakes more spurious: evading deep face forgery detection via
+trace removal attack" (2022): one backbone that looks at a picture in three ways (D1 to
+D3).  What it makes of a picture before the last layer is the trace feature.
+"""
+
+import math
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxforensics.models.layers import Conv
+from jaxforensics.ops.color import to_gray
+from jaxforensics.ops.residuals import srm
+from jaxforensics.ops.spectrum import amplitude_phase, log_spectrum
+from jaxforensics.settings import choose
+
+FINAL = 4  # pixels per side of the trace feature
+CLIP = 3.0  # of residuals, as released
+NORMAL = nn.initializers.normal(0.02)
+
+
+def _around_one(key, shape, dtype=jnp.float32):
+    return 1 + NORMAL(key, shape, dtype)
+
+
+def _spectrum(image):
+    """Log-amplitude and phase of the gray picture; Eqs. 4 and 5."""
+    return amplitude_phase(to_gray(image), log=True)
+
+
+def _power(image):
+    """Log power of the gray picture, DC in the corner: the released second view."""
+    return 2 * log_spectrum(image, center=False)[..., None]
+
+
+VIEWS = {
+    "image": lambda image: image,
+    "spectrum": _spectrum,
+    "power": _power,
+    "residual": lambda image: srm(image, clip=CLIP),
+}
+
+
+class TRNetDiscriminator(nn.Module):
+    """Convolutions of stride 2 down to 4 x 4 pixels, then one logit.
+
+    `view` is 'image' (D1), 'spectrum' (D2), 'power' (D2 as released) or 'residual'
+    (D3).  `norm` is 'layer', as goes with a gradient penalty, or 'batch'.  With
+    `sources` a head of two layers tells as many sources apart.  `width` is that of the
+    first layer; it doubles to four times.  Pictures have 4 * 2ⁿ pixels per side.
+    """
+
+    view: str = "image"
+    norm: str = "layer"
+    sources: int = 0
+    width: int = 128
+    norm_momentum: float = 0.9
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, image, *, train=False):
+        """(b, n, n, 3) in [0, 1] -> {'logits' (b,), 'features' (b, 4, 4, c), …}.
+
+        'sources' (b, sources) are logits, and are there if there are sources.
+        """
+        x = choose(VIEWS, self.view, "view")(jnp.float32(image)).astype(self.dtype)
+        for i in range(_stages(image.shape[1:3])):
+            x = self._conv(min(2**i, 4) * self.width, f"conv_{i + 1}", bias=i == 0)(x)
+            x = self._norm(f"norm_{i + 1}", train)(x) if i else x
+            x = nn.leaky_relu(x, 0.2)
+        logits = Conv(
+            1, FINAL, padding="VALID", kernel_init=NORMAL, dtype=self.dtype, name="real"
+        )(x)
+        found = {"logits": logits[:, 0, 0, 0], "features": x}
+        if self.sources:
+            hidden = nn.Dense(128, dtype=self.dtype, name="sources_hidden")
+            last = nn.Dense(self.sources, dtype=self.dtype, name="sources")
+            flat = x.reshape(len(x), -1)
+            found["sources"] = last(nn.leaky_relu(hidden(flat), 0.2))
+        return {name: value.astype(jnp.float32) for name, value in found.items()}
+
+    def _conv(self, width, name, *, bias):
+        return Conv(
+            width,
+            4,
+            padding=1,
+            stride=2,
+            use_bias=bias,
+            kernel_init=NORMAL,
+            dtype=self.dtype,
+            name=name,
+        )
+
+    def _norm(self, name, train):
+        average, momentum = not train, self.norm_momentum
+        norms = {
+            "layer": partial(nn.GroupNorm, num_groups=1),
+            "batch": partial(
+                nn.BatchNorm, use_running_average=average, momentum=momentum
+            ),
+        }
+        return choose(norms, self.norm, "norm")(
+            scale_init=_around_one, epsilon=1e-5, dtype=self.dtype, name=name
+        )
+
+
+def _stages(shape):
+    """How often a picture is halved until 4 x 4 pixels remain."""
+    height, width = shape
+    stages = round(math.log2(max(height, FINAL) / FINAL))
+    if height != width or height != FINAL * 2**stages or not stages:
+        raise ValueError(
+            f"a discriminator sees squares of 8, 16, 32, … pixels, not {height} x "
+            f"{width}"
+        )
+    return stages
