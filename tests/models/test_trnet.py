@@ -41,7 +41,7 @@ def convolved(x, layer, *, stride=1, padding):
 
 
 def enlarged(x, shape, *, corners=False):
-    """Bilinear, by scipy: between the centres of the corner pixels, or their corners."""
+    """Bilinear, by scipy: edge to edge, or with `corners` centre to centre."""
     zoom = (shape[0] / x.shape[0], shape[1] / x.shape[1], 1)
     return ndimage.zoom(x, zoom, order=1, mode="nearest", grid_mode=not corners)
 

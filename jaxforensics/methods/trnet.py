@@ -1,0 +1,265 @@
+"""TR-Net: one generator removes a forgery's traces, three discriminators look for them.
+
+Liu et al., "Making DeepFakes more spurious: evading deep face forgery detection via
+trace removal attack" (2022).  The discriminators see a picture, its spectrum and its
+noise residual, and compare the real picture of a pair with what the generator makes of
+the fake; the last one also tells sources apart.  No detector takes part.
+
+The attack exists to measure and to harden detectors; see docs/attacks.md.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxforensics.evaluation.quality import ssim
+from jaxforensics.methods.classifier import cross_entropy
+from jaxforensics.models import build
+from jaxforensics.ops.filters import gaussian_blur
+from jaxforensics.ops.spectrum import azimuthal_power, split_bands
+from jaxforensics.settings import call, choose
+from jaxforensics.training.nets import (
+    Method,
+    Stage,
+    descend,
+    forward,
+    new_net,
+    new_state,
+)
+from jaxforensics.training.optimisers import optimiser as build_optimiser
+
+CRITICS = {"spatial": "image", "spectral": "spectrum", "fingerprint": "residual"}
+IDENTIFIES = "fingerprint"  # the critic that also tells sources apart
+WEIGHTS = {"adversarial": 1.0, "similarity": 1.0, "spectrum": 100.0}  # of Eq. 13
+START = 0.1  # of the radii: where profiles are compared from
+
+
+class Game(NamedTuple):
+    """The networks, and what each player wants."""
+
+    nets: dict[str, Any]
+    adversarial: tuple[Callable, Callable]  # a critic's loss, the generator's
+    similarity: Callable
+    regulariser: Callable
+    penalty: float
+    weights: dict[str, float]
+
+
+def make(
+    *,
+    sources,
+    views=None,
+    generator=None,
+    critic=None,
+    adversarial="vanilla",
+    penalty=0.0,
+    similarity="ssim",
+    regulariser="log",
+    cutoff=1 / 16,
+    weights=None,
+    optimiser=None,
+    critic_optimiser=None,
+    steps,
+):
+    """The game on pairs of a fake (`image`) and the real picture that it is closest to.
+
+    `sources` counts the real one and every fake one.  `views` {critic: what it sees},
+    `generator` and `critic` are settings of the networks.  `adversarial` is 'vanilla',
+    'lsgan' or 'wgan', `penalty` the weight of the critics' zero-centred gradient
+    penalty, `regulariser` 'log' or 'power'.  Bands are split by a Gaussian of `cutoff`
+    times the picture's side, in DFT indices.  `weights` of the generator's losses are
+    those of 'adversarial', 'similarity' and 'spectrum'.
+    """
+    settings = dict(locals())
+    views, weights = dict(views or {}), dict(weights or {})
+    for kind, given, known in (("critic", views, CRITICS), ("loss", weights, WEIGHTS)):
+        for name in given:
+            choose(known, name, kind)
+    views = CRITICS | views
+    game = Game(
+        _networks(views, sources, generator, critic),
+        choose(ADVERSARIAL, adversarial, "adversarial loss"),
+        choose(SIMILARITIES, similarity, "similarity loss"),
+        partial(choose(REGULARISERS, regulariser, "regulariser"), cutoff=cutoff),
+        penalty,
+        WEIGHTS | weights,
+    )
+    tx, critic_tx = (
+        call(build_optimiser, {"steps": steps} | dict(given or {}), where="optimiser")
+        for given in (optimiser, critic_optimiser)
+    )
+    txs = {"generator": tx} | dict.fromkeys(views, critic_tx)
+
+    def init(key, batch):
+        keys = jax.random.split(key, len(txs))
+        born = {
+            name: new_net(key, game.nets[name], tx, batch["image"])
+            for key, (name, tx) in zip(keys, txs.items(), strict=True)
+        }
+        return new_state(**born)
+
+    def step(key, state, batch):
+        nets, metrics = state.nets, {}
+        attacked, _ = _remove(game, nets, nets["generator"].params, batch, train=True)
+        attacked = jax.lax.stop_gradient(attacked)
+        for part, name in zip(jax.random.split(key, len(views)), views, strict=True):
+            told = partial(_tell, game, part, name, nets, attacked, batch)
+            nets, found = descend(txs, nets, told, name)
+            metrics |= found
+        fooled = partial(_fool, game, nets, batch)
+        nets, found = descend(txs, nets, fooled, "generator")
+        return state.replace(step=state.step + 1, nets=nets), metrics | found
+
+    def predict(state, batch):
+        params = state.nets["generator"].params
+        attacked, _ = _remove(game, state.nets, params, batch, train=False)
+        return {"image": jnp.clip(attacked, 0, 1)}
+
+    return Method(init, (Stage("train", steps, "pairs", step),), predict, settings)
+
+
+def _networks(views, sources, generator, critic):
+    return {"generator": build("trnet_generator", **dict(generator or {}))} | {
+        name: build(
+            "trnet_discriminator",
+            view=view,
+            sources=sources if name == IDENTIFIES else 0,
+            **dict(critic or {}),
+        )
+        for name, view in views.items()
+    }
+
+
+def _remove(game, nets, params, batch, *, train):
+    """The pictures without traces, not clipped, and the generator's new statistics."""
+    net, stats = game.nets["generator"], nets["generator"].stats
+    return forward(net, params, stats, batch["image"], train=train)
+
+
+def _tell(game, key, name, nets, attacked, batch, params):
+    """A critic's loss: real against attacked, and of which source; with metrics."""
+    net, stats, mean = game.nets[name], nets[name].stats, _mean_of(batch)
+
+    def look(image):
+        return forward(net, params[name], stats, image, train=True)
+
+    both, moved = look(jnp.concatenate([batch["real"], attacked]))
+    told, _ = game.adversarial
+    losses, shown = {name: mean(told(*jnp.split(both["logits"], 2)))}, {}
+    if game.penalty:
+        slopes = _slopes(key, lambda image: look(image)[0]["logits"], batch)
+        losses[f"{name}_penalty"] = game.penalty * mean(slopes)
+    if name == IDENTIFIES:
+        real, _ = jnp.split(both["sources"], 2)
+        fake = look(batch["image"])[0]["sources"]
+        losses["source"], right = _identify(real, fake, batch["source"], mean)
+        shown = {"source_accuracy": right}
+    return sum(losses.values()), ({name: moved}, losses | shown)
+
+
+def _fool(game, nets, batch, params):
+    """The generator's loss: taken for real, alike, of a real one's spectrum."""
+    attacked, moved = _remove(game, nets, params["generator"], batch, train=True)
+    (_, fooled), mean = game.adversarial, _mean_of(batch)
+    judged = (
+        forward(net, nets[name].params, nets[name].stats, attacked, train=True)[0]
+        for name, net in game.nets.items()
+        if name != "generator"
+    )
+    losses = {
+        "adversarial": sum(mean(fooled(found["logits"])) for found in judged),
+        "similarity": mean(game.similarity(attacked, batch["image"])),
+        "spectrum": mean(game.regulariser(attacked, batch["real"])),
+    }
+    value = sum(game.weights[name] * loss for name, loss in losses.items())
+    return value, ({"generator": moved}, losses | {"loss": value})
+
+
+def _mean_of(batch):
+    """The mean of one value per picture over those that are not padding."""
+    weight = batch["valid"] / jnp.maximum(batch["valid"].sum(), 1.0)
+    return lambda values: jnp.sum(values * weight)
+
+
+def _slopes(key, logits, batch):
+    """‖∇D‖² per picture, on the line between the real picture and the fake."""
+    real, fake = batch["real"], batch["image"]
+    share = jax.random.uniform(key, (len(real), 1, 1, 1))
+    between = share * real + (1 - share) * fake
+    slopes = jax.grad(lambda x: logits(x).sum())(between)
+    return jnp.sum(jnp.square(slopes), axis=(1, 2, 3))
+
+
+def _identify(real, fake, source, mean):
+    """Cross-entropy over the real source, 0, and the fakes' (Eq. 12), and accuracy."""
+    reals = jnp.zeros_like(source)
+    pairs = (real, reals), (fake, source)
+    losses = [mean(cross_entropy(logits, label)) for logits, label in pairs]
+    right = [mean(jnp.argmax(logits, -1) == label) for logits, label in pairs]
+    return sum(losses) / 2, sum(right) / 2
+
+
+def ssim_distance(attacked, image):
+    """10 (1 - SSIM) of slightly blurred pictures, as released: (b, h, w, 3) -> (b,)."""
+    blur = partial(gaussian_blur, size=3, sigma=1.0)
+    return 10 * (1 - ssim(blur(attacked), blur(image)))
+
+
+def power_distance(attacked, real, *, cutoff):
+    """Squared distance of radial powers of the high bands; Eqs. 10 and 11 as printed.
+
+    (b, h, w, 3), same -> (b,).  The integral over a ring is 2π times its mean, of a
+    unitary DFT.
+    """
+    height, width = real.shape[1:3]
+    rings = min(height, width) // 2
+    a, b = (
+        2 * jnp.pi / (height * width) * azimuthal_power(_high(x, cutoff))[..., :rings]
+        for x in (attacked, real)
+    )
+    return jnp.sum(jnp.square(a - b), axis=-1) / (rings - 1)
+
+
+def log_distance(attacked, real, *, cutoff):
+    """The same of mean log powers, each profile stretched to [0, 1], as released.
+
+    The released script lost its gradient, compared with the mean over a batch, and
+    split bands otherwise.
+    """
+    a, b = (
+        _stretched(azimuthal_power(_high(x, cutoff), log=True))
+        for x in (attacked, real)
+    )
+    start = int(START * a.shape[-1])
+    return jnp.mean(jnp.square(a - b)[..., start:], axis=-1)
+
+
+def _high(image, cutoff):
+    return split_bands(image, sigma=cutoff * min(image.shape[1:3]))[1]
+
+
+def _stretched(profile):
+    least, most = (f(profile, -1, keepdims=True) for f in (jnp.min, jnp.max))
+    return (profile - least) / jnp.maximum(most - least, 1e-8)
+
+
+def _softplus_losses(real, fake):
+    return jax.nn.softplus(-real) + jax.nn.softplus(fake)
+
+
+def _squared_losses(real, fake):
+    return jnp.square(real - 1) + jnp.square(fake)
+
+
+# Logits of real and attacked pictures -> a critic's loss; those of attacked ones -> the
+# generator's, non-saturating.
+ADVERSARIAL = {
+    "vanilla": (_softplus_losses, lambda fake: jax.nn.softplus(-fake)),
+    "lsgan": (_squared_losses, lambda fake: jnp.square(fake - 1)),
+    "wgan": (lambda real, fake: fake - real, lambda fake: -fake),
+}
+SIMILARITIES = {"ssim": ssim_distance}
+REGULARISERS = {"log": log_distance, "power": power_distance}

@@ -1,0 +1,232 @@
+"""TR-Net's game: losses against numpy, who moves when, and gradients that arrive."""
+
+from functools import partial
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import expit
+from skimage.metrics import structural_similarity
+
+from jaxforensics import models
+from jaxforensics.methods import trnet
+
+random = np.random.default_rng(0)
+TINY = {
+    "sources": 3,
+    "generator": {"widths": (4, 6), "norm": "affine"},
+    "critic": {"width": 4},
+    "optimiser": {"name": "rmsprop", "rate": 1e-3},
+    "critic_optimiser": {"name": "rmsprop", "rate": 1e-3},
+    "steps": 4,
+}
+PLAYERS = {"generator", *trnet.CRITICS}
+
+
+def pictures(*shape):
+    return np.float32(random.uniform(0.2, 0.8, (*shape, 3)))
+
+
+def pairs(count=4, size=16):
+    real = pictures(count, size, size)
+    fake = np.clip(real + random.normal(0, 0.05, real.shape), 0, 1)
+    return {
+        "image": np.float32(fake),
+        "real": real,
+        "source": np.int32(1 + np.arange(count) % 2),
+        "valid": np.float32(np.arange(count) < count - 1),
+    }
+
+
+@pytest.fixture(scope="module")
+def started():
+    """A method, its compiled step, and its state before the first."""
+    method = trnet.make(**TINY, penalty=1.0)
+    state = jax.jit(method.init)(jax.random.key(0), pairs())
+    return method, jax.jit(method.stages[0].step), state
+
+
+def test_adversarial_losses_equal_their_formulas():
+    real, fake = random.normal(0, 2, (2, 5))
+    expected = {
+        "vanilla": (
+            -np.log(expit(real)) - np.log(1 - expit(fake)),
+            -np.log(expit(fake)),
+        ),
+        "lsgan": ((real - 1) ** 2 + fake**2, (fake - 1) ** 2),
+        "wgan": (fake - real, -fake),
+    }
+    assert trnet.ADVERSARIAL.keys() == expected.keys()
+    for name, (told, fooled) in trnet.ADVERSARIAL.items():
+        np.testing.assert_allclose(told(real, fake), expected[name][0], rtol=1e-5)
+        np.testing.assert_allclose(fooled(fake), expected[name][1], rtol=1e-5)
+
+
+def blurred(x):
+    """By a 3x3 Gaussian of deviation 1, mirrored at the border."""
+    taps = np.exp(-0.5 * np.array([-1.0, 0, 1]) ** 2)
+    taps /= taps.sum()
+    for axis in (0, 1):
+        sides = [(1, 1) if a == axis else (0, 0) for a in range(3)]
+        wide, n = np.pad(x, sides, mode="reflect"), x.shape[axis]
+        x = sum(t * np.take(wide, range(i, i + n), axis) for i, t in enumerate(taps))
+    return x
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (13, 20)])
+def test_ssim_distance_is_that_of_blurred_pictures(shape):
+    a, b = pictures(2, *shape), pictures(2, *shape)
+    expected = [
+        10
+        - 10
+        * structural_similarity(
+            blurred(np.float64(x)),
+            blurred(np.float64(y)),
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=1,
+            channel_axis=-1,
+        )
+        for x, y in zip(a, b, strict=True)
+    ]
+    np.testing.assert_allclose(trnet.ssim_distance(a, b), expected, rtol=1e-4)
+
+
+def profile(image, cutoff, log):
+    """Radial means of the high band's power, ring by ring, in float64."""
+    gray = np.float64(image) @ [0.299, 0.587, 0.114]
+    height, width = gray.shape
+    rows, columns = np.meshgrid(
+        np.fft.fftfreq(height) * height, np.fft.fftfreq(width) * width, indexing="ij"
+    )
+    radius, sigma = np.hypot(rows, columns), cutoff * min(height, width)
+    high = np.fft.fft2(gray) * (1 - np.exp(-(radius**2) / (2 * sigma**2)))
+    power = np.abs(high) ** 2
+    power = np.log(power + 1e-8) if log else power
+    rings = radius.astype(int)
+    return np.array([power[rings == k].mean() for k in range(rings.max() + 1)])
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (13, 20)])
+def test_spectral_distances_equal_their_formulas(shape):
+    a, b, cutoff = pictures(2, *shape), pictures(2, *shape), 1 / 8
+    printed, logged = [], []
+    for x, y in zip(a, b, strict=True):
+        rings = min(shape) // 2
+        psd = [2 * np.pi * profile(p, cutoff, False)[:rings] for p in (x, y)]
+        squares = np.square(psd[0] - psd[1]).sum() / np.prod(shape) ** 2
+        printed.append(squares / (rings - 1))
+        logs = [profile(p, cutoff, True) for p in (x, y)]
+        logs = [(p - p.min()) / (p.max() - p.min()) for p in logs]
+        start = len(logs[0]) // 10
+        logged.append(np.square(logs[0] - logs[1])[start:].mean())
+    found = trnet.power_distance(a, b, cutoff=cutoff)
+    np.testing.assert_allclose(found, printed, rtol=1e-3)
+    found = trnet.log_distance(a, b, cutoff=cutoff)
+    np.testing.assert_allclose(found, logged, rtol=5e-3)
+
+
+LOSSES = (
+    trnet.ssim_distance,
+    partial(trnet.log_distance, cutoff=1 / 8),
+    partial(trnet.power_distance, cutoff=1 / 8),
+)
+
+
+def test_gradients_of_the_losses_reach_the_generator():
+    """Along a random direction in its weights, against finite differences."""
+    net, batch = models.build("trnet_generator", **TINY["generator"]), pairs()
+    params = net.init(jax.random.key(0), batch["image"])["params"]
+    flat, unflatten = jax.flatten_util.ravel_pytree(params)
+    direction = jnp.float32(random.normal(size=flat.shape))
+
+    def losses(flat):
+        attacked = net.apply({"params": unflatten(flat)}, batch["image"])
+        return jnp.stack([loss(attacked, batch["real"]).sum() for loss in LOSSES])
+
+    step, losses_of = 1e-3, jax.jit(losses)
+    along = jax.jit(jax.jacrev(losses))(flat) @ direction
+    ahead, behind = (losses_of(flat + s * direction) for s in (step, -step))
+    assert jnp.abs(along).min() > 0
+    np.testing.assert_allclose(along, (ahead - behind) / (2 * step), rtol=5e-2)
+
+
+def test_a_step_moves_every_player_and_stays_finite(started):
+    _, step, state = started
+    moved, metrics = step(jax.random.key(1), state, pairs())
+    assert moved.nets.keys() == PLAYERS
+    for name in PLAYERS:
+        pair = (jax.tree.leaves(s.nets[name].params) for s in (state, moved))
+        assert any(np.abs(a - b).max() > 0 for a, b in zip(*pair, strict=True)), name
+    assert {*trnet.CRITICS, "adversarial", "similarity", "spectrum"} <= metrics.keys()
+    assert all(np.isfinite(value) for value in metrics.values())
+
+
+@pytest.mark.parametrize("still", ["optimiser", "critic_optimiser"])
+def test_a_player_with_no_rate_stands_still(still):
+    """What one player learns does not leak into another's weights."""
+    settings = {still: {"name": "rmsprop", "rate": 0.0}, "generator": {"widths": (4,)}}
+    method = trnet.make(**TINY | settings)
+    state = jax.jit(method.init)(jax.random.key(0), pairs())
+    moved, _ = jax.jit(method.stages[0].step)(jax.random.key(1), state, pairs())
+    standing = {"generator"} if still == "optimiser" else {*trnet.CRITICS}
+    for name in PLAYERS:
+        pair = (jax.tree.leaves(s.nets[name].params) for s in (state, moved))
+        equal = all(np.array_equal(a, b) for a, b in zip(*pair, strict=True))
+        assert equal == (name in standing), name
+    pair = (jax.tree.leaves(s.nets["generator"].stats) for s in (state, moved))
+    assert not any(np.array_equal(a, b) for a, b in zip(*pair, strict=True))
+
+
+def test_padding_counts_for_nothing(started):
+    _, step, state = started
+    batch = pairs()
+    other = batch | {
+        name: np.concatenate([batch[name][:-1], pictures(1, 16, 16)])
+        for name in ("image", "real")
+    }
+    found = [step(jax.random.key(1), state, b)[1] for b in (batch, other)]
+    for name in found[0]:
+        np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-3)
+
+
+def test_the_penalty_of_a_linear_critic_is_its_weight():
+    batch, weight = pairs(), np.float32(random.normal(size=(16, 16, 3)))
+    slopes = trnet._slopes(
+        jax.random.key(0), lambda x: jnp.einsum("bhwc,hwc->b", x, weight), batch
+    )
+    np.testing.assert_allclose(slopes, np.square(weight).sum(), rtol=1e-5)
+
+
+def test_what_it_predicts_is_a_picture(started):
+    method, _, state = started
+    attacked = jax.jit(method.predict)(state, pairs())["image"]
+    assert attacked.shape == (4, 16, 16, 3) and attacked.dtype == jnp.float32
+    assert attacked.min() >= 0 and attacked.max() <= 1
+
+
+def test_the_second_step_compiles_nothing(started):
+    _, step, state = started
+    state, _ = step(jax.random.key(1), state, pairs())
+    compiled = step._cache_size()
+    step(jax.random.key(2), state, pairs())
+    assert step._cache_size() == compiled
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("adversarial", "vanila", "did you mean 'vanilla'"),
+        ("similarity", "sim", "no similarity loss"),
+        ("regulariser", "logs", "did you mean 'log'"),
+        ("views", {"spatal": "image"}, "did you mean 'spatial'"),
+        ("weights", {"spectral": 1.0}, "did you mean 'spectrum'"),
+        ("critic", {"widht": 3}, "'widht'; nearest: 'width'"),
+    ],
+)
+def test_misspelt_settings_are_named(setting, value, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        trnet.make(**TINY | {setting: value})
