@@ -5,11 +5,14 @@ from difflib import get_close_matches
 
 from jaxforensics.models import (
     amtennet,
+    dcta,
     durall,
     front_ends,
     handcrafted_res,
+    lf,
     meso,
     mislnet,
+    patch_cnn,
     xception,
 )
 
@@ -21,6 +24,9 @@ NAMES = {
     "mislnet": mislnet.MISLnet,
     "handcrafted_res": handcrafted_res.HandCraftedRes,
     "xception": xception.Xception,
+    "patch_cnn": patch_cnn.PatchCNN,
+    "dcta": dcta.DCTA,
+    "lf": lf.LF,
     "spectrum_linear": durall.SpectrumLinear,
 }
 
