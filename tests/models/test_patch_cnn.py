@@ -47,7 +47,9 @@ def test_patches_are_a_1x1_convolution_of_xceptions_maps():
 
     @jax.jit
     def maps(variables, image):
-        seen = lambda module, _: module.name == "block_2"  # noqa: E731
+        def seen(module, method):
+            return module.name == "block_2"
+
         _, state = xception.apply(variables, image, capture_intermediates=seen)
         return state["intermediates"]["block_2"]["__call__"][0]
 
