@@ -75,6 +75,15 @@ def ceil_mean_pool(x, *, size, stride):
     return total / count
 
 
+def mean_pool(x, size):
+    """Non-overlapping mean, only whole windows.
+
+    (..., h, w, c) -> (..., h // size, w // size, c).  Equal to flax's `avg_pool` with
+    "VALID" padding.
+    """
+    return _windows(x, _sums, 0, size, size, ceil=False) / size**2
+
+
 def floor_max_pool(x, *, size, stride, padding=0):
     """PyTorch's maximum: `padding` on every side, only whole windows.
 

@@ -16,11 +16,13 @@ from jaxforensics.models.pools import floor_max_pool
 
 # PyTorch's default, for training from scratch.
 UNIFORM = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+ONES = nn.initializers.ones
 
 # Widths of the separable convolutions of each block; those of stride 2 have a pool.
 ENTRY = ((128, 128), (256, 256), (728, 728))
 MIDDLE = 8 * ((728, 728, 728),)
 EXIT = ((728, 1024),)
+BLOCKS = *ENTRY, *MIDDLE, *EXIT
 
 
 class Separable(nn.Module):
@@ -29,12 +31,14 @@ class Separable(nn.Module):
     width: int
     norm_momentum: float
     dtype: Any
+    kernel_init: Any = UNIFORM
+    scale_init: Any = ONES
 
     @nn.compact
     def __call__(self, x, *, train):
         """(b, h, w, c) -> (b, h, w, width)."""
-        depthwise = DepthwiseConv(3, UNIFORM, self.dtype, name="depthwise")
-        x = _conv(self.width, 1, self.dtype, "pointwise")(depthwise(x))
+        depthwise = DepthwiseConv(3, self.kernel_init, self.dtype, name="depthwise")
+        x = _conv(self, self.width, 1, "pointwise")(depthwise(x))
         return _norm(self, "norm", train)(x)
 
 
@@ -50,6 +54,8 @@ class Block(nn.Module):
     activate: bool
     norm_momentum: float
     dtype: Any
+    kernel_init: Any = UNIFORM
+    scale_init: Any = ONES
 
     @nn.compact
     def __call__(self, x, *, train):
@@ -57,17 +63,41 @@ class Block(nn.Module):
         short = x
         if self.stride > 1:
             width = self.widths[-1]
-            short = _conv(width, 1, self.dtype, "short", stride=self.stride)(x)
+            short = _conv(self, width, 1, "short", stride=self.stride)(x)
             short = _norm(self, "short_norm", train)(short)
         for i, width in enumerate(self.widths, 1):
             x = nn.relu(x) if i > 1 or self.activate else x
-            separable = Separable(
-                width, self.norm_momentum, self.dtype, name=f"separable_{i}"
-            )
+            separable = Separable(width, *_common(self), name=f"separable_{i}")
             x = separable(x, train=train)
         if self.stride > 1:
             x = floor_max_pool(x, size=3, stride=self.stride, padding=1)
         return x + short
+
+
+class Trunk(nn.Module):
+    """Stem and the first `blocks` of the twelve blocks, for a detector to end."""
+
+    blocks: int = len(BLOCKS)
+    norm_momentum: float = 0.9
+    dtype: Any = jnp.float32
+    kernel_init: Any = UNIFORM
+    scale_init: Any = ONES
+
+    @nn.compact
+    def __call__(self, image, *, train):
+        """(b, h, w, 3) in [0, 1] -> (b, h', w', c)."""
+        height, width = image.shape[1:3]
+        if min(height, width) < 7:
+            raise ValueError(f"{height}x{width} pixels: Xception needs 7x7 at least")
+        x = (2 * jnp.float32(image) - 1).astype(self.dtype)
+        for i, width, stride in ((1, 32, 2), (2, 64, 1)):
+            conv = _conv(self, width, 3, f"conv_{i}", "VALID", stride)
+            x = nn.relu(_norm(self, f"norm_{i}", train)(conv(x)))
+        for i, widths in enumerate(BLOCKS[: self.blocks], 1):
+            stride = 1 if widths in MIDDLE else 2
+            block = Block(widths, stride, i > 1, *_common(self), name=f"block_{i}")
+            x = block(x, train=train)
+        return x
 
 
 class Xception(nn.Module):
@@ -81,14 +111,9 @@ class Xception(nn.Module):
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, num_classes)."""
         common = self.norm_momentum, self.dtype
-        x = (2 * jnp.float32(image) - 1).astype(self.dtype)
-        for i, width, stride in ((1, 32, 2), (2, 64, 1)):
-            conv = _conv(width, 3, self.dtype, f"conv_{i}", "VALID", stride)
-            x = nn.relu(_norm(self, f"norm_{i}", train)(conv(x)))
-        for i, widths in enumerate((*ENTRY, *MIDDLE, *EXIT), 1):
-            stride = 1 if widths in MIDDLE else 2
-            block = Block(widths, stride, i > 1, *common, name=f"block_{i}")
-            x = block(x, train=train)
+        trunk = Trunk(len(BLOCKS), *common)
+        nn.share_scope(self, trunk)
+        x = trunk(image, train=train)
         for i, width in ((3, 1536), (4, 2048)):
             separable = Separable(width, *common, name=f"separable_{i}")
             x = nn.relu(separable(x, train=train))
@@ -96,15 +121,20 @@ class Xception(nn.Module):
         return nn.Dense(self.num_classes, kernel_init=UNIFORM, name="logits")(x)
 
 
-def _conv(width, size, dtype, name, padding="SAME", stride=1):
+def _common(module):
+    """What the layers of a module share, in the order of their fields."""
+    return module.norm_momentum, module.dtype, module.kernel_init, module.scale_init
+
+
+def _conv(module, width, size, name, padding="SAME", stride=1):
     return Conv(
         width,
         size,
         padding=padding,
         stride=stride,
         use_bias=False,
-        kernel_init=UNIFORM,
-        dtype=dtype,
+        kernel_init=module.kernel_init,
+        dtype=module.dtype,
         name=name,
     )
 
@@ -114,6 +144,7 @@ def _norm(module, name, train):
         use_running_average=not train,
         momentum=module.norm_momentum,
         epsilon=1e-5,
+        scale_init=module.scale_init,
         dtype=module.dtype,
         name=name,
     )

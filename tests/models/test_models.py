@@ -49,6 +49,19 @@ TABLE = [
         2_624 + 18_496 + 73_856 + (16 * 16 * 128 + 1) * 1024 + 1025 * 512 + 513 * 2,
     ),
     ("xception", {"num_classes": 2}, 128, 20_811_050),
+    ("patch_cnn", {"num_classes": 2, "block": 1}, 64, 55_010),
+    ("patch_cnn", {"num_classes": 2}, 64, 191_330),
+    ("patch_cnn", {"num_classes": 2, "block": 3}, 64, 1_108_218),
+    ("patch_cnn", {"num_classes": 2, "block": 4}, 64, 2_722_194),
+    ("patch_cnn", {"num_classes": 2, "block": 5}, 64, 4_336_170),
+    ("patch_cnn", {}, 64, 191_330 - 257),
+    ("dcta", {"num_classes": 5}, 128, 169_961),
+    ("dcta", {}, 128, 38_885),
+    ("dcta", {}, 64, 38_885 - 32 * (32 * 32 - 16 * 16)),
+    ("lf", {"num_classes": 5}, 128, 8_913_797),
+    ("lf", {"num_classes": 4}, 128, 8_913_284),
+    # no stage at 128 x 128, and 3 x 3 kernels from 3 maps to 32 instead of 32
+    ("lf", {}, 64, 8_913_797 - 4 * 513 - 448 - 4_640 - 9 * 29 * 32),
     ("spectrum_linear", {}, 128, 91 + 1),  # rings 0 … 90 and a bias
     ("spectrum_linear", {"num_classes": 4}, 64, 4 * (46 + 1)),
 ]

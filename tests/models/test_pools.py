@@ -48,6 +48,15 @@ def test_ceil_max_pool_gives_every_window_one_gradient_among_equals():
     np.testing.assert_allclose(jnp.sum(gradient), count, rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(14, 9), (7, 8), (3, 5)])
+@pytest.mark.parametrize("size", [2, 3])
+def test_mean_pool(shape, size):
+    x = random.normal(size=(2, *shape, 3)).astype(np.float32)
+    starts = [range(0, n - size + 1, size) for n in shape]
+    ours = pools.mean_pool(x, size)
+    np.testing.assert_allclose(ours, pooled(x, starts, size, np.mean), atol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(14, 9), (7, 8), (2, 1)])
 @pytest.mark.parametrize("size, stride", [(3, 2), (2, 2), (3, 3)])
 def test_ceil_mean_pool(shape, size, stride):

@@ -1,0 +1,84 @@
+"""LF, learned fingerprints: which generator, or none, a picture comes from.
+
+Yu, Davis and Fritz, "Attributing fake images to GANs: learning and analyzing GAN
+fingerprints", ICCV 2019, as in the authors' code: a progressive GAN's discriminator
+without its growing.  A stage at `side` pixels ends with 4096 / side maps, so at sizes
+other than the authors' 128 x 128 the plan loses its first stages, or gains some before
+them, and 4 x 4 pixels remain.
+"""
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxforensics.models.layers import conv
+from jaxforensics.models.pools import mean_pool
+
+MAPS = 2048  # maps times pixels of a side, in a stage's first convolution
+SIDES = tuple(2**n for n in range(3, 11))
+
+
+class Equalized(nn.Module):
+    """A layer whose weights start as N(0, 1) and are scaled when they are used.
+
+    By gain / sqrt(fan-in), He's constant: all layers learn at one rate (Karras et al.,
+    "Progressive growing of GANs", ICLR 2018).  3x3 kernels mirror the border.
+    """
+
+    width: int
+    size: int | None = None  # of a convolution's kernel; without it the layer is dense
+    gain: float = math.sqrt(2)
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        """(b, h, w, c) -> (b, h, w, width), or (b, c) -> (b, width)."""
+        taps = () if self.size is None else (self.size, self.size)
+        shape = *taps, x.shape[-1], self.width
+        kernel = self.param("kernel", nn.initializers.normal(1.0), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.width,))
+        kernel = kernel * (self.gain / math.sqrt(math.prod(shape[:-1])))
+        x, kernel, bias = (a.astype(self.dtype) for a in (x, kernel, bias))
+        if self.size is None:
+            x = x @ kernel
+        else:
+            sides = [(self.size // 2,) * 2] * 2
+            x = conv(jnp.pad(x, [(0, 0), *sides, (0, 0)], "reflect"), kernel, padding=0)
+        return x + bias.reshape((1,) * (x.ndim - 1) + (-1,))
+
+
+class LF(nn.Module):
+    """Stages of two convolutions and a mean over 2 x 2, then one more, then dense."""
+
+    num_classes: int = 1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, image, *, train=False):
+        """(b, s, s, 3) in [0, 1], s = 8, 16, … 1024 -> logits, training or not."""
+        side = _side(image)
+        x = 2 * jnp.float32(image) - 1
+        while side > 4:
+            x = self._layer(x, MAPS // side, 3, f"conv_{side}_1")
+            x = self._layer(x, 2 * MAPS // side, 3, f"conv_{side}_2")
+            x, side = mean_pool(x, 2), side // 2
+        x = self._layer(x, 512, 3, "conv_4")
+        x = self._layer(x.reshape(x.shape[0], -1), 512, None, "dense")
+        logits = Equalized(self.num_classes, None, 1.0, self.dtype, name="logits")
+        return logits(x).astype(jnp.float32)
+
+    def _layer(self, x, width, size, name):
+        layer = Equalized(width, size, dtype=self.dtype, name=name)
+        return nn.leaky_relu(layer(x), 0.2)
+
+
+def _side(image):
+    height, width = image.shape[1:3]
+    if height != width or height not in SIDES:
+        raise ValueError(
+            f"a picture of {height}x{width}: LF halves a square to 4x4, its side is "
+            f"one of {SIDES}"
+        )
+    return height
