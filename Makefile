@@ -28,7 +28,7 @@ lint: .venv/ready-test
 
 bench: .venv/ready-bench
 	@for script in startup filters jpeg spectrum metrics pipeline synthfaces robustness \
-	    layers training_step; do \
+	    layers training_step attacks; do \
 	  $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 clean:
