@@ -206,6 +206,10 @@ def test_whoever_trains_on_it_sees_a_constant(key):
         jax.grad(objective)(weights, attacked) for attacked in (attack, lambda _: fixed)
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), got, want)
+    passed = jax.grad(
+        lambda image: attacks.build("fgsm", predict)(key, image, label).sum()
+    )
+    np.testing.assert_array_equal(passed(image), 0)
 
 
 @pytest.mark.parametrize("wrong", ({"epsilon": 8}, {"epsilon": -0.1}, {"steps": 0}))
