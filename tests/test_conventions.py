@@ -44,6 +44,7 @@ LAZY = {(f"{PACKAGE}/models/weights.py", "torch")}
 TAKES_ANY_NAME = {
     ("configs/common.py", "config"),
     ("configs/common.py", "preset"),
+    (f"{PACKAGE}/attacks/__init__.py", "build"),
     (f"{PACKAGE}/data/corpus.py", "_fingerprint"),
     (f"{PACKAGE}/experiments/embedded.py", "open_data"),
     (f"{PACKAGE}/models/__init__.py", "build"),

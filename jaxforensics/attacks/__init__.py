@@ -1,0 +1,18 @@
+"""Attacks on detectors, to harden them and to measure how far they can be trusted."""
+
+from jaxforensics.attacks import gradient, noise
+from jaxforensics.settings import call, choose
+
+NAMES = {"noise": noise.noise, "fgsm": gradient.fgsm, "pgd": gradient.pgd}
+
+
+def build(name, predict, **settings):
+    """The attack called `name` on a detector: attack(key, image, label) -> image.
+
+    `predict` maps images (b, h, w, 3) in [0, 1] to logits (b, classes), where a single
+    logit speaks for fake; `label` (b,) is the true class, to be missed.  The attacked
+    image lies in [0, 1].  One compiled program serves all calls of a shape, whatever
+    the numbers among the settings; given as a `jax.tree_util.Partial` of its weights,
+    a detector shares it with the same architecture under other weights.
+    """
+    return call(choose(NAMES, name, "attack"), settings, predict, where=name)

@@ -1,0 +1,118 @@
+"""What holds for every attack: its signature, its range, its keys, one compilation."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+from jaxforensics import attacks
+from jaxforensics.attacks import gradient, noise
+
+SHAPE = (3, 5, 4, 3)
+WEIGHTS = jax.random.normal(jax.random.key(7), (5 * 4 * 3, 2))
+PROGRAMS = gradient._start, gradient._step, noise._apply
+RANDOM = {"noise": {}, "pgd": {"random_start": True, "steps": 2}}
+
+
+def linear(weights, image):
+    return image.reshape(len(image), -1) @ weights
+
+
+@pytest.fixture
+def images(key):
+    """With values on both ends of the range."""
+    drawn = jax.random.uniform(key, SHAPE, minval=-0.2, maxval=1.2)
+    return jnp.clip(drawn, 0, 1)
+
+
+@pytest.fixture
+def labels():
+    return jnp.array([1, 0, 1])
+
+
+@pytest.fixture(params=attacks.NAMES)
+def attack(request):
+    settings = RANDOM.get(request.param, {})
+    return attacks.build(request.param, Partial(linear, WEIGHTS), **settings)
+
+
+def test_a_wrong_name_proposes_the_right_one():
+    with pytest.raises(ValueError, match="no attack 'pdg' .did you mean 'pgd'"):
+        attacks.build("pdg", linear)
+
+
+@pytest.mark.parametrize(
+    "name, setting, message",
+    [
+        ("pgd", "epsilom", "pgd has no setting 'epsilom' .did you mean 'epsilon'"),
+        ("fgsm", "steps", "fgsm has no setting 'steps'.*Valid: epsilon"),
+        ("noise", "hihg", "noise has no setting 'hihg' .did you mean 'high'"),
+    ],
+)
+def test_a_wrong_setting_proposes_the_right_one(name, setting, message):
+    with pytest.raises(ValueError, match=message):
+        attacks.build(name, linear, **{setting: 1})
+
+
+def test_stays_in_range_and_changes_every_image(attack, key, images, labels):
+    attacked = attack(key, images, labels)
+    assert attacked.shape == images.shape and attacked.dtype == images.dtype
+    assert attacked.min() >= 0 and attacked.max() <= 1
+    assert (jnp.abs(attacked - images).max((1, 2, 3)) > 0.01).all()
+
+
+def test_equals_its_jit(attack, key, images, labels):
+    eager, compiled = attack(key, images, labels), jax.jit(attack)(key, images, labels)
+    np.testing.assert_allclose(eager, compiled, rtol=0, atol=1e-6)
+
+
+def test_equals_its_vmap(attack, key, images, labels):
+    keys = jax.random.split(key, len(images))
+
+    def one(key, image, label):
+        return attack(key, image[None], label[None])[0]
+
+    want = [one(*case) for case in zip(keys, images, labels, strict=True)]
+    got = jax.vmap(one)(keys, images, labels)
+    np.testing.assert_allclose(got, jnp.stack(want), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_follows_the_key(name, key, images, labels):
+    attack = attacks.build(name, Partial(linear, WEIGHTS), **RANDOM[name])
+    first, again = attack(key, images, labels), attack(key, images, labels)
+    other = attack(jax.random.key(1), images, labels)
+    np.testing.assert_array_equal(first, again)
+    assert (jnp.abs(first - other).max((1, 2, 3)) > 1e-3).all()
+
+
+def test_bfloat16_in_bfloat16_out(attack, key, images, labels):
+    half = images.astype("bfloat16")
+    attacked = attack(key, half, labels)
+    assert attacked.dtype == jnp.bfloat16
+    want = attack(key, half.astype("float32"), labels)
+    np.testing.assert_allclose(np.float32(attacked), want, rtol=2**-8, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name, numbers",
+    [
+        ("noise", {"low": 1.0, "high": 2.0}),
+        ("fgsm", {"epsilon": 0.1}),
+        ("pgd", {"epsilon": 0.1, "step": 0.02, "steps": 3, "random_start": True}),
+    ],
+)
+def test_new_values_settings_and_weights_compile_nothing(
+    name, numbers, key, images, labels
+):
+    def sizes():
+        return [program._cache_size() for program in PROGRAMS]
+
+    for program in PROGRAMS:
+        program.clear_cache()
+    attacks.build(name, Partial(linear, WEIGHTS))(key, images, labels)
+    compiled = sizes()
+    assert set(compiled) == {0, 1}
+    attacks.build(name, Partial(linear, -WEIGHTS), **numbers)(key, -images, 1 - labels)
+    assert sizes() == compiled
