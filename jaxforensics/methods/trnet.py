@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from jaxforensics.evaluation.quality import ssim
-from jaxforensics.methods.classifier import cross_entropy
 from jaxforensics.models import build
 from jaxforensics.ops.filters import gaussian_blur
 from jaxforensics.ops.spectrum import azimuthal_power, split_bands
@@ -74,32 +74,20 @@ def make(
     those of 'adversarial', 'similarity' and 'spectrum'.
     """
     settings = dict(locals())
-    views, weights = dict(views or {}), dict(weights or {})
-    for kind, given, known in (("critic", views, CRITICS), ("loss", weights, WEIGHTS)):
-        for name in given:
-            choose(known, name, kind)
-    views = CRITICS | views
+    views = _over(CRITICS, views, "critic")
     game = Game(
         _networks(views, sources, generator, critic),
         choose(ADVERSARIAL, adversarial, "adversarial loss"),
         choose(SIMILARITIES, similarity, "similarity loss"),
         partial(choose(REGULARISERS, regulariser, "regulariser"), cutoff=cutoff),
         penalty,
-        WEIGHTS | weights,
+        _over(WEIGHTS, weights, "loss"),
     )
     tx, critic_tx = (
         call(build_optimiser, {"steps": steps} | dict(given or {}), where="optimiser")
         for given in (optimiser, critic_optimiser)
     )
     txs = {"generator": tx} | dict.fromkeys(views, critic_tx)
-
-    def init(key, batch):
-        keys = jax.random.split(key, len(txs))
-        born = {
-            name: new_net(key, game.nets[name], tx, batch["image"])
-            for key, (name, tx) in zip(keys, txs.items(), strict=True)
-        }
-        return new_state(**born)
 
     def step(key, state, batch):
         nets, metrics = state.nets, {}
@@ -118,7 +106,15 @@ def make(
         attacked, _ = _remove(game, state.nets, params, batch, train=False)
         return {"image": jnp.clip(attacked, 0, 1)}
 
+    init = partial(_born, game, txs)
     return Method(init, (Stage("train", steps, "pairs", step),), predict, settings)
+
+
+def _over(defaults, given, kind):
+    """The defaults, those that are given replaced."""
+    for name in given or ():
+        choose(defaults, name, kind)
+    return defaults | dict(given or {})
 
 
 def _networks(views, sources, generator, critic):
@@ -131,6 +127,15 @@ def _networks(views, sources, generator, critic):
         )
         for name, view in views.items()
     }
+
+
+def _born(game, txs, key, batch):
+    keys = jax.random.split(key, len(txs))
+    nets = {
+        name: new_net(key, game.nets[name], tx, batch["image"])
+        for key, (name, tx) in zip(keys, txs.items(), strict=True)
+    }
+    return new_state(**nets)
 
 
 def _remove(game, nets, params, batch, *, train):
@@ -197,7 +202,8 @@ def _identify(real, fake, source, mean):
     """Cross-entropy over the real source, 0, and the fakes' (Eq. 12), and accuracy."""
     reals = jnp.zeros_like(source)
     pairs = (real, reals), (fake, source)
-    losses = [mean(cross_entropy(logits, label)) for logits, label in pairs]
+    crossed = optax.softmax_cross_entropy_with_integer_labels
+    losses = [mean(crossed(logits, label)) for logits, label in pairs]
     right = [mean(jnp.argmax(logits, -1) == label) for logits, label in pairs]
     return sum(losses) / 2, sum(right) / 2
 
