@@ -143,7 +143,7 @@ def _folder():
         "design": _group(*OWN),
     }
     data = common.folder(size=128, batch_size=BATCH) | {"balance": "source"}
-    return _config(data, groups, rates=_falling(), steps=1500)
+    return _config(data, groups, rates=_falling(), steps=1000)
 
 
 def _everything(*, after):
