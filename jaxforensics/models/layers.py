@@ -21,6 +21,11 @@ FLOAT = {"preferred_element_type": jnp.float32}
 XAVIER = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
 
 
+def around_one(key, shape, dtype):
+    """Scales of normalisations in networks that start as pix2pix does: N(1, 0.02)."""
+    return 1 + 0.02 * jax.random.normal(key, shape, dtype)
+
+
 class Conv(nn.Module):
     """`nn.Conv` with square kernels, formulated by `conv`."""
 

@@ -20,14 +20,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxforensics.models import xception
-from jaxforensics.models.layers import Conv
+from jaxforensics.models.layers import Conv, around_one
 
 GAIN = 0.02
 XAVIER_NORMAL = nn.initializers.variance_scaling(GAIN**2, "fan_avg", "normal")
-
-
-def _around_one(key, shape, dtype=jnp.float32):
-    return 1 + GAIN * jax.random.normal(key, shape, dtype)
 
 
 class PatchCNN(nn.Module):
@@ -52,7 +48,7 @@ class PatchCNN(nn.Module):
             last = len(xception.BLOCKS)
             raise ValueError(f"block {self.block} of Xception: blocks are 1 to {last}")
         trunk = xception.Trunk(
-            self.block, self.norm_momentum, self.dtype, XAVIER_NORMAL, _around_one
+            self.block, self.norm_momentum, self.dtype, XAVIER_NORMAL, around_one
         )
         nn.share_scope(self, trunk)
         x = trunk(image, train=train).astype(jnp.float32)

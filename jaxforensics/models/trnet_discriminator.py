@@ -12,7 +12,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxforensics.models.layers import Conv
+from jaxforensics.models.layers import Conv, around_one
 from jaxforensics.ops.color import to_gray
 from jaxforensics.ops.residuals import srm
 from jaxforensics.ops.spectrum import amplitude_phase, log_spectrum
@@ -21,10 +21,6 @@ from jaxforensics.settings import choose
 FINAL = 4  # pixels per side of the trace feature
 CLIP = 3.0  # of residuals, as released
 NORMAL = nn.initializers.normal(0.02)
-
-
-def _around_one(key, shape, dtype=jnp.float32):
-    return 1 + NORMAL(key, shape, dtype)
 
 
 def _spectrum(image):
@@ -104,7 +100,7 @@ class TRNetDiscriminator(nn.Module):
             ),
         }
         return choose(norms, self.norm, "norm")(
-            scale_init=_around_one, epsilon=1e-5, dtype=self.dtype, name=name
+            scale_init=around_one, epsilon=1e-5, dtype=self.dtype, name=name
         )
 
 
