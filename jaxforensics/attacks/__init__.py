@@ -1,9 +1,15 @@
 """Attacks on detectors, to harden them and to measure how far they can be trusted."""
 
-from jaxforensics.attacks import gradient, noise
+from jaxforensics.attacks import gradient, noise, redraw
 from jaxforensics.settings import call, choose
 
-NAMES = {"noise": noise.noise, "fgsm": gradient.fgsm, "pgd": gradient.pgd}
+NAMES = {
+    "noise": noise.noise,
+    "fgsm": gradient.fgsm,
+    "pgd": gradient.pgd,
+    "ganprintr": redraw.redraw,
+    "trnet": redraw.redraw,
+}
 
 
 def build(name, predict, **settings):

@@ -13,6 +13,20 @@ ALTERNATIVE = 1  # of the streams of random numbers that a picture has, see `_de
 KEYS = {"pair": "real", "mask": "mask", "parsing": "parsing"}  # in a batch
 
 
+class Shown(NamedTuple):
+    """Pictures that are shown in place of those of some records."""
+
+    pictures: np.ndarray  # (n, size, size, 3), uint8
+    places: dict  # {index of a record: which of the pictures}
+    mark: str
+    share: float  # how often; else the record's own picture
+
+    @property
+    def identity(self):
+        """What values depend on."""
+        return [self.mark, self.share]
+
+
 class Reading(NamedTuple):
     """How records become the pictures of a batch.
 
@@ -30,6 +44,7 @@ class Reading(NamedTuple):
     process_count: int
     alternatives: tuple = ()  # (name, values) of `host_degrade`, None for none
     copies: float = 1  # how many of the alternatives there are of a picture, on average
+    shown: Shown | None = None
 
     @property
     def mine(self):
@@ -111,12 +126,7 @@ def read(records, numbers, reading, corners, flips, draws, *, names=False):
 
 def _fill(batch, row, record, reading, corner, flip, draw):
     """Decode a record into one row of the batch, all its parts at the same place."""
-    image = decode.plain(record.image, upright=True)
-    if image is None:  # damaged, or never prepared
-        image = decode.decode(record.image)
-    if reading.alternatives:
-        number = int(batch["index"][row])
-        image = _degraded(image, number, draw, reading.alternatives, reading.copies)
+    image = _picture(record, int(batch["index"][row]), reading, draw)
     batch["image"][row] = _window(image, reading, corner, flip, BICUBIC)
     for part in reading.parts:
         data = getattr(record, part)
@@ -126,6 +136,19 @@ def _fill(batch, row, record, reading, corner, flip, draw):
         else:  # a real picture is its own original, and nothing in it is masked
             pixels = batch["image"][row] if part == "pair" else 0
         batch[KEYS[part]][row] = pixels
+
+
+def _picture(record, number, reading, draw):
+    """A record's picture, degraded if it is to be, or what is shown in its place."""
+    shown = reading.shown
+    if shown and number in shown.places and draw < shown.share:
+        return shown.pictures[shown.places[number]]
+    image = decode.plain(record.image, upright=True)
+    if image is None:  # damaged, or never prepared
+        image = decode.decode(record.image)
+    if not reading.alternatives:
+        return image
+    return _degraded(image, number, draw, reading.alternatives, reading.copies)
 
 
 def _degraded(image, number, draw, alternatives, copies):

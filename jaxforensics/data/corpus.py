@@ -90,9 +90,9 @@ def open(
 class Training:
     """Training and validation batches; nothing here leads to the test split."""
 
-    def __init__(self, train, validation, reading, *, seed, balance):
+    def __init__(self, train, validation, reading, *, seed, balance, shown=None):
         self._train, self._validation, self._seed = train, validation, seed
-        self._whole, self._balance = reading, balance
+        self._whole, self._balance, self._shown = reading, balance, shown
         self._reading = _with_parts(reading, train, validation)
         number = train.index["source"]
         self._order = Order(number, train.kept, seed=seed, balance=balance)
@@ -105,12 +105,23 @@ class Training:
             seed=seed,
             balance=balance,
             batch_size=reading.batch_size,
+            **({"shown": shown.identity} if shown else {}),
         )
 
     def only(self, sources):
         """The same with the fakes of these sources alone, and all reals."""
-        splits = (split.only(sources) for split in (self._train, self._validation))
-        return Training(*splits, self._whole, seed=self._seed, balance=self._balance)
+        splits = {"train": self._train, "validation": self._validation}
+        return self._with({name: s.only(sources) for name, s in splits.items()})
+
+    def share(self, fraction):
+        """The same with this fraction of the training groups; validation stays."""
+        return self._with({"train": self._train.share(fraction)})
+
+    def labelled(self, label):
+        """The reals (0) or the fakes (1) alone, each as often as any other."""
+        splits = {"train": self._train, "validation": self._validation}
+        some = {name: split.labelled(label) for name, split in splits.items()}
+        return self._with(some | {"balance": None})
 
     def degraded(self, *alternatives, copies=1):
         """The same as if it had been saved after one of the alternatives.
@@ -120,41 +131,96 @@ class Training:
         average, with different alternatives; training draws among them.
         """
         reading = _degraded(self._whole, alternatives, copies)
-        splits = self._train, self._validation
-        return Training(*splits, reading, seed=self._seed, balance=self._balance)
+        return self._with({"reading": reading})
+
+    def shown_as(self, pictures, rows, mark, *, share=0.5):
+        """The same, but training shows `pictures` in place of the records `rows`.
+
+        The picture (size, size, 3), uint8, that stands for the record of that `index`
+        is shown with probability `share`; `mark` says what the pictures are.
+        """
+        shown = _shown(self._whole, pictures, rows, mark, share)
+        return self._with({"shown": shown})
 
     def batches(self, start=0):
         """Endless training batches from step `start` on."""
+        reading = self._reading._replace(shown=self._shown)
         return batches.shuffled(
-            self._train, self._order, self._reading, seed=self._seed, start=start
+            self._train, self._order, reading, seed=self._seed, start=start
         )
+
+    def once(self):
+        """Every training record once, as it is; batches as of validation."""
+        return batches.in_order(self._train, self._reading)
 
     def validation(self):
         """Every validation record once; the last batch is padded with `valid` = 0."""
         return batches.in_order(self._validation, self._reading)
 
+    def _with(self, changed):
+        own = {
+            "train": self._train,
+            "validation": self._validation,
+            "reading": self._whole,
+            "seed": self._seed,
+            "balance": self._balance,
+            "shown": self._shown,
+        }
+        return Training(**(own | changed))
+
 
 class Examination:
     """The test split, for what evaluates when training is over."""
 
-    def __init__(self, test, reading):
-        self._test, self._whole = test, reading
+    def __init__(self, test, reading, *, shown=None):
+        self._test, self._whole, self._shown = test, reading, shown
         self._reading = _with_parts(reading, test)
         self.sources, self.num_test = test.sources, len(test)
         self.counts = {"test": test.counts()}
-        self.fingerprint = _fingerprint((test,), self._reading)
+        known = {"shown": shown.identity} if shown else {}
+        self.fingerprint = _fingerprint((test,), self._reading, **known)
 
     def only(self, sources):
         """The same with the fakes of these sources alone, and all reals."""
-        return Examination(self._test.only(sources), self._whole)
+        return Examination(self._test.only(sources), self._whole, shown=self._shown)
+
+    def labelled(self, label):
+        """The reals (0) or the fakes (1) alone."""
+        return Examination(self._test.labelled(label), self._whole, shown=self._shown)
 
     def degraded(self, *alternatives):
         """The same as if it had been saved after one of the alternatives."""
-        return Examination(self._test, _degraded(self._whole, alternatives, 1))
+        reading = _degraded(self._whole, alternatives, 1)
+        return Examination(self._test, reading, shown=self._shown)
+
+    def shown_as(self, pictures, rows, mark):
+        """The same with `pictures` in place of the records `rows`, see `Training`."""
+        shown = _shown(self._whole, pictures, rows, mark, 1)
+        return Examination(self._test, self._whole, shown=shown)
 
     def batches(self):
         """Every test record once; the last batch is padded with `valid` = 0."""
-        return batches.in_order(self._test, self._reading)
+        reading = self._reading._replace(shown=self._shown)
+        return batches.in_order(self._test, reading)
+
+
+def _shown(reading, pictures, rows, mark, share):
+    """The pictures to show, if they are as large as the reading's."""
+    side = (reading.size, reading.size, 3)
+    if reading.crop != reading.size:
+        raise ValueError(
+            f"windows of {reading.size} out of {reading.crop} pixels are taken anew "
+            "each time: nothing else can be shown in place of a picture"
+        )
+    if pictures.shape != (len(rows), *side) or pictures.dtype != np.uint8:
+        raise ValueError(
+            f"{len(rows)} records of {side} cannot be shown as {pictures.dtype} "
+            f"{pictures.shape}"
+        )
+    if not 0 <= share <= 1:
+        raise ValueError(f"a share is in [0, 1], not {share}")
+    places = {int(row): place for place, row in enumerate(rows)}
+    return batches.Shown(pictures, places, mark, share)
 
 
 def _degraded(reading, alternatives, copies):

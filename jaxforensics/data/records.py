@@ -190,10 +190,32 @@ class Records(Sequence):
         if sources is None or kept == self.kept:
             return self
         chosen = np.isin(self.index["source"], list(kept))
+        return self._view(chosen, kept, f"{list(kept.values())}")
+
+    def labelled(self, label):
+        """The reals (0) or the fakes (1) alone, a view."""
+        kept = {i: s for i, s in self.kept.items() if self.labels[i] == label}
+        chosen = self.labels[self.index["source"]] == label
+        return self._view(chosen, kept, f"label {label}")
+
+    def share(self, fraction):
+        """The records of this fraction of the groups; of a smaller one, some of these.
+
+        At least one group; which ones follows from their names.
+        """
+        if not 0 < fraction <= 1:
+            raise ValueError(f"a fraction of the groups is in (0, 1], not {fraction}")
+        if fraction == 1:
+            return self
+        groups = np.unique(self.index["group"])  # hashes: their order is by chance
+        few = groups[: max(round(fraction * len(groups)), 1)]
+        chosen = np.isin(self.index["group"], few)
+        return self._view(chosen, self.kept, f"share {fraction}")
+
+    def _view(self, chosen, kept, mark):
         view = copy.copy(self)
         view.rows, view.index, view.kept = self.rows[chosen], self.index[chosen], kept
-        known = f"{self.sha256} {list(kept.values())}"
-        view.sha256 = hashlib.sha256(known.encode()).hexdigest()
+        view.sha256 = hashlib.sha256(f"{self.sha256} {mark}".encode()).hexdigest()
         return view
 
     def counts(self):

@@ -23,6 +23,7 @@ from jaxforensics.ops.spectrum import azimuthal_power, split_bands
 from jaxforensics.settings import call, choose
 from jaxforensics.training.nets import (
     Method,
+    Net,
     Stage,
     descend,
     forward,
@@ -46,6 +47,8 @@ class Game(NamedTuple):
     regulariser: Callable
     penalty: float
     weights: dict[str, float]
+    txs: dict[str, Any]
+    kept: int | None  # the step from which on the best generator is kept
 
 
 def make(
@@ -62,6 +65,7 @@ def make(
     weights=None,
     optimiser=None,
     critic_optimiser=None,
+    last=0,
     steps,
 ):
     """The game on pairs of a fake (`image`) and the real picture that it is closest to.
@@ -71,10 +75,17 @@ def make(
     'lsgan' or 'wgan', `penalty` the weight of the critics' zero-centred gradient
     penalty, `regulariser` 'log' or 'power'.  Bands are split by a Gaussian of `cutoff`
     times the picture's side, in DFT indices.  `weights` of the generator's losses are
-    those of 'adversarial', 'similarity' and 'spectrum'.
+    those of 'adversarial', 'similarity' and 'spectrum'.  The generator that attacks is
+    that of the least loss in the `last` steps, or with 0 that of the end.
     """
     settings = dict(locals())
     views = _over(CRITICS, views, "critic")
+    if not 0 <= last <= steps:
+        raise ValueError(f"there are {steps} steps: {last} cannot be the last")
+    tx, critic_tx = (
+        call(build_optimiser, {"steps": steps} | dict(given or {}), where="optimiser")
+        for given in (optimiser, critic_optimiser)
+    )
     game = Game(
         _networks(views, sources, generator, critic),
         choose(ADVERSARIAL, adversarial, "adversarial loss"),
@@ -82,32 +93,44 @@ def make(
         partial(choose(REGULARISERS, regulariser, "regulariser"), cutoff=cutoff),
         penalty,
         _over(WEIGHTS, weights, "loss"),
+        {"generator": tx} | dict.fromkeys(views, critic_tx),
+        steps - last if last else None,
     )
-    tx, critic_tx = (
-        call(build_optimiser, {"steps": steps} | dict(given or {}), where="optimiser")
-        for given in (optimiser, critic_optimiser)
-    )
-    txs = {"generator": tx} | dict.fromkeys(views, critic_tx)
+    stages = (Stage("train", steps, "pairs", partial(_play, game)),)
+    return Method(partial(_born, game), stages, partial(_see, game), settings)
 
-    def step(key, state, batch):
-        nets, metrics = state.nets, {}
-        attacked, _ = _remove(game, nets, nets["generator"].params, batch, train=True)
-        attacked = jax.lax.stop_gradient(attacked)
-        for part, name in zip(jax.random.split(key, len(views)), views, strict=True):
-            told = partial(_tell, game, part, name, nets, attacked, batch)
-            nets, found = descend(txs, nets, told, name)
-            metrics |= found
-        fooled = partial(_fool, game, nets, batch)
-        nets, found = descend(txs, nets, fooled, "generator")
-        return state.replace(step=state.step + 1, nets=nets), metrics | found
 
-    def predict(state, batch):
-        params = state.nets["generator"].params
-        attacked, _ = _remove(game, state.nets, params, batch, train=False)
-        return {"image": jnp.clip(attacked, 0, 1)}
+def _play(game, key, state, batch):
+    """One step: each critic moves, then the generator."""
+    nets, metrics, critics = state.nets, {}, [n for n in game.nets if n != "generator"]
+    attacked, _ = _remove(game, nets, nets["generator"].params, batch, train=True)
+    attacked = jax.lax.stop_gradient(attacked)
+    for part, name in zip(jax.random.split(key, len(critics)), critics, strict=True):
+        told = partial(_tell, game, part, name, nets, attacked, batch)
+        nets, found = descend(game.txs, nets, told, name)
+        metrics |= found
+    before = nets["generator"]
+    fooled = partial(_fool, game, nets, batch)
+    nets, found = descend(game.txs, nets, fooled, "generator")
+    if game.kept is not None:
+        counts = state.step >= game.kept
+        chosen = _better(nets["chosen"], before, found["loss"], counts)
+        nets = nets | {"chosen": chosen}
+    return state.replace(step=state.step + 1, nets=nets), metrics | found
 
-    init = partial(_born, game, txs)
-    return Method(init, (Stage("train", steps, "pairs", step),), predict, settings)
+
+def _see(game, state, batch):
+    """The pictures without traces, and what each critic makes of the given ones."""
+    image, nets = batch["image"], dict(state.nets)
+    chosen = nets.pop("chosen", nets["generator"])
+    stats = chosen.stats if game.kept is None else chosen.stats["net"]
+    attacked, _ = forward(game.nets["generator"], chosen.params, stats, image)
+    found = {"image": jnp.clip(attacked, 0, 1)}
+    for name, net in game.nets.items():
+        if name != "generator":
+            seen, _ = forward(net, nets[name].params, nets[name].stats, image)
+            found |= {f"{name}_{what}": value for what, value in seen.items()}
+    return found
 
 
 def _over(defaults, given, kind):
@@ -129,13 +152,29 @@ def _networks(views, sources, generator, critic):
     }
 
 
-def _born(game, txs, key, batch):
-    keys = jax.random.split(key, len(txs))
+def _born(game, key, batch):
+    keys = jax.random.split(key, len(game.txs))
     nets = {
         name: new_net(key, game.nets[name], tx, batch["image"])
-        for key, (name, tx) in zip(keys, txs.items(), strict=True)
+        for key, (name, tx) in zip(keys, game.txs.items(), strict=True)
     }
+    if game.kept is not None:
+        generator = nets["generator"]
+        stats = {"net": generator.stats, "loss": jnp.finfo(jnp.float32).max}
+        nets["chosen"] = Net(generator.params, stats, ())
     return new_state(**nets)
+
+
+def _better(chosen, generator, loss, counts):
+    """The generator that is kept: this one if its loss counts and is the least."""
+    better = counts & (loss < chosen.stats["loss"])
+    stats = {"net": generator.stats, "loss": loss}
+    kept = jax.tree.map(
+        lambda new, old: jnp.where(better, new, old),
+        (generator.params, stats),
+        (chosen.params, chosen.stats),
+    )
+    return Net(*kept, ())
 
 
 def _remove(game, nets, params, batch, *, train):

@@ -11,47 +11,12 @@ import numpy as np
 import pytest
 import scipy.stats
 from PIL import Image
+from tiny_set import SIDE, opened, pictures, prepare_in
 
 from jaxforensics.data import batches, corpus, records
 from jaxforensics.data.items import Item
 from jaxforensics.data.order import Order
 from jaxforensics.data.prepare import prepare
-
-SIDE = 12
-COUNTS = {"real": 20, "began": 10, "pggan": 5}
-SPLITS = ["train", "train", "train", "validation", "test"]
-
-
-def pictures(root, *, parts=False, side=SIDE):
-    """Items of random pictures, three fifths of each source for training."""
-    rng, items = np.random.default_rng(0), []
-
-    def save(name, *shape):
-        path = root / name
-        Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(path)
-        return str(path)
-
-    for source, count in COUNTS.items():
-        for i in range(count):
-            name = f"{source}_{i}.png"
-            extra = {}
-            if parts and source != "real":
-                extra = {
-                    "pair": save(f"pair_{name}", side, side, 3),
-                    "mask": save(f"mask_{name}", side, side),
-                }
-            items.append(
-                Item(
-                    save(name, side, side, 3),
-                    int(source != "real"),
-                    source,
-                    group=f"group {name}",
-                    split=SPLITS[i % 5],
-                    name=name,
-                    **extra,
-                )
-            )
-    return items
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +31,6 @@ def paired(tmp_path_factory):
     """The same with originals and masks of the fakes."""
     folder = tmp_path_factory.mktemp("paired")
     return prepare_in(folder, pictures(folder, parts=True))
-
-
-def prepare_in(folder, items, **settings):
-    settings = {"name": "tiny", "workers": 1, "progress": False} | settings
-    return Path(prepare(items, folder / "out", **settings).root)
-
-
-def opened(root, **settings):
-    return corpus.open(root, **({"size": SIDE, "batch_size": 8} | settings))
 
 
 def take(root, count, start=0, **settings):
@@ -460,6 +416,7 @@ def test_what_trains_cannot_reach_the_test_split(root):
     assert {n for n in dir(train) if n[0] != "_"} == {
         *("batches", "validation", "fingerprint", "sources", "only", "degraded"),
         *("num_train", "num_validation", "batch_size", "counts"),
+        *("share", "labelled", "shown_as", "once"),
     }
 
 

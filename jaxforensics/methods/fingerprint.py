@@ -1,0 +1,68 @@
+"""NF: mean noise residuals of sources, and whose a picture's own residual resembles.
+
+Marra, Gragnaniello, Verdoliva and Poggi, "Do GANs leave artificial fingerprints?", MIPR
+2019, as Liu et al. (TR-Net, 2022) use it: residuals of a Wiener filter, correlations
+normalised.  Nothing is learned by descent: training averages, once over the pictures.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxforensics.ops.color import to_gray
+from jaxforensics.ops.residuals import correlation, noise_residual
+from jaxforensics.training.nets import Method, Net, Stage, new_state
+
+
+def make(*, sources, reals=(0,), steps):
+    """The mean residual of each of `sources` sources over `steps` batches.
+
+    'logits' are a residual's correlations with the fingerprints of all sources.
+    'score', in [0, 1], is half of one plus half the excess of the nearest fake one over
+    the nearest of `reals`: where to cut is for the validation split to say.
+    """
+    settings = dict(locals())
+    if not 0 < len({*reals} & {*range(sources)}) < sources:
+        raise ValueError(f"of {sources} sources {tuple(reals)} cannot be the reals")
+    is_real = jnp.isin(jnp.arange(sources), jnp.array(reals))
+
+    def init(key, batch):
+        del key
+        shape = batch["image"].shape[1:3]
+        stats = {
+            "count": jnp.zeros(sources),
+            "mean": jnp.zeros((sources, *shape)),
+        }
+        return new_state(fingerprints=Net({}, stats, ()))
+
+    def step(key, state, batch):
+        del key
+        stats = _gathered(state.nets["fingerprints"].stats, batch)
+        nets = {"fingerprints": Net({}, stats, ())}
+        known = jnp.mean(stats["count"] > 0)
+        return state.replace(step=state.step + 1, nets=nets), {"sources_seen": known}
+
+    def predict(state, batch):
+        known = state.nets["fingerprints"].stats
+        residuals = noise_residual(to_gray(batch["image"]))
+        logits = jax.vmap(correlation, (0, None), -1)(known["mean"], residuals)
+        logits = jnp.where(known["count"] > 0, logits, -1)
+        fake, real = (
+            jnp.max(jnp.where(chosen, logits, -1), axis=-1)
+            for chosen in (~is_real, is_real)
+        )
+        return {"logits": logits, "score": (2 + fake - real) / 4}
+
+    return Method(init, (Stage("average", steps, "train", step),), predict, settings)
+
+
+def _gathered(stats, batch):
+    """Counts and means of residuals per source, with those of a batch."""
+    sources = len(stats["count"])
+    member = jax.nn.one_hot(batch["source"], sources) * batch["valid"][:, None]
+    residuals = noise_residual(to_gray(batch["image"]))
+    count = stats["count"] + member.sum(0)
+    # The mean moves by what differs from it: sums of many would lose digits.
+    total = jnp.einsum("bs,bhw->shw", member, residuals)
+    excess = total - member.sum(0)[:, None, None] * stats["mean"]
+    mean = stats["mean"] + excess / jnp.maximum(count, 1)[:, None, None]
+    return {"count": count, "mean": mean}
