@@ -8,13 +8,16 @@ normalised.  Nothing is learned by descent: training averages, once over the pic
 import jax
 import jax.numpy as jnp
 
+from jaxforensics.ops import degrade
 from jaxforensics.ops.color import to_gray
 from jaxforensics.ops.residuals import correlation, noise_residual
 from jaxforensics.training.nets import Method, Net, Stage, new_state
 
 
-def make(*, sources, reals=(0,), steps):
+def make(*, sources, reals=(0,), augment=(), steps):
     """The mean residual of each of `sources` sources over `steps` batches.
+
+    `augment` lists degradations of `ops.degrade` that pictures go through before.
 
     'logits' are a residual's correlations with the fingerprints of all sources.
     'score', in [0, 1], is half of one plus half the excess of the nearest fake one over
@@ -23,6 +26,7 @@ def make(*, sources, reals=(0,), steps):
     settings = dict(locals())
     if not 0 < len({*reals} & {*range(sources)}) < sources:
         raise ValueError(f"of {sources} sources {tuple(reals)} cannot be the reals")
+    augmented = degrade.from_config(augment)
     is_real = jnp.isin(jnp.arange(sources), jnp.array(reals))
 
     def init(key, batch):
@@ -35,7 +39,7 @@ def make(*, sources, reals=(0,), steps):
         return new_state(fingerprints=Net({}, stats, ()))
 
     def step(key, state, batch):
-        del key
+        batch = batch | {"image": augmented(key, batch["image"])}
         stats = _gathered(state.nets["fingerprints"].stats, batch)
         nets = {"fingerprints": Net({}, stats, ())}
         known = jnp.mean(stats["count"] > 0)

@@ -31,6 +31,7 @@ from jaxforensics.training.nets import (
     new_state,
 )
 from jaxforensics.training.optimisers import optimiser as build_optimiser
+from jaxforensics.training.optimisers import plateau
 
 CRITICS = {"spatial": "image", "spectral": "spectrum", "fingerprint": "residual"}
 IDENTIFIES = "fingerprint"  # the critic that also tells sources apart
@@ -48,6 +49,7 @@ class Game(NamedTuple):
     penalty: float
     weights: dict[str, float]
     txs: dict[str, Any]
+    epoch: int
     kept: int | None  # the step from which on the best generator is kept
 
 
@@ -65,6 +67,7 @@ def make(
     weights=None,
     optimiser=None,
     critic_optimiser=None,
+    epoch=0,
     last=0,
     steps,
 ):
@@ -75,8 +78,10 @@ def make(
     'lsgan' or 'wgan', `penalty` the weight of the critics' zero-centred gradient
     penalty, `regulariser` 'log' or 'power'.  Bands are split by a Gaussian of `cutoff`
     times the picture's side, in DFT indices.  `weights` of the generator's losses are
-    those of 'adversarial', 'similarity' and 'spectrum'.  The generator that attacks is
-    that of the least loss in the `last` steps, or with 0 that of the end.
+    those of 'adversarial', 'similarity' and 'spectrum'.  Rates of all players are
+    halved after `epoch` steps in which the generator's mean loss was not the least so
+    far, with 0 never.  The generator that attacks is that of the least loss in the
+    `last` steps, or with 0 that of the end.
     """
     settings = dict(locals())
     views = _over(CRITICS, views, "critic")
@@ -94,6 +99,7 @@ def make(
         penalty,
         _over(WEIGHTS, weights, "loss"),
         {"generator": tx} | dict.fromkeys(views, critic_tx),
+        epoch,
         steps - last if last else None,
     )
     stages = (Stage("train", steps, "pairs", partial(_play, game)),)
@@ -103,26 +109,37 @@ def make(
 def _play(game, key, state, batch):
     """One step: each critic moves, then the generator."""
     nets, metrics, critics = state.nets, {}, [n for n in game.nets if n != "generator"]
+    move = partial(descend, game.txs)
+    if game.epoch:
+        move = partial(move, pace=nets["plateau"].stats.pace)
     attacked, _ = _remove(game, nets, nets["generator"].params, batch, train=True)
     attacked = jax.lax.stop_gradient(attacked)
     for part, name in zip(jax.random.split(key, len(critics)), critics, strict=True):
         told = partial(_tell, game, part, name, nets, attacked, batch)
-        nets, found = descend(game.txs, nets, told, name)
+        nets, found = move(nets, told, name)
         metrics |= found
     before = nets["generator"]
-    fooled = partial(_fool, game, nets, batch)
-    nets, found = descend(game.txs, nets, fooled, "generator")
-    if game.kept is not None:
-        counts = state.step >= game.kept
-        chosen = _better(nets["chosen"], before, found["loss"], counts)
-        nets = nets | {"chosen": chosen}
+    nets, found = move(nets, partial(_fool, game, nets, batch), "generator")
+    nets |= _watched(game, state.step, nets, before, found["loss"])
     return state.replace(step=state.step + 1, nets=nets), metrics | found
+
+
+def _watched(game, step, nets, generator, loss):
+    """What follows from the loss that the generator had before it moved."""
+    watched = {}
+    if game.epoch:
+        pace = nets["plateau"].stats.after(loss, epoch=game.epoch)
+        watched["plateau"] = Net({}, pace, ())
+    if game.kept is not None:
+        counts = step >= game.kept
+        watched["chosen"] = _better(nets["chosen"], generator, loss, counts)
+    return watched
 
 
 def _see(game, state, batch):
     """The pictures without traces, and what each critic makes of the given ones."""
-    image, nets = batch["image"], dict(state.nets)
-    chosen = nets.pop("chosen", nets["generator"])
+    image, nets = batch["image"], state.nets
+    chosen = nets["generator" if game.kept is None else "chosen"]
     stats = chosen.stats if game.kept is None else chosen.stats["net"]
     attacked, _ = forward(game.nets["generator"], chosen.params, stats, image)
     found = {"image": jnp.clip(attacked, 0, 1)}
@@ -162,6 +179,8 @@ def _born(game, key, batch):
         generator = nets["generator"]
         stats = {"net": generator.stats, "loss": jnp.finfo(jnp.float32).max}
         nets["chosen"] = Net(generator.params, stats, ())
+    if game.epoch:
+        nets["plateau"] = Net({}, plateau(), ())
     return new_state(**nets)
 
 

@@ -280,6 +280,26 @@ def pictures(rows, *, columns=(), names=(), captions=(), title=""):
 
 
 @styled
+def scatter(points, *, title=""):
+    """Points {name: (n, 2)} in a plane whose axes mean nothing, as of t-SNE."""
+    figure, axes = _figure(0.75 * WIDTH, 0.55 * WIDTH)
+    for index, (name, places) in enumerate(points.items()):
+        axes.scatter(
+            *np.transpose(places),
+            s=9,
+            marker="os^DvP*"[index % 7],
+            color=COLORS[index % len(COLORS)],
+            alpha=0.65,
+            linewidth=0,
+            label=name,
+        )
+    axes.set(xticks=[], yticks=[], title=title)
+    axes.set_aspect("equal", adjustable="datalim")
+    _legend(figure, axes)
+    return figure
+
+
+@styled
 def histogram(scores, *, title="", x_label="score", threshold=None, bins=40):
     """Distributions of scores {name: scores}, as shares of each, on one set of bins."""
     values = np.concatenate([np.ravel(group) for group in scores.values()])

@@ -76,10 +76,11 @@ def forward(module, params, stats, *inputs, train=False, key=None):
     return output, moved.get("batch_stats", stats)
 
 
-def descend(txs, nets, loss, *names):
+def descend(txs, nets, loss, *names, pace=1.0):
     """One optimiser step on the nets in `names`; every other net is held fixed.
 
-    loss({name: params}) -> scalar, ({name: new statistics}, {metric: scalar}).
+    loss({name: params}) -> scalar, ({name: new statistics}, {metric: scalar}).  `pace`
+    multiplies the step.
     Returns the nets and the metrics, both computed at the parameters before the step.
     """
     params = {name: nets[name].params for name in names}
@@ -87,6 +88,7 @@ def descend(txs, nets, loss, *names):
     moved = {}
     for name in names:
         updates, opt = txs[name].update(grads[name], nets[name].opt, params[name])
+        updates = jax.tree.map(lambda update: pace * update, updates)
         moved[name] = Net(
             optax.apply_updates(params[name], updates),
             stats.get(name, nets[name].stats),

@@ -1,6 +1,9 @@
 """Optimisers and learning-rate schedules by name, from a config's settings."""
 
+from typing import NamedTuple
+
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxforensics.settings import call, choose
@@ -111,6 +114,37 @@ def optimiser(
     if bias_rate != 1:
         chain.append(optax.masked(optax.scale(bias_rate), biases))
     return optax.chain(*chain)
+
+
+class Plateau(NamedTuple):
+    """A pace that falls where a loss does not; arrays, to be kept in a state."""
+
+    pace: jax.Array
+    least: jax.Array  # mean loss of an epoch so far
+    total: jax.Array  # of this epoch's losses
+    count: jax.Array
+
+    def after(self, loss, *, epoch, factor=0.5):
+        """After one more step: `factor` less if this ended an epoch no better.
+
+        Better is less by a ten-thousandth, as in PyTorch.
+        """
+        total, count = self.total + loss, self.count + 1
+        ends, mean = count == epoch, total / epoch
+        better = mean < self.least - 1e-4 * jnp.abs(self.least)
+        return Plateau(
+            jnp.where(ends & ~better, factor * self.pace, self.pace),
+            jnp.where(ends & better, mean, self.least),
+            jnp.where(ends, 0.0, total),
+            jnp.where(ends, 0, count),
+        )
+
+
+def plateau():
+    """A `Plateau` at the start, at pace 1."""
+    nothing = jnp.zeros(())
+    most = jnp.full((), jnp.finfo(jnp.float32).max)
+    return Plateau(jnp.ones(()), most, nothing, jnp.zeros((), jnp.int32))
 
 
 def kernels(params):

@@ -28,7 +28,7 @@ class Predictor:
         self.fingerprint = fingerprint
         self._predict = predict
         self._narrow = narrow or (lambda outputs: predict)
-        self._compiled = {}
+        self._compiled, self._functions = {}, {}
 
     def at(self, state):
         """This predictor with another state; what was compiled is kept."""
@@ -38,6 +38,18 @@ class Predictor:
     def __call__(self, batch):
         """Every output for a batch of float pictures; traceable, differentiable."""
         return self._predict(self.state, batch)
+
+    def function(self, output):
+        """images -> one output, as a `Partial` of the state.
+
+        What is compiled for it serves this predictor whatever its state.
+        """
+        if output not in self._functions:
+            predict = self._predict
+            self._functions[output] = lambda state, image: predict(
+                state, {"image": image}
+            )[output]
+        return Partial(self._functions[output], self.state)
 
     def through(self, operations, key, *, output="score"):
         """A predictor of scores under {name: (key, image) -> image}, in one pass.

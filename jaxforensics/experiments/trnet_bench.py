@@ -1,0 +1,257 @@
+"""TR-Net's victims and attacks: each trained once, each fake attacked once."""
+
+import copy
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxforensics import attacks
+from jaxforensics.evaluation import quality
+from jaxforensics.evaluation.calibration import choose_threshold
+from jaxforensics.experiments import detection
+from jaxforensics.methods import classifier, fingerprint, reconstruction, trnet
+from jaxforensics.settings import call, choose, digest, plain
+from jaxforensics.training import mesh as meshes
+from jaxforensics.training.loop import ahead
+
+NONE, WEAK, STRONG = "none", "weak", "strong"
+SHARE = 0.5  # of the attacked fakes among the fakes that a strong defence trains on
+REALS = (0,)  # sources
+GRADIENT = ("fgsm", "pgd")
+
+
+class Accuracy(NamedTuple):
+    """Shares of the reals and of the fakes that a victim recognises."""
+
+    real: float
+    fake: float
+
+
+class Bench:
+    """Victims {title: settings} against attacks {title: settings} on one corpus.
+
+    A victim's settings: 'model' and its own, 'target' ('label' or 'source'), 'steps',
+    'optimiser'; one with none of these is NF.  An attack's: 'attack', the name in
+    `attacks`, and its own; attacks by gradients are made 'on' a victim without defence,
+    networks that redraw are trained with the settings in `networks`.  `training` are
+    the classifier's other settings, `weak` the operations of the weak defence.
+    """
+
+    def __init__(
+        self, workspace, data, *, victims, attacks, networks, training, weak, seeds
+    ):
+        self.workspace, self.data, self.seeds = workspace, data, tuple(seeds)
+        self.victims, self.attacks = dict(victims), dict(attacks)
+        self._networks, self._training = dict(networks), dict(training)
+        self._weak, self._nets = tuple(weak), {}
+        self._known, self._less = data.train, ""
+        self._once, self.batch_size = {}, data.train.batch_size
+        self.fakes = data.test.labelled(1)
+
+    def first(self, seeds):
+        """The same victims and attacks, of the first `seeds` seeds alone."""
+        few = copy.copy(self)
+        few.seeds = self.seeds[:seeds]
+        return few
+
+    def knowing(self, less, train):
+        """The same victims, and attacks whose networks learn from `train` alone.
+
+        `less` says what that is.
+        """
+        limited = copy.copy(self)
+        limited._known, limited._less = train, less
+        return limited
+
+    def once(self, name, function):
+        """function(), kept under this name."""
+        if name not in self._once:
+            self._once[name] = function()
+        return self._once[name]
+
+    def victim(self, title, seed, *, defence=NONE, attack=None):
+        """A trained detector; a strong defence is one against an attack."""
+        key = "victim", title, seed, defence, attack
+        if key not in self._nets:
+            self._nets[key] = self._train(title, seed, defence, attack)
+        return self._nets[key]
+
+    def network(self, name, seed):
+        """A trained network that redraws pictures, GANprintR's or TR-Net's."""
+        key = "network", name, seed, self._less
+        if key not in self._nets:
+            folder = _path("networks", name, self._less, f"seed{seed}")
+            self._nets[key] = self._learn(name, folder, seed)
+        return self._nets[key]
+
+    def attacked(self, attack, seed, *, split="test"):
+        """The attacked fakes of a split: image (8 bits), index, source, psnr, ssim.
+
+        'mark' says what they are.
+        """
+        settings = dict(choose(self.attacks, attack, "attack"))
+        name, victim = settings.pop("attack"), settings.pop("on", None)
+        marks, asked = [attack, plain(self.attacks[attack]), seed], None
+        if name in GRADIENT:
+            victim = self.victim(victim, seed)
+            asked = victim.function("logits")
+            marks.append(victim.fingerprint)
+        if name in self._networks:
+            network = self.network(name, seed)
+            settings["network"] = network.function("image")
+            marks.append(network.fingerprint)
+        fakes, once = self.fakes, self.fakes.batches
+        if split == "train":
+            fakes = self.data.train.labelled(1)
+            once = fakes.once
+        attacker = Attacker(
+            attacks.build(name, asked, **settings),
+            jax.random.fold_in(jax.random.key(seed), split == "test"),
+            self.workspace.mesh,
+            digest(marks),
+        )
+        found = self.workspace.predict(
+            _path("attacks", attack, self._less, f"seed{seed}", split),
+            attacker,
+            once,
+            fakes.fingerprint,
+            outputs=("image", "psnr", "ssim"),
+        )
+        return found | {"mark": digest([*marks, fakes.fingerprint])}
+
+    def clean(self, title, seed, *, defence=NONE, attack=None):
+        """A victim's Accuracy on the test split as it is."""
+        found = self._said(title, seed, defence, attack, "test", self.data.test)
+        limit = self._limit(title, seed, defence, attack)
+        return Accuracy(*(right(found, limit, label=label) for label in (0, 1)))
+
+    def fooled(self, title, attack, seed, *, defence=NONE, sources=None):
+        """The share of attacked test fakes (of some sources) that a victim recognises.
+
+        Under a strong defence, by the victim that knows this attack.
+        """
+        known = attack if defence == STRONG else None
+        shown = self.attacked(attack, seed)
+        exam = self.fakes.shown_as(shown["image"], shown["index"], shown["mark"])
+        after = _path("after", attack, self._less)
+        found = self._said(title, seed, defence, known, after, exam)
+        limit = self._limit(title, seed, defence, known)
+        chosen = True if sources is None else np.isin(found["source"], sources)
+        return right(found, limit, label=1, chosen=chosen)
+
+    def _said(self, title, seed, defence, attack, what, exam):
+        victim = self.victim(title, seed, defence=defence, attack=attack)
+        name = f"{_name(title, seed, defence, attack)}/{what}"
+        predict = self.workspace.predict
+        return predict(name, victim, exam.batches, exam.fingerprint)
+
+    def _limit(self, title, seed, defence, attack):
+        """NF's score from which on a picture is fake; None: what is likelier counts."""
+        if self.victims[title]:
+            return None
+        victim = self.victim(title, seed, defence=defence, attack=attack)
+        name = f"{_name(title, seed, defence, attack)}/validation"
+        train = self.data.train
+        found = self.workspace.predict(
+            name, victim, train.validation, train.fingerprint
+        )
+        return choose_threshold(found["label"], found["score"]).value
+
+    def _train(self, title, seed, defence, attack):
+        data = self.data.train
+        if defence == STRONG:
+            shown = self.attacked(attack, seed, split="train")
+            pictures = shown["image"], shown["index"], shown["mark"]
+            data = data.shown_as(*pictures, share=SHARE)
+        own = dict(choose(self.victims, title, "victim"))
+        augment = self._weak if defence == WEAK else ()
+        sources, watched = len(data.sources), {}
+        if own:
+            target, steps = own.pop("target"), own.pop("steps")
+            common = self._training | {"optimiser": own.pop("optimiser")}
+            if target == "source":
+                common |= {"num_classes": sources, "loss": "cross_entropy"}
+            method = classifier.make(
+                **common | {"reals": REALS, "target": target, "augment": augment},
+                model=own.pop("model"),
+                model_settings=own,
+                steps=steps,
+            )
+            watched = {"measure": detection.validation_measures, "select": "auc"}
+        else:
+            steps = -(-data.num_train // data.batch_size)
+            method = fingerprint.make(sources=sources, augment=augment, steps=steps)
+        name = _name(title, seed, defence, attack)
+        return self.workspace.train(name, method, data, **watched, seed=seed)
+
+    def _learn(self, name, folder, seed):
+        settings = dict(self._networks[name])
+        if name == "trnet":  # on pairs
+            data = self._known.labelled(1)
+            settings["sources"] = len(data.sources)
+            method = call(trnet.make, settings, where="networks.trnet")
+        else:
+            data = self._known.labelled(0)
+            method = call(reconstruction.make, settings, where=f"networks.{name}")
+        return self.workspace.train(folder, method, data, seed=seed)
+
+
+class Attacker:
+    """An attack over a split, as `Workspace.predict` takes it: pictures as saved.
+
+    Batches draw from `key` and the record they start with.
+    """
+
+    def __init__(self, attack, key, mesh, fingerprint):
+        self._attack, self._key, self._mesh = attack, key, mesh
+        self.fingerprint = fingerprint
+
+    def over(self, batches, *, outputs):
+        """{'image', 'psnr', 'ssim', 'index', 'source'} of the valid rows."""
+        parts = []
+        for host, batch in ahead(batches, self._mesh):
+            key = jax.random.fold_in(self._key, host["index"][0])
+            image = meshes.floats(batch)["image"]
+            found = _saved(image, self._attack(key, image, batch["label"]))
+            found |= {name: batch[name] for name in ("index", "source", "valid")}
+            parts.append({name: meshes.fetch(value) for name, value in found.items()})
+        whole = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+        valid = whole["valid"] > 0
+        return {k: whole[k][valid] for k in (*outputs, "index", "source")}
+
+
+@jax.jit
+def _saved(image, attacked):
+    """Attacked pictures in 8 bits, and how much like the given ones they are."""
+    pixels = jnp.round(255 * jnp.clip(attacked, 0, 1)).astype(jnp.uint8)
+    kept = pixels.astype(jnp.float32) / 255
+    return {
+        "image": pixels,
+        "psnr": quality.psnr(kept, image),
+        "ssim": quality.ssim(kept, image),
+    }
+
+
+def right(found, limit, *, label, chosen=True):
+    """The share of the pictures of a label that are said to have it."""
+    said = said_fake(found["logits"]) if limit is None else found["score"] >= limit
+    mine = chosen & (found["label"] == label)
+    return float(np.mean(said[mine] == label)) if mine.any() else float("nan")
+
+
+def said_fake(logits):
+    """Whether the likeliest class is a fake one."""
+    if logits.shape[-1] == 1:
+        return logits[:, 0] > 0
+    return ~np.isin(np.argmax(logits, axis=-1), REALS)
+
+
+def _name(title, seed, defence, attack):
+    known = f"{defence} against {attack}" if attack else defence
+    return _path("victims", title, known, f"seed{seed}")
+
+
+def _path(*parts):
+    return "/".join(part for part in parts if part)
