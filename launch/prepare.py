@@ -3,21 +3,20 @@
 A command that was stopped goes on where it was, when it is run again.  Examples:
   python launch/prepare.py folder DIR --size 128   # DIR/{real,fake}/…, DIR/test/real/…
   python launch/prepare.py folder ORIGINALS --edits attgan=DIR --masks attgan=DIR2
-  python launch/prepare.py manifest pictures.csv   # columns path, label, …
   python launch/prepare.py videos DIR --frames 20  # FaceForensics++, Celeb-DF, clips
   python launch/prepare.py audit DIR               # pictures, or what was prepared
   python launch/prepare.py synthfaces --view=pairs --size=64   # the embedded set
 """
 
-import argparse
 import sys
+from argparse import ArgumentParser, RawTextHelpFormatter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # not installed? also fine
 
 KINDS = {
     "folder": "class folders, or originals and edits",
-    "manifest": "pictures listed in a CSV or JSON-lines file",
+    "manifest": "a CSV or JSON-lines file with columns path, label, …",
     "videos": "faces from evenly spaced frames of clips",
     "audit": "counts, duplicates, overlaps, labels that leak",
     "synthfaces": "faces drawn, photographed and forged by this code; synthetic",
@@ -26,14 +25,13 @@ KINDS = {
 
 def parser():
     """The flags; what they mean is told by `--help` of each command."""
-    common = argparse.ArgumentParser(add_help=False)
+    common = ArgumentParser(add_help=False)
     common.add_argument("--out", metavar="DIR", help="prepared/ or audits/<name>")
     common.add_argument("--size", type=int, help="side of the pictures, in pixels")
     common.add_argument("--limit", type=int, help="so many pictures, clips or pairs")
     common.add_argument("--seed", type=int, help="of all that is drawn (0)")
     common.add_argument("--workers", type=int, help="processes (2)")
-    raw = argparse.RawDescriptionHelpFormatter
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    flags = ArgumentParser(description=__doc__, formatter_class=RawTextHelpFormatter)
     kinds = flags.add_subparsers(dest="command", required=True, metavar="COMMAND")
     parts = {k: kinds.add_parser(k, help=KINDS[k], parents=[common]) for k in KINDS}
     add = {name: part.add_argument for name, part in parts.items()}
@@ -54,6 +52,9 @@ def parser():
     add["videos"]("--margin", type=float, help="times the face (1.3)")
     add["videos"]("--layout", help="faceforensics, celebdf or clips; else recognised")
     add["videos"]("--compression", help="FaceForensics++: raw, c23 (default), c40")
+    pairs = kinds.add_parser("pairs", help="the nearest real for fakes without a pair")
+    pairs.add_argument("path", help="a prepared data set; what is found lies beside it")
+    pairs.add_argument("--side", type=int, help="of the pictures when compared (16)")
     return flags
 
 

@@ -4,7 +4,7 @@ import functools
 import re
 from pathlib import Path
 
-from jaxforensics.data import prepare, sources
+from jaxforensics.data import prepare, records, sources
 from jaxforensics.data.convert import MIN_SIDE, convert_picture
 from jaxforensics.data.items import REAL
 from jaxforensics.data.splits import ALIASES
@@ -18,8 +18,8 @@ def run(kind, flags):
     """Carry out a command with the flags that were given; what to print."""
     flags = dict(flags)
     path = flags.pop("path")
-    if kind == "audit":
-        return call(audit, flags, path)
+    if kind in ("audit", "pairs"):
+        return call({"audit": audit, "pairs": pairs}[kind], flags, path)
     listings = {"folder": folder, "manifest": manifest, "videos": videos}
     common = {name: flags.pop(name) for name in COMMON if name in flags}
     listing, convert = call(listings[kind], flags, path)
@@ -140,6 +140,14 @@ def audit(
     )
     page = audit_page.write(found, out)
     return f"{audit_page.text(found.report)}\n\npage: {page}"
+
+
+def pairs(path, *, side=16):
+    """Pair the fakes of a prepared data set with the nearest reals: the text of it."""
+    from jaxforensics.data import pairing  # JAX
+
+    rows = pairing.pair(path, side=side)
+    return f"{tables.markdown(rows)}\npairs: beside {records.locate(path)}"
 
 
 def _renamed(listing, names):

@@ -3,7 +3,8 @@
 A prepared data set is a directory `<out>/<name>/1.0.0` that `tfds.data_source(name,
 data_dir=out)` and `tfds.builder_from_directory` read, with three more files:
 `prepared.json` (what was done, hashes of the content), `failures.json` (what was left
-out) and `index-<split>.npy` (source, group hash and parts of every record).
+out) and `index-<split>.npy` (source, group hash and parts of every record).  There may
+be `pairs-<split>.npy` (see `pairing`): reals for fakes whose original is not stored.
 """
 
 import copy
@@ -180,6 +181,7 @@ class Records(Sequence):
         self.labels = np.array([not is_real_source(name) for name in sources], np.int32)
         self.rows = np.arange(len(index))
         self.kept = dict(enumerate(sources))  # {id: name} of what `only` leaves
+        self._pairs = None  # of every stored record, the row of its pair, or -1
 
     def only(self, sources):
         """The records of these sources (None: of all) and the real ones, a view."""
@@ -227,11 +229,19 @@ class Records(Sequence):
         return len(self.rows)
 
     def __getitem__(self, number):
-        return parse(self._data[int(self.rows[number])])
+        row = int(self.rows[number])
+        record = parse(self._data[row])
+        if self._pairs is None or self._pairs[row] < 0:
+            return record
+        return record._replace(pair=parse(self._data[int(self._pairs[row])]).image)
 
 
-def open(root, split):
-    """The Records of a split of a prepared data set; empty if it has no such split."""
+def open(root, split, *, pairs=True):
+    """The Records of a split of a prepared data set; empty if it has no such split.
+
+    Fakes without a stored original have the real picture as `pair` that `pairing` found
+    for them, if it did; without `pairs`, they have none.
+    """
     root = locate(root)
     prepared = read_prepared(root)
     sources = tuple(prepared["sources"])
@@ -243,9 +253,11 @@ def open(root, split):
     if missing := [file.name for file in files if not file.exists()]:
         raise FileNotFoundError(f"{root} lacks {', '.join(missing)}: prepare it again")
     index = np.load(root / f"index-{split}.npy")
-    return Records(
+    found = Records(
         files, known["shards"], index=index, sources=sources, sha256=known["sha256"]
     )
+    path = root / f"pairs-{split}.npy"
+    return _paired(found, path) if pairs and path.exists() else found
 
 
 def read_prepared(root):
@@ -276,6 +288,33 @@ def locate(root):
         f"  python launch/prepare.py folder {root} --out prepared\n"
         "and give the folder that it prints"
     )
+
+
+def _paired(records, path):
+    """The records of a whole split with the pairs stored at `path`, a view."""
+    again = f"delete it, or run again: python launch/prepare.py pairs {path.parent}"
+    try:
+        pairs = np.load(path)
+    except (EOFError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}): {again}") from None
+    if pairs.shape != (len(records),) or pairs.dtype.kind != "i":
+        raise ValueError(
+            f"{path} has {pairs.shape} {pairs.dtype} pairs, the split {len(records)} "
+            f"records: {again}"
+        )
+    fake = records.labels[records.index["source"]] == 1
+    lacking = fake & (records.index["parts"] & BITS["pair"] == 0)
+    pairs = np.where(lacking, pairs, -1)
+    wanted = pairs[pairs >= 0]
+    if (wanted >= len(records)).any() or fake[wanted].any():
+        raise ValueError(f"{path} pairs with what is no real of the split: {again}")
+    view = copy.copy(records)
+    view._pairs, view.index = pairs, records.index.copy()
+    view.index["parts"][pairs >= 0] |= BITS["pair"]
+    content = hashlib.sha256(pairs.astype("<i8").tobytes()).hexdigest()
+    known = f"{records.sha256} pairs {content}"
+    view.sha256 = hashlib.sha256(known.encode()).hexdigest()
+    return view
 
 
 def _files(folder, name, split, count):

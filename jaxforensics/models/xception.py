@@ -89,15 +89,8 @@ class Trunk(nn.Module):
         height, width = image.shape[1:3]
         if min(height, width) < 7:
             raise ValueError(f"{height}x{width} pixels: Xception needs 7x7 at least")
-        x = (2 * jnp.float32(image) - 1).astype(self.dtype)
-        for i, width, stride in ((1, 32, 2), (2, 64, 1)):
-            conv = _conv(self, width, 3, f"conv_{i}", "VALID", stride)
-            x = nn.relu(_norm(self, f"norm_{i}", train)(conv(x)))
-        for i, widths in enumerate(BLOCKS[: self.blocks], 1):
-            stride = 1 if widths in MIDDLE else 2
-            block = Block(widths, stride, i > 1, *_common(self), name=f"block_{i}")
-            x = block(x, train=train)
-        return x
+        x = stem(self, 2 * jnp.float32(image) - 1, train=train)
+        return span(self, x, 1, self.blocks, train=train)
 
 
 class Xception(nn.Module):
@@ -110,15 +103,43 @@ class Xception(nn.Module):
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, num_classes)."""
-        common = self.norm_momentum, self.dtype
-        trunk = Trunk(len(BLOCKS), *common)
+        trunk = Trunk(len(BLOCKS), self.norm_momentum, self.dtype)
         nn.share_scope(self, trunk)
-        x = trunk(image, train=train)
-        for i, width in ((3, 1536), (4, 2048)):
-            separable = Separable(width, *common, name=f"separable_{i}")
-            x = nn.relu(separable(x, train=train))
+        x = tail(trunk, trunk(image, train=train), train=train)
         x = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
         return nn.Dense(self.num_classes, kernel_init=UNIFORM, name="logits")(x)
+
+
+# The parts, for detectors that put them together in another way: their layers belong to
+# the module that calls, as `module` sets them: norm_momentum, dtype, both initialisers.
+
+
+def stem(module, x, *, train, stride=2):
+    """Two 3x3 convolutions without borders, the first of stride `stride`.
+
+    (b, h, w, c) -> (b, h', w', 64).
+    """
+    for i, width, step in ((1, 32, stride), (2, 64, 1)):
+        conv = _conv(module, width, 3, f"conv_{i}", "VALID", step)
+        x = nn.relu(_norm(module, f"norm_{i}", train)(conv(x)))
+    return x
+
+
+def span(module, x, first, last, *, train):
+    """Blocks `first` to `last` of the twelve, counted from 1."""
+    for i, widths in enumerate(BLOCKS[first - 1 : last], first):
+        stride = 1 if widths in MIDDLE else 2
+        block = Block(widths, stride, i > 1, *_common(module), name=f"block_{i}")
+        x = block(x, train=train)
+    return x
+
+
+def tail(module, x, *, train):
+    """What follows the blocks: (b, h, w, 1024) -> (b, h, w, 2048), after a ReLU."""
+    for i, width in ((3, 1536), (4, 2048)):
+        separable = Separable(width, *_common(module), name=f"separable_{i}")
+        x = nn.relu(separable(x, train=train))
+    return x
 
 
 def _common(module):

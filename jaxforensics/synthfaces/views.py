@@ -16,6 +16,7 @@ from PIL import Image
 
 from jaxforensics.data.items import Item
 from jaxforensics.data.records import Record
+from jaxforensics.ops.nearest import nearest
 from jaxforensics.settings import choose
 from jaxforensics.synthfaces import photos, sources
 
@@ -94,7 +95,7 @@ def convert(item, *, size):
     made = sources.SOURCES[item.source](known["seed"], indices, size=size)
     if known["paired"] and item.label and made.pair is None:
         bank = _bank(known["seed"], item.split, known["faces"], size)
-        made = made._replace(pair=nearest(made.image, bank))
+        made = made._replace(pair=most_alike(made.image, bank))
     with ThreadPoolExecutor(2) as pool:
         rows = pool.map(functools.partial(_record, item, made), range(len(made.image)))
     return list(rows), []
@@ -157,11 +158,10 @@ def encoded(pixels):
     return buffer.getvalue()
 
 
-def nearest(pictures, bank):
+def most_alike(pictures, bank):
     """Of each picture, the one in `bank` (n, size, size, 3) that looks most like it."""
-    here, there = _thumbnails(pictures), _thumbnails(bank)
-    distances = (here**2).sum(1)[:, None] - 2 * here @ there.T + (there**2).sum(1)
-    return bank[distances.argmin(axis=1)]
+    numbers, _ = nearest(_thumbnails(pictures), _thumbnails(bank))
+    return bank[np.asarray(numbers)]
 
 
 def _thumbnails(pictures):

@@ -22,7 +22,8 @@ def prepare(monkeypatch, capsys):
     spec.loader.exec_module(module)
 
     def run(*arguments):
-        argv = ["prepare.py", *map(str, arguments), "--workers", "1"]
+        workers = () if arguments[0] == "pairs" else ("--workers", 1)
+        argv = ["prepare.py", *map(str, (*arguments, *workers))]
         monkeypatch.setattr(sys, "argv", argv)
         try:
             module.main()
@@ -61,6 +62,10 @@ def test_help_shows_examples_and_every_command():
         names = ["--out", "--size", "--limit", "--seed", "--workers", "--strict"]
         for word in names if command else ["Examples:", "folder", "videos", "audit"]:
             assert word in shown.stdout
+    shown = subprocess.run(
+        [sys.executable, SCRIPT, "pairs", "--help"], capture_output=True, text=True
+    )
+    assert "--side" in shown.stdout and "--workers" not in shown.stdout
 
 
 def test_folder_sums_up_what_was_written_and_what_not(prepare, pictures, tmp_path):
@@ -163,6 +168,18 @@ def test_edits_are_paired_with_their_originals(prepare, pictures, tmp_path):
     assert code == 0 and "24 records" in shown.out and "1 unpaired" in shown.out
     records = stored(tmp_path / "pairs")
     assert records and all(bool(r.pair) == bool(r.label) for r in records)
+
+
+def test_pairs_are_the_nearest_reals_of_what_was_prepared(prepare, pictures, tmp_path):
+    code, shown = prepare("pairs", tmp_path)
+    assert code.startswith(f"error: {tmp_path} is not a prepared data set")
+    arguments = "folder", pictures, "--out", tmp_path, "--fractions", 1, 0, 0
+    assert prepare(*arguments)[0] == 0
+    code, shown = prepare("pairs", tmp_path, "--side", 4)
+    assert code == 0 and "| train |" in shown.out
+    found = stored(tmp_path)
+    reals = {record.image for record in found if not record.label}
+    assert all(record.pair in reals for record in found if record.label)
 
 
 def test_manifest(prepare, pictures, tmp_path):

@@ -10,6 +10,7 @@ from jaxforensics.models.amtennet import VARIANTS
 
 # One class at 64 x 64: 300 weights and a bias fewer, and maps of 3 x 3 in the end.
 FULL, BASE = (n - 301 - 300 * 128 * (7 * 7 - 3 * 3) for n in (2_023_047, 2_020_194))
+F3NET = 41_979_661  # its filters are as large as the picture
 # name, settings, picture size, numbers of trained parameters
 TABLE = [
     ("amtennet", {"num_classes": 2}, 128, 2_023_047),
@@ -58,6 +59,11 @@ TABLE = [
     ("dcta", {"num_classes": 5}, 128, 169_961),
     ("dcta", {}, 128, 38_885),
     ("dcta", {}, 64, 38_885 - 32 * (32 * 32 - 16 * 16)),
+    ("f3net", {}, 299, F3NET),
+    # the smallest picture
+    ("f3net", {"num_classes": 2}, 10, F3NET + 4096 + 1 - 4 * (299**2 - 10**2)),
+    # cross-attention at 728 maps after block 7 and at 1024 after block 12
+    ("f3net", {"size": 299, "mix": True}, 128, F3NET + 2_128_674 + 4_206_594),
     ("lf", {"num_classes": 5}, 128, 8_913_797),
     ("lf", {"num_classes": 4}, 128, 8_913_284),
     # no stage at 128 x 128, and 3 x 3 kernels from 3 maps to 32 instead of 32
