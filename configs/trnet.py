@@ -53,7 +53,7 @@ def get_config(preset="default"):
 def _default():
     steps = {"Xception": 300, "Patch-CNN": 600, "DCTA": 900}
     return _config(
-        common.embedded("pairs", faces=2400, size=64, batch_size=32),
+        common.embedded("pairs", faces=2400, size=64, batch_size=16),
         _victims(FEW, steps),
         networks={"ganprintr": _ganprintr(400), "trnet": _small(500)},
         defences={
@@ -99,7 +99,7 @@ def _full():
     steps = dict.fromkeys(VICTIMS, 600) | {"DCTA": 1200}
     fakes = "nearest", "edit_deconv", "swap_graphic"
     return _config(
-        common.embedded("pairs", faces=2400, size=64, batch_size=32),
+        common.embedded("pairs", faces=2400, size=64, batch_size=16),
         _victims(VICTIMS, steps),
         networks={"ganprintr": _ganprintr(800), "trnet": _small(1500)},
         defences={

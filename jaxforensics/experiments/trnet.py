@@ -84,8 +84,8 @@ def run(
     workspace.section("Data and protocol", PROTOCOL)
     detection.report_counts(workspace, data)
     everything = []
-    for defence, settings in defences.items():
-        few, chosen = of_group(bench, settings)
+    for defence in DEFENCES:
+        few, chosen = of_group(bench, defences[defence])
         if chosen["victims"]:
             workspace.section(*DEFENCES[defence])
             everything += _report_defence(few, defence, **chosen)
@@ -217,7 +217,9 @@ def _of_cell(victim, defence, attack, real, fake, left):
 def _report_quality(bench):
     """Table 4 and Fig. 13."""
     seed, workspace = bench.seeds[0], bench.workspace
-    found = {attack: bench.attacked(attack, seed) for attack in bench.attacks}
+    known = [a for a in trnet_paper.ATTACKS if a in bench.attacks]
+    order = [*known, *(a for a in bench.attacks if a not in known)]
+    found = {attack: bench.attacked(attack, seed) for attack in order}
     workspace.section("What attacks look like", QUALITY)
     rows = []
     for attack, shown in found.items():
