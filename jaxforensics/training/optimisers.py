@@ -127,7 +127,7 @@ class Plateau(NamedTuple):
     def after(self, loss, *, epoch, factor=0.5):
         """After one more step: `factor` less if this ended an epoch no better.
 
-        Better is less by a ten-thousandth, as in PyTorch.
+        Better is less by a ten-thousandth.
         """
         total, count = self.total + loss, self.count + 1
         ends, mean = count == epoch, total / epoch

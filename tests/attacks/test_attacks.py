@@ -7,11 +7,19 @@ import pytest
 from jax.tree_util import Partial
 
 from jaxforensics import attacks
-from jaxforensics.attacks import gradient, noise
+from jaxforensics.attacks import gradient, noise, redraw
 
 SHAPE = (3, 5, 4, 3)
 WEIGHTS = jax.random.normal(jax.random.key(7), (5 * 4 * 3, 2))
-PROGRAMS = gradient._start, gradient._step, noise._apply
+PROGRAMS = gradient._start, gradient._step, noise._apply, redraw._apply
+
+
+def darker(weight, image):
+    return weight * image - 0.1
+
+
+NETWORK = {"network": Partial(darker, jnp.float32(0.8))}
+SETTINGS = {"ganprintr": NETWORK, "trnet": NETWORK}
 RANDOM = {"noise": {}, "pgd": {"random_start": True, "steps": 2}}
 
 
@@ -33,7 +41,7 @@ def labels():
 
 @pytest.fixture(params=attacks.NAMES)
 def attack(request):
-    settings = RANDOM.get(request.param, {})
+    settings = (SETTINGS | RANDOM).get(request.param, {})
     return attacks.build(request.param, Partial(linear, WEIGHTS), **settings)
 
 
@@ -48,6 +56,7 @@ def test_a_wrong_name_proposes_the_right_one():
         ("pgd", "epsilom", "pgd has no setting 'epsilom' .did you mean 'epsilon'"),
         ("fgsm", "steps", "fgsm has no setting 'steps'.*Valid: epsilon"),
         ("noise", "hihg", "noise has no setting 'hihg' .did you mean 'high'"),
+        ("trnet", "netwrok", "trnet has no setting 'netwrok' .did you mean 'network'"),
     ],
 )
 def test_a_wrong_setting_proposes_the_right_one(name, setting, message):
@@ -101,6 +110,7 @@ def test_bfloat16_in_bfloat16_out(attack, key, images, labels):
         ("noise", {"low": 1.0, "high": 2.0}),
         ("fgsm", {"epsilon": 0.1}),
         ("pgd", {"epsilon": 0.1, "step": 0.02, "steps": 3, "random_start": True}),
+        ("trnet", {"network": Partial(darker, jnp.float32(0.5))}),
     ],
 )
 def test_new_values_settings_and_weights_compile_nothing(
@@ -111,8 +121,22 @@ def test_new_values_settings_and_weights_compile_nothing(
 
     for program in PROGRAMS:
         program.clear_cache()
-    attacks.build(name, Partial(linear, WEIGHTS))(key, images, labels)
+    first = attacks.build(name, Partial(linear, WEIGHTS), **SETTINGS.get(name, {}))
+    first(key, images, labels)
     compiled = sizes()
     assert set(compiled) == {0, 1}
     attacks.build(name, Partial(linear, -WEIGHTS), **numbers)(key, -images, 1 - labels)
     assert sizes() == compiled
+
+
+def test_redrawing_is_what_the_network_makes_clipped(key, images, labels):
+    attack = attacks.build("trnet", None, network=darker_by_half)
+    np.testing.assert_allclose(
+        attack(key, images, labels), np.clip(0.5 * images - 0.1, 0, 1), atol=1e-6
+    )
+    with pytest.raises(ValueError, match="ganprintr needs network"):
+        attacks.build("ganprintr", linear)
+
+
+def darker_by_half(image):
+    return darker(0.5, image)

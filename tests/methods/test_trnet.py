@@ -232,3 +232,50 @@ def test_the_second_step_compiles_nothing(started):
 def test_misspelt_settings_are_named(setting, value, message):
     with pytest.raises((TypeError, ValueError), match=message):
         trnet.make(**TINY | {setting: value})
+
+
+def played(steps, **settings):
+    """States before and after each step, and the losses of the generator."""
+    method = trnet.make(**TINY, **settings)
+    states, losses = [jax.jit(method.init)(jax.random.key(0), pairs())], []
+    step = jax.jit(method.stages[0].step)
+    for number in range(steps):
+        state, metrics = step(jax.random.key(number), states[-1], pairs())
+        states.append(state)
+        losses.append(float(metrics["loss"]))
+    return method, states, losses
+
+
+def test_the_generator_of_the_least_loss_is_kept():
+    method, states, losses = played(4, last=3)
+    best = 1 + int(np.argmin(losses[1:]))
+    kept, known = states[-1].nets["chosen"], states[best].nets["generator"]
+    assert kept.opt == () and kept.stats["loss"] == np.float32(losses[best])
+    assert jax.tree.all(jax.tree.map(np.array_equal, kept.params, known.params))
+    shown = pairs()
+    other = trnet.make(**TINY)
+    nets = {k: v for k, v in states[best].nets.items() if k != "chosen"}
+    expected = other.predict(states[best].replace(nets=nets), shown)["image"]
+    np.testing.assert_array_equal(method.predict(states[-1], shown)["image"], expected)
+    with pytest.raises(ValueError, match="there are 4 steps: 5 cannot be the last"):
+        trnet.make(**TINY, last=5)
+
+
+def test_rates_are_halved_where_the_loss_does_not_fall():
+    _, states, losses = played(4, epoch=1)
+    paces, least = [1.0], np.inf
+    for loss in losses:
+        better = loss < least - 1e-4 * abs(least) if np.isfinite(least) else True
+        paces.append(paces[-1] * (1 if better else 0.5))
+        least = min(least, loss) if better else least
+    found = [float(state.nets["plateau"].stats.pace) for state in states]
+    assert found == paces
+
+
+def test_it_shows_what_critics_see(started):
+    method, _, state = started
+    found = method.predict(state, pairs())
+    for name in trnet.CRITICS:
+        assert found[f"{name}_features"].shape[:3] == (4, 4, 4)
+        assert found[f"{name}_logits"].shape == (4,)
+    assert found["fingerprint_sources"].shape == (4, 3)

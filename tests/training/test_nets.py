@@ -30,6 +30,22 @@ def test_descend_equals_hand_written_momentum():
     assert np.array_equal(nets["v"].params["v"], start["v"])
 
 
+def test_pace_multiplies_the_step():
+    tx = optax.adam(0.1)
+    nets = {"a": Net(jnp.array([2.0, -1.0]), {}, tx.init(jnp.zeros(2)))}
+
+    def loss(params):
+        return jnp.sum(params["a"] ** 2), ({}, {})
+
+    whole, half, none = (
+        descend({"a": tx}, nets, loss, "a", pace=pace)[0]["a"] for pace in (1, 0.5, 0)
+    )
+    way = whole.params - nets["a"].params
+    np.testing.assert_allclose(half.params, nets["a"].params + way / 2, rtol=1e-6)
+    np.testing.assert_array_equal(none.params, nets["a"].params)
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, whole.opt, half.opt))
+
+
 def test_joint_descent_moves_both_from_the_same_point():
     tx = optax.sgd(1.0)
     nets = {

@@ -1,12 +1,20 @@
 """Optimisers and schedules against their printed formulas in float64."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from jaxforensics.training.optimisers import biases, kernels, optimiser
+from jaxforensics.training.optimisers import (
+    Plateau,
+    biases,
+    kernels,
+    optimiser,
+    plateau,
+)
 
 STEPS = 6
 
@@ -170,3 +178,23 @@ def test_cosine_warms_up_and_ends_with_training_or_where_it_says(own, training):
 def test_typos_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
         optimiser(**settings)
+
+
+def test_a_plateau_halves_the_pace_as_optax_does():
+    rng = np.random.default_rng(0)
+    losses = np.concatenate(
+        [np.linspace(3, 1, 20), rng.normal(1, 0.01, 40), [0.5] * 20]
+    )
+    oracle = optax.contrib.reduce_on_plateau(
+        factor=0.5, patience=1, rtol=1e-4, accumulation_size=5
+    )
+    known, pace, found = oracle.init(1.0), plateau(), []
+    after = jax.jit(partial(Plateau.after, epoch=5))
+    for loss in losses.tolist():
+        _, known = oracle.update(1.0, known, value=jnp.float32(loss))
+        pace = after(pace, loss)
+        found.append((float(known.scale), float(pace.pace)))
+    steps = np.array(found)
+    np.testing.assert_array_equal(steps[:, 1], steps[:, 0])
+    assert 1e-4 < steps[-1, 1] < 0.5
+    assert all(jnp.isfinite(x) for x in plateau())

@@ -1,0 +1,64 @@
+"""GANprintR: what its loss is, that it learns, and sizes that come back."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxforensics.methods import reconstruction
+
+rng = np.random.default_rng(0)
+TINY = {"model": {"widths": (8, 16), "code": 8}, "optimiser": {"rate": 3e-3}}
+
+
+def batch(count=6, size=16, *, padding=0):
+    """Coloured ramps."""
+    across = np.linspace(0, 1, size)[None, None, :, None]
+    image = rng.uniform(0.2, 0.8, (count, 1, 1, 3)) + 0.2 * across
+    image = np.broadcast_to(image, (count, size, size, 3))
+    valid = np.float32(np.arange(count) < count - padding)
+    return {"image": np.float32(np.clip(image, 0, 1)), "valid": valid}
+
+
+def started(**settings):
+    method = reconstruction.make(**(TINY | {"steps": 200} | settings))
+    return method, method.init(jax.random.key(0), batch())
+
+
+def test_the_loss_is_the_mean_squared_error_of_what_counts():
+    method, state = started()
+    shown = batch(padding=2)
+    redrawn = method.predict(state, shown)["image"]  # clipped, and so is a start near 0
+    _, metrics = method.stages[0].step(jax.random.key(0), state, shown)
+    errors = np.square(redrawn - shown["image"]).mean((1, 2, 3))
+    assert metrics["loss"] == pytest.approx(errors[:4].mean(), rel=0.02)
+    assert method.stages[0].data == "reals"
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_it_learns_to_redraw(seed):
+    method, _ = started()
+    state = jax.jit(method.init)(jax.random.key(seed), batch())
+    step = jax.jit(method.stages[0].step)
+    for _ in range(200):
+        state, metrics = step(jax.random.key(0), state, batch())
+    shown = batch()
+    flat = np.square(shown["image"] - shown["image"].mean()).mean()
+    assert metrics["loss"] < 0.3 * flat
+
+
+@pytest.mark.parametrize("size", [None, 24])
+def test_pictures_keep_their_size(size):
+    method, state = started(size=size)
+    found = jax.jit(method.predict)(state, batch(size=18))["image"]
+    assert found.shape == (6, 18, 18, 3) and found.dtype == jnp.float32
+    assert found.min() >= 0 and found.max() <= 1
+    seen = jax.eval_shape(method.stages[0].step, jax.random.key(0), state, batch())
+    assert seen[1]["loss"].shape == ()
+
+
+def test_typos_are_named():
+    with pytest.raises(ValueError, match="no setting 'rte' .did you mean 'rate'"):
+        reconstruction.make(optimiser={"rte": 1}, steps=1)
+    with pytest.raises(TypeError, match="no setting 'widhts'; nearest: 'widths'"):
+        reconstruction.make(model={"widhts": (4,)}, steps=1)
