@@ -14,7 +14,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-FIGURES = {"spectra": 9}
+FIGURES = {"spectra": 9, "trace_discovery": 6}
 DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
 
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -98,7 +98,7 @@ def test_it_runs_on_a_folder_of_pictures(path, tmp_path, monkeypatch):
                 tmp_path / "pictures" / source / f"{number}.png"
             )
     folder = {"JAXFORENSICS_FOLDER": tmp_path / "pictures"}
-    small = {"JAXFORENSICS_SIZE": 32, "JAXFORENSICS_COUNT": 8}
+    small = {"JAXFORENSICS_SIZE": 32, "JAXFORENSICS_COUNT": 8, "JAXFORENSICS_STEPS": 2}
     notebook = execute(path, tmp_path, monkeypatch, **folder, **small)
     check(path, notebook)
 
@@ -108,6 +108,7 @@ def test_it_runs_on_a_folder_of_pictures(path, tmp_path, monkeypatch):
 @by_name
 def test_it_runs_on_the_embedded_set(path, tmp_path, monkeypatch):
     small = {"JAXFORENSICS_VIEW": "pairs", "JAXFORENSICS_FAKES": "swap_graphic"}
+    small |= {"JAXFORENSICS_STEPS": 2}
     notebook = execute(
         path, tmp_path, monkeypatch, JAXFORENSICS_COUNT=8, JAXFORENSICS_SIZE=64, **small
     )

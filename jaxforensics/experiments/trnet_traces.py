@@ -86,16 +86,16 @@ def distances(bench, attack, seed):
     for name, shown in (("fake", fake), ("attacked", bench.attacked(attack, seed))):
         parts = kinds(bench, shown)
         gaps = [
-            np.abs(_mean(log_spectrum, parts[s]) - _mean(log_spectrum, target[s]))
+            np.abs(mean(log_spectrum, parts[s]) - mean(log_spectrum, target[s]))
             for s in parts
         ]
-        alike = [
-            _each(partial(_alike, marks[source]), pictures)
+        near = [
+            each(partial(alike, marks[source]), pictures)
             for source, pictures in parts.items()
         ]
         found[name] = {
             "spectrum": float(np.mean(gaps)),
-            "correlation": float(np.concatenate(alike).mean()),
+            "correlation": float(np.concatenate(near).mean()),
         }
     return found
 
@@ -106,7 +106,7 @@ def fingerprints(bench):
     def read():
         train, sums = bench.data.train.labelled(1), {}
         for batch in train.once():
-            residuals = np.float64(_residual(_floats(batch["image"])))
+            residuals = np.float64(residual(_floats(batch["image"])))
             for i in np.flatnonzero(batch["valid"]):
                 source = train.sources[batch["source"][i]]
                 total, count = sums.setdefault(source, (0.0, 0))
@@ -116,21 +116,46 @@ def fingerprints(bench):
     return bench.once("fingerprints", read)
 
 
+def attention(logits, parts, *, layer, name):
+    """Where a detector looks in {source: fakes}: mean faces and mean Grad-CAM maps."""
+
+    def fakeness(image):
+        """The excess of the likeliest fake class; reals are class 0."""
+        found = logits(image)
+        several = found.shape[-1] > 1
+        return found[:, 1:].max(-1) - found[:, 0] if several else found[:, 0]
+
+    def look(image):
+        maps = grad_cam(fakeness, image, layer=layer)
+        shape = image.shape[1:3]
+        return resize(maps[..., None], shape, method="bilinear")[..., 0]
+
+    faces = [_floats(pictures).mean(0) for pictures in parts.values()]
+    maps = [mean(look, pictures) for pictures in parts.values()]
+    return figures.pictures(
+        [faces, [found / max(found.max(), 1e-9) for found in maps]],
+        columns=list(parts),
+        names=["mean fake", name],
+    )
+
+
 @jax.jit
-def _residual(image):
+def residual(image):
+    """The noise residual of luma: what a Wiener filter takes away."""
     return noise_residual(to_gray(image))
 
 
-def _alike(mark, image):
-    return correlation(jnp.asarray(mark), _residual(image))
+def alike(mark, image):
+    """How much residuals of pictures correlate with a fingerprint, (b,)."""
+    return correlation(jnp.asarray(mark), residual(image))
 
 
 def _floats(pixels):
     return np.float32(pixels) / 255
 
 
-def _each(function, pictures, *, chunk=64):
-    """function of every picture, 8 bits in; the last chunk is filled up."""
+def each(function, pictures, *, chunk=64):
+    """What a function makes of every picture, 8 bits; it sees `chunk` at a time."""
     compiled, parts = jax.jit(function), []
     for start in range(0, len(pictures), chunk):
         part = pictures[start : start + chunk]
@@ -140,33 +165,16 @@ def _each(function, pictures, *, chunk=64):
     return np.concatenate(parts)
 
 
-def _mean(function, pictures):
-    return _each(function, pictures).mean(0, dtype=np.float64)
+def mean(function, pictures):
+    """The mean over pictures, 8 bits, of what a function makes of each."""
+    return each(function, pictures).mean(0, dtype=np.float64)
 
 
 def _report_attention(bench, victim, seed, layer):
     """Fig. 3."""
     logits = bench.victim(victim, seed).function("logits")
-
-    def fakeness(image):
-        """The excess of the likeliest fake class; reals are class 0."""
-        found = logits(image)
-        several = found.shape[-1] > 1
-        return found[:, 1:].max(-1) - found[:, 0] if several else found[:, 0]
-
-    def attention(image):
-        maps = grad_cam(fakeness, image, layer=layer)
-        shape = image.shape[1:3]
-        return resize(maps[..., None], shape, method="bilinear")[..., 0]
-
     parts = kinds(bench, originals(bench)[1])
-    maps = {source: _mean(attention, pictures) for source, pictures in parts.items()}
-    faces = [_floats(pictures).mean(0) for pictures in parts.values()]
-    figure = figures.pictures(
-        [faces, [m / max(m.max(), 1e-9) for m in maps.values()]],
-        columns=list(parts),
-        names=["mean fake", victim],
-    )
+    figure = attention(logits, parts, layer=layer, name=victim)
     caption = (
         f"Where {victim} looks, {layer}: mean Grad-CAM of what speaks for fake, each "
         "map up to its own maximum."
@@ -178,7 +186,7 @@ def _report_traces(workspace, real, fake):
     """Figs. 4 and 5."""
     titles = {"originals": real, "fakes": fake}
     spectra = {
-        f"{source}, {title}": _mean(log_spectrum, part[source])
+        f"{source}, {title}": mean(log_spectrum, part[source])
         for title, part in titles.items()
         for source in fake
     }
@@ -190,7 +198,7 @@ def _report_traces(workspace, real, fake):
     figure = figures.spectra(gaps, columns=count, label="difference", signed=True)
     workspace.figure("spectra_gaps", figure, caption="Fakes less originals.")
     residuals = {
-        f"{source}, {title}": _mean(_residual, part[source])
+        f"{source}, {title}": mean(residual, part[source])
         for title, part in titles.items()
         for source in fake
     }
@@ -204,11 +212,11 @@ def _report_correlations(bench):
     real, fake = (kinds(bench, split) for split in originals(bench))
     for source, mark in fingerprints(bench).items():
         if source in fake:
-            alike = {
-                title: _each(partial(_alike, mark), part[source])
+            near = {
+                title: each(partial(alike, mark), part[source])
                 for title, part in (("originals", real), ("fakes", fake))
             }
-            figure = figures.histogram(alike, title=source, x_label="correlation")
+            figure = figures.histogram(near, title=source, x_label="correlation")
             caption = (
                 f"{source}: correlation of test residuals with the fingerprint of the "
                 "training fakes."
@@ -253,7 +261,7 @@ def _report_power(workspace, attack, real, fake, left):
     for source in fake:
         titles = {"originals": real, "fakes": fake, "attacked": left}
         spectra = {
-            title: DECIBEL * _each(profile, part[source])
+            title: DECIBEL * each(profile, part[source])
             for title, part in titles.items()
         }
         figure = figures.profiles(spectra, title=source, y_label="power, dB")
@@ -265,11 +273,11 @@ def _report_left(workspace, attack, real, fake, left):
     """Fig. 17."""
     for name, function, label in (
         ("spectra", log_spectrum, "log magnitude"),
-        ("residuals", _residual, "residual"),
+        ("residuals", residual, "residual"),
     ):
         gaps = {
-            f"{source}, {title}": _mean(function, part[source])
-            - _mean(function, real[source])
+            f"{source}, {title}": mean(function, part[source])
+            - mean(function, real[source])
             for title, part in (("fakes", fake), ("attacked", left))
             for source in fake
         }
