@@ -68,12 +68,13 @@ def pixelwise_gaussian_blur(image, precision, *, size):
     return blurred.reshape(image.shape).astype(image.dtype)
 
 
-@functools.partial(jax.jit, static_argnames="size")
-def wiener(gray, *, size=3, noise=None):
+@functools.partial(jax.jit, static_argnames=("size", "mirrored"))
+def wiener(gray, *, size=3, noise=None, mirrored=False):
     """Adaptive Wiener filter, as scipy.signal.wiener of each (..., h, w).
 
     `noise` is the noise's variance, one or one per image; without it the mean of the
-    local variances of an image.  Beyond the border are zeros, as in scipy.
+    local variances of an image.  Beyond the border are zeros, as in scipy: a step at
+    every border, which counts as noise.  `mirrored` pictures have none.
     """
     radius, wide = _radius(size), _float(gray)
 
@@ -84,7 +85,9 @@ def wiener(gray, *, size=3, noise=None):
         # Not as E[x²] - E[x]², which cancels in float32 where the picture is smooth.
         return mean, sum((pixel - mean) ** 2 for pixel in pixels) / size**2
 
-    mean, variance = moments(_extend(wide, radius, radius))
+    sides = [(0, 0)] * (gray.ndim - 2) + [(radius, radius)] * 2
+    mode = "reflect" if mirrored else "constant"
+    mean, variance = moments(jnp.pad(wide, sides, mode=mode))
     noise = variance.mean((-2, -1)) if noise is None else noise
     noise = jnp.broadcast_to(noise, gray.shape[:-2])[..., None, None]
     total = jnp.maximum(variance, noise)

@@ -74,8 +74,12 @@ def high_pass(image):
 
 
 def noise_residual(gray):
-    """`gray` minus its 3x3 Wiener filtering, (..., h, w) -> (..., h, w)."""
-    return gray - wiener(gray)
+    """`gray` minus its 3x3 Wiener filtering, (..., h, w) -> (..., h, w).
+
+    Mirrored at the border: the step to zeros would be in every residual, and in the
+    estimate of the noise.
+    """
+    return gray - wiener(gray, mirrored=True)
 
 
 def fingerprint(residuals):
