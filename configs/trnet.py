@@ -234,7 +234,7 @@ def _ganprintr(steps):
 
 
 def _small(steps):
-    """For embedded pictures of 64 x 64: a quarter of the widths, a sixteenth of critics'.
+    """For embedded pictures of 64 x 64: a quarter of G's widths, a 16th of critics'.
 
     Rates are ours; they fall to nothing, as trainings are short.
     """
