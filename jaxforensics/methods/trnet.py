@@ -8,8 +8,10 @@ the fake; the last one also tells sources apart.  No detector takes part.
 The attack exists to measure and to harden detectors; see docs/attacks.md.
 """
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +19,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxforensics.evaluation.quality import ssim
-from jaxforensics.models import build
+from jaxforensics.models import build, vgg
 from jaxforensics.ops.filters import gaussian_blur
 from jaxforensics.ops.spectrum import azimuthal_power, split_bands
 from jaxforensics.settings import call, choose
@@ -35,6 +37,7 @@ from jaxforensics.training.optimisers import plateau
 
 CRITICS = {"spatial": "image", "spectral": "spectrum", "fingerprint": "residual"}
 IDENTIFIES = "fingerprint"  # the critic that also tells sources apart
+FEATURES = "features"  # VGG's, frozen
 WEIGHTS = {"adversarial": 1.0, "similarity": 1.0, "spectrum": 100.0}  # of Eq. 13
 START = 0.1  # of the radii: where profiles are compared from
 
@@ -51,6 +54,7 @@ class Game(NamedTuple):
     txs: dict[str, Any]
     epoch: int
     kept: int | None  # the step from which on the best generator is kept
+    frozen: Any  # parameters of VGG, or None
 
 
 def make(
@@ -62,6 +66,7 @@ def make(
     adversarial="vanilla",
     penalty=0.0,
     similarity="ssim",
+    features=None,
     regulariser="log",
     cutoff=1 / 16,
     weights=None,
@@ -76,7 +81,9 @@ def make(
     `sources` counts the real one and every fake one.  `views` {critic: what it sees},
     `generator` and `critic` are settings of the networks.  `adversarial` is 'vanilla',
     'lsgan' or 'wgan', `penalty` the weight of the critics' zero-centred gradient
-    penalty, `regulariser` 'log' or 'power'.  Bands are split by a Gaussian of `cutoff`
+    penalty, `regulariser` 'log' or 'power'.  `similarity` is 'ssim', or 'vgg' with
+    `features` {'weights': a file of torchvision's vgg16, 'layer': such as 'relu3_3'},
+    which is part of every state.  Bands are split by a Gaussian of `cutoff`
     times the picture's side, in DFT indices.  `weights` of the generator's losses are
     those of 'adversarial', 'similarity' and 'spectrum'.  Rates of all players are
     halved after `epoch` steps in which the generator's mean loss was not the least so
@@ -84,6 +91,10 @@ def make(
     `last` steps, or with 0 that of the end.
     """
     settings = dict(locals())
+    if features:
+        content = Path(features["weights"]).read_bytes()
+        mark = {"sha256": hashlib.sha256(content).hexdigest()}
+        settings["features"] = dict(features) | mark
     views = _over(CRITICS, views, "critic")
     if not 0 <= last <= steps:
         raise ValueError(f"there are {steps} steps: {last} cannot be the last")
@@ -94,13 +105,14 @@ def make(
     game = Game(
         _networks(views, sources, generator, critic),
         choose(ADVERSARIAL, adversarial, "adversarial loss"),
-        choose(SIMILARITIES, similarity, "similarity loss"),
+        _similarity(similarity, features, cutoff),
         partial(choose(REGULARISERS, regulariser, "regulariser"), cutoff=cutoff),
         penalty,
         _over(WEIGHTS, weights, "loss"),
         {"generator": tx} | dict.fromkeys(views, critic_tx),
         epoch,
         steps - last if last else None,
+        features and vgg.load(features["weights"], layer=features["layer"]),
     )
     stages = (Stage("train", steps, "pairs", partial(_play, game)),)
     return Method(partial(_born, game), stages, partial(_see, game), settings)
@@ -181,6 +193,8 @@ def _born(game, key, batch):
         nets["chosen"] = Net(generator.params, stats, ())
     if game.epoch:
         nets["plateau"] = Net({}, plateau(), ())
+    if game.frozen:
+        nets[FEATURES] = Net(game.frozen, {}, ())
     return new_state(**nets)
 
 
@@ -234,7 +248,7 @@ def _fool(game, nets, batch, params):
     )
     losses = {
         "adversarial": sum(mean(fooled(found["logits"])) for found in judged),
-        "similarity": mean(game.similarity(attacked, batch["image"])),
+        "similarity": mean(game.similarity(nets, attacked, batch["image"])),
         "spectrum": mean(game.regulariser(attacked, batch["real"])),
     }
     value = sum(game.weights[name] * loss for name, loss in losses.items())
@@ -264,6 +278,28 @@ def _identify(real, fake, source, mean):
     losses = [mean(crossed(logits, label)) for logits, label in pairs]
     right = [mean(jnp.argmax(logits, -1) == label) for logits, label in pairs]
     return sum(losses) / 2, sum(right) / 2
+
+
+def _similarity(name, features, cutoff):
+    """(nets, attacked, image) -> one loss per picture."""
+    if (name == "vgg") != bool(features):
+        raise ValueError(
+            "similarity='vgg' compares features, whose weights are not shipped: set "
+            "features.weights to a file of torchvision's vgg16 (.safetensors, .npz or "
+            ".pth), or similarity='ssim'"
+        )
+    found = choose(SIMILARITIES, name, "similarity loss")
+    if not features:
+        return lambda nets, attacked, image: found(attacked, image)
+    net = build("vgg16", layer=features["layer"])
+    return partial(found, net, cutoff)
+
+
+def vgg_distance(net, cutoff, nets, attacked, image):
+    """Squared distance of features of the low bands, per position; Eq. 9."""
+    params = jax.lax.stop_gradient(nets[FEATURES].params)
+    a, b = (net.apply({"params": params}, _low(x, cutoff)) for x in (attacked, image))
+    return jnp.mean(jnp.sum(jnp.square(a - b), axis=-1), axis=(1, 2))
 
 
 def ssim_distance(attacked, image):
@@ -301,8 +337,12 @@ def log_distance(attacked, real, *, cutoff):
     return jnp.mean(jnp.square(a - b)[..., start:], axis=-1)
 
 
+def _low(image, cutoff):
+    return split_bands(image, sigma=cutoff * min(image.shape[1:3]))[0]
+
+
 def _high(image, cutoff):
-    return split_bands(image, sigma=cutoff * min(image.shape[1:3]))[1]
+    return image - _low(image, cutoff)
 
 
 def _stretched(profile):
@@ -325,5 +365,5 @@ ADVERSARIAL = {
     "lsgan": (_squared_losses, lambda fake: jnp.square(fake - 1)),
     "wgan": (lambda real, fake: fake - real, lambda fake: -fake),
 }
-SIMILARITIES = {"ssim": ssim_distance}
+SIMILARITIES = {"ssim": ssim_distance, "vgg": vgg_distance}
 REGULARISERS = {"log": log_distance, "power": power_distance}

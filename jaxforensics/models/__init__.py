@@ -17,6 +17,7 @@ from jaxforensics.models import (
     patch_cnn,
     trnet_discriminator,
     trnet_generator,
+    vgg,
     xception,
 )
 
@@ -36,6 +37,7 @@ NAMES = {
     "trnet_generator": trnet_generator.TRNetGenerator,
     "trnet_discriminator": trnet_discriminator.TRNetDiscriminator,
     "ganprintr": ganprintr.GANprintR,
+    "vgg16": vgg.VGG16,
 }
 
 # params -> params, after every update, of whichever model: the identity for most.

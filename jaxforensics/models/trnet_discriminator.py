@@ -20,7 +20,7 @@ from jaxforensics.settings import choose
 
 FINAL = 4  # pixels per side of the trace feature
 CLIP = 3.0  # of residuals, as released
-NORMAL = nn.initializers.normal(0.02)
+DEVIATION, WIDTH = 0.02, 128  # of weights at the start, in layers of this width
 
 
 def _spectrum(image):
@@ -48,6 +48,7 @@ class TRNetDiscriminator(nn.Module):
     (D3).  `norm` is 'layer', as goes with a gradient penalty, or 'batch'.  With
     `sources` a head of two layers tells as many sources apart.  `width` is that of the
     first layer; it doubles to four times.  Pictures have 4 * 2ⁿ pixels per side.
+    Weights of narrow networks start larger, lest signals fall below normalisation's ε.
     """
 
     view: str = "image"
@@ -69,7 +70,12 @@ class TRNetDiscriminator(nn.Module):
             x = self._norm(f"norm_{i + 1}", train)(x) if i else x
             x = nn.leaky_relu(x, 0.2)
         logits = Conv(
-            1, FINAL, padding="VALID", kernel_init=NORMAL, dtype=self.dtype, name="real"
+            1,
+            FINAL,
+            padding="VALID",
+            kernel_init=self._normal(),
+            dtype=self.dtype,
+            name="real",
         )(x)
         found = {"logits": logits[:, 0, 0, 0], "features": x}
         if self.sources:
@@ -79,6 +85,9 @@ class TRNetDiscriminator(nn.Module):
             found["sources"] = last(nn.leaky_relu(hidden(flat), 0.2))
         return {name: value.astype(jnp.float32) for name, value in found.items()}
 
+    def _normal(self):
+        return nn.initializers.normal(DEVIATION * math.sqrt(WIDTH / self.width))
+
     def _conv(self, width, name, *, bias):
         return Conv(
             width,
@@ -86,7 +95,7 @@ class TRNetDiscriminator(nn.Module):
             padding=1,
             stride=2,
             use_bias=bias,
-            kernel_init=NORMAL,
+            kernel_init=self._normal(),
             dtype=self.dtype,
             name=name,
         )

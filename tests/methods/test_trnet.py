@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
+from scipy.ndimage import correlate
 from scipy.special import expit
 from skimage.metrics import structural_similarity
 
@@ -279,3 +281,63 @@ def test_it_shows_what_critics_see(started):
         assert found[f"{name}_features"].shape[:3] == (4, 4, 4)
         assert found[f"{name}_logits"].shape == (4,)
     assert found["fingerprint_sources"].shape == (4, 3)
+
+
+@pytest.fixture(scope="module")
+def vgg_file(tmp_path_factory):
+    """Random weights under torchvision's names, as far as relu1_2 and a bit more."""
+    path = tmp_path_factory.mktemp("vgg") / "vgg16.safetensors"
+    draw = np.random.default_rng(1)
+    shapes = {0: (64, 3), 2: (64, 64), 5: (128, 64)}
+    arrays = {}
+    for place, shape in shapes.items():
+        kernel = draw.normal(0, 0.1, (*shape, 3, 3))
+        arrays[f"features.{place}.weight"] = np.float32(kernel)
+        arrays[f"features.{place}.bias"] = np.float32(draw.normal(0, 0.1, shape[0]))
+    save_file(arrays, path)
+    return path, arrays
+
+
+def test_vgg_likeness_is_of_low_bands(vgg_file):
+    """Eq. 9 by scipy's correlations."""
+    path, arrays = vgg_file
+    features = {"weights": str(path), "layer": "relu1_2"}
+    method = trnet.make(**TINY, similarity="vgg", features=features, cutoff=CUTOFF)
+    state = method.init(jax.random.key(0), pairs())
+    assert state.nets["features"].opt == ()
+    a, b = pictures(2, 16, 16), pictures(2, 16, 16)
+    game = method.stages[0].step.args[0]
+    found = game.similarity(state.nets, jnp.asarray(a), jnp.asarray(b))
+
+    def seen(image):
+        rows, columns = np.meshgrid(*2 * [np.fft.fftfreq(16) * 16], indexing="ij")
+        band = np.exp(-(rows**2 + columns**2) / (2 * (CUTOFF * 16) ** 2))
+        low = np.fft.ifft2(
+            np.fft.fft2(image, axes=(0, 1)) * band[..., None], axes=(0, 1)
+        )
+        x = (low.real - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+        for place in (0, 2):
+            kernel = np.float64(arrays[f"features.{place}.weight"])
+            maps = [
+                sum(correlate(x[..., i], k[i], mode="constant") for i in range(len(k)))
+                for k in kernel
+            ]
+            x = np.maximum(np.stack(maps, -1) + arrays[f"features.{place}.bias"], 0)
+        return x
+
+    expected = [
+        np.square(seen(x) - seen(y)).sum(-1).mean() for x, y in zip(a, b, strict=True)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    after, metrics = method.stages[0].step(jax.random.key(0), state, pairs())
+    assert jnp.isfinite(metrics["similarity"])
+    same = jax.tree.map(np.array_equal, after.nets["features"], state.nets["features"])
+    assert jax.tree.all(same)
+    assert len(method.settings["features"]["sha256"]) == 64
+
+
+def test_vgg_without_weights_is_refused():
+    with pytest.raises(ValueError, match="weights are not shipped: set features.weigh"):
+        trnet.make(**TINY, similarity="vgg")
+    with pytest.raises(ValueError, match="or similarity='ssim'"):
+        trnet.make(**TINY, features={"weights": "x", "layer": "relu1_1"})

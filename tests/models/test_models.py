@@ -102,6 +102,15 @@ OTHERS = [
         dict([TRACES, REAL]),
     ),
     ("ganprintr", {}, 128, 260_259, (2, 128, 128, 3)),
+    # torchvision's 138,357,544 without its three dense layers
+    (
+        "vgg16",
+        {"layer": "relu5_3"},
+        32,
+        138_357_544 - 25_089 * 4_096 - 4_097 * 4_096 - 4_097 * 1_000,
+        (2, 2, 2, 512),
+    ),
+    ("vgg16", {}, 33, 1_735_488, (2, 8, 8, 256)),
 ]
 CLASSIFIERS = [
     name
