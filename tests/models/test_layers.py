@@ -97,3 +97,26 @@ def test_the_backend_chooses_only_the_speed(
     )
     found = layers.conv(x, kernel, padding=padding)
     np.testing.assert_allclose(found, oracle, atol=1e-4)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(4, 2), (3, 2), (5, 3)])
+@pytest.mark.parametrize("shape", [(2, 8, 8, 3), (3, 9, 7, 2)])
+def test_strided_convolutions_differentiate_twice_as_jax_does(size, stride, shape):
+    """A gradient penalty's value, and its gradients of picture and kernel."""
+    x = jnp.float32(random.normal(size=shape))
+    kernel = jnp.float32(random.normal(size=(size, size, shape[-1], 4)))
+    sides = ((1, 1), (1, 2))
+
+    def penalty(form, x, kernel):
+        def value(x):
+            return jnp.sum(jnp.tanh(form(x, kernel, sides, stride)) ** 2)
+
+        slope = jax.grad(value)(x)
+        return jnp.sum(slope**2) + value(x)
+
+    for function in (penalty, jax.grad(penalty, 1), jax.grad(penalty, 2)):
+        ours, theirs = (
+            function(form, x, kernel) for form in (layers._strided, layers._plain)
+        )
+        scale = float(jnp.abs(theirs).max())
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5 * scale)
