@@ -16,6 +16,7 @@ from jaxforensics.models.pools import floor_max_pool
 from jaxforensics.ops.resample import resize
 from jaxforensics.settings import choose
 
+XAVIER = nn.initializers.xavier_uniform()
 ACTIVATIONS = {"tanh": jnp.tanh, "sigmoid": nn.sigmoid}
 
 
@@ -25,18 +26,24 @@ class TRNetGenerator(nn.Module):
     `norm` is 'batch', or 'affine': a scale and an offset per channel, to which batch
     normalisation amounted in the released script, whose statistics never moved.
     `activation` of the output is 'tanh' as released, which may be negative, or
-    'sigmoid'.  Sizes need not be even: enlarged maps take the size of those they meet.
+    'sigmoid'.  With `residual` it is added to the picture, and starts at zero: that is
+    not the paper's, and learns in hundreds of steps what else takes thousands, to leave
+    pictures as they are.  Sizes need not be even: enlarged maps take the size of those
+    they meet.
     """
 
     widths: tuple[int, ...] = (32, 64, 128, 256)
     norm: str = "batch"
     activation: str = "tanh"
+    residual: bool = False
     norm_momentum: float = 0.9
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> (b, h, w, 3) in float32, not clipped."""
+        if self.residual and self.activation != "tanh":
+            raise ValueError("what is added to a picture has to have both signs: tanh")
         least = 2 ** (len(self.widths) - 1)
         if min(image.shape[1:3]) < least:
             raise ValueError(
@@ -56,8 +63,10 @@ class TRNetGenerator(nn.Module):
             x = jnp.concatenate([x, other], axis=-1)
             x = self._stage(x, width, f"up_{i}", train)
         x = self._rescale(x)
-        x = self._conv(3, 1, "output")(x)
-        return choose(ACTIVATIONS, self.activation, "activation")(x.astype(jnp.float32))
+        start = nn.initializers.zeros if self.residual else XAVIER
+        x = self._conv(3, 1, "output", kernel_init=start)(x).astype(jnp.float32)
+        x = choose(ACTIVATIONS, self.activation, "activation")(x)
+        return x + jnp.float32(image) if self.residual else x
 
     def _rescale(self, x):
         """Feature scaling: twice the size, corner to corner, and back by a stride."""
@@ -83,13 +92,13 @@ class TRNetGenerator(nn.Module):
         norm = choose(norms, self.norm, "norm")
         return norm(dtype=self.dtype, name=f"{name}_norm")(x)
 
-    def _conv(self, width, size, name, stride=1):
+    def _conv(self, width, size, name, stride=1, kernel_init=XAVIER):
         return Conv(
             width,
             size,
             padding=size // 2,
             stride=stride,
-            kernel_init=nn.initializers.xavier_uniform(),
+            kernel_init=kernel_init,
             dtype=self.dtype,
             name=name,
         )
