@@ -1,4 +1,4 @@
-# make demo: set up, run the first paper's experiments on embedded data, write the report
+# make demo: set up, measure victims, attacks and defences on embedded data, write the report
 # make test: set up, run every test        make lint: formatting and static checks
 # make bench: measure against peers (installs PyTorch, used for nothing else)
 
@@ -19,7 +19,7 @@ demo: export JAX_NUM_CPU_DEVICES ?= 2
 .DELETE_ON_ERROR:
 
 demo: .venv/ready
-	$(BIN)/python launch/main.py --config=configs/amten.py
+	$(BIN)/python launch/main.py --config=configs/trnet.py:demo
 
 test: .venv/ready-test
 	$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) -m "not slow"

@@ -4,11 +4,11 @@
   python launch/main.py --config=configs/trnet.py:paper --config.data.root=DIR
   python launch/main.py --config=configs/trnet.py:folder --config.data.root=DIR
 
-Presets: `default`, a telling part in minutes on two cores; `quick`, for tests; `full`,
-every victim, attack, defence and limit on embedded data, in hours; `paper`, its sizes
-and losses on prepared data; `released`, the same with the losses, rates and views of
-its released script; `folder`, three victims on your own prepared pictures.  On embedded
-data TR-Net is a smaller one with the losses of the released script, which train best.
+Presets: `default`, a telling part in minutes on two cores; `demo`, less of it; `quick`,
+for tests; `full`, every victim, attack, defence and limit on embedded data, in hours;
+`paper`, its sizes and losses on prepared data; `released`, the same with the losses,
+rates and views of its released script; `folder`, three victims on your own prepared
+pictures.  Short trainings take a smaller TR-Net with the losses of the released script.
 
 Attacks are evaluated on labelled test pictures, to measure and to harden detectors.
 """
@@ -43,6 +43,7 @@ def get_config(preset="default"):
     make = common.preset(
         preset,
         default=_default,
+        demo=_demo,
         quick=_quick,
         full=_full,
         paper=_paper,
@@ -64,7 +65,24 @@ def _default():
         defences={
             "none": _group(*LIGHT, attacks=attacks),
             "weak": _group(*LIGHT, attacks=attacks),
-            "strong": _group(*LIGHT, attacks=("PGD", "TR-Net")),
+            "strong": _group("DCTA", "NF", attacks=("PGD", "TR-Net")),
+        },
+        traces=_traces("Patch-CNN"),
+        seeds=(0,),
+    )
+
+
+def _demo():
+    """The default on fewer faces and steps: sound enough to look at, no more."""
+    return _config(
+        _embedded(faces=1200, batch_size=16),
+        _victims(LIGHT, {"Patch-CNN": 300, "DCTA": 400}),
+        attacks=_on("Patch-CNN"),
+        networks={"ganprintr": _ganprintr(150), "trnet": _small(300)},
+        defences={
+            "none": _group(*LIGHT, attacks=ATTACKS),
+            "weak": _group("DCTA", "NF", attacks=ATTACKS),
+            "strong": _group("DCTA", "NF", attacks=("TR-Net",)),
         },
         traces=_traces("Patch-CNN"),
         seeds=(0,),

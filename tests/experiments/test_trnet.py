@@ -13,7 +13,7 @@ from jaxforensics.experiments import trnet_bench, trnet_claims, trnet_paper
 from jaxforensics.ops import degrade
 from jaxforensics.training.mesh import data_mesh
 
-PRESETS = "default", "quick", "full", "paper", "released", "folder"
+PRESETS = "default", "demo", "quick", "full", "paper", "released", "folder"
 
 
 def test_printed_averages():

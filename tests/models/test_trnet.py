@@ -229,3 +229,31 @@ def test_neither_network_has_a_transposed_convolution(name):
     graph = jax.make_jaxpr(lambda x: net.init_with_output(jax.random.key(0), x)[0])(x)
     assert "lhs_dilation=(2" not in str(graph)
     assert isinstance(net, nn.Module)
+
+
+def test_what_is_added_to_a_picture_starts_at_nothing(key):
+    image = jax.random.uniform(key, (2, 17, 20, 3))
+    net = models.build("trnet_generator", widths=(4, 6), norm="affine", residual=True)
+    variables = net.init(key, image)
+    np.testing.assert_array_equal(net.apply(variables, image), image)
+
+    def far(params):
+        return jnp.sum(net.apply({"params": params}, image) ** 2)
+
+    slopes = jax.grad(far)(variables["params"])
+    assert (
+        jnp.abs(slopes["output"]["kernel"]).max() > 0
+    )  # and so the rest, from then on
+    both = models.build("trnet_generator", residual=True, activation="sigmoid")
+    with pytest.raises(ValueError, match="both signs: tanh"):
+        both.init(key, image)
+
+
+@pytest.mark.parametrize("width", [8, 128])
+def test_critics_of_any_width_start_at_one_scale(key, width):
+    """That of weights times the root of their number."""
+    image = 0.5 + 0.02 * jax.random.normal(key, (4, 32, 32, 3))
+    net = models.build("trnet_discriminator", view="residual", width=width)
+    params = net.init(key, image)["params"]
+    deviation = jnp.std(params["conv_2"]["kernel"]) * np.sqrt(width)
+    assert deviation == pytest.approx(0.02 * np.sqrt(128), rel=0.05)
