@@ -1,5 +1,6 @@
 """TR-Net's experiments: printed averages, presets that fit together, decisions."""
 
+from contextlib import closing
 from types import SimpleNamespace
 
 import jax
@@ -9,9 +10,11 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
 from configs import trnet as config
-from jaxforensics.experiments import trnet_bench, trnet_claims, trnet_paper
+from jaxforensics.experiments import embedded, trnet_bench, trnet_claims, trnet_paper
 from jaxforensics.ops import degrade
+from jaxforensics.settings import call
 from jaxforensics.training.mesh import data_mesh
+from jaxforensics.workspace import Workspace
 
 PRESETS = "default", "demo", "quick", "full", "paper", "released", "folder"
 
@@ -153,3 +156,53 @@ def test_no_group_no_claims():
     nobody = {"victims": (), "attacks": (), "seeds": 1}
     trnet_claims.report(bench, nobody, nobody)
     assert not shown
+
+
+@pytest.fixture(scope="module")
+def removal(tmp_path_factory):
+    """A bench of two quick victims and a short TR-Net, three seeds."""
+    folder = tmp_path_factory.mktemp("removal")
+    found = config.get_config("demo")
+    data = embedded.open_data(directory=folder / "data", **found.data)
+    settings = found.experiment
+    victims = {title: settings.victims[title] for title in ("DCTA", "NF")}
+    with closing(call(Workspace, found.run, folder / "run")) as workspace:
+        yield trnet_bench.Bench(
+            workspace,
+            data,
+            victims=victims,
+            attacks=settings.attacks,
+            networks=settings.networks,
+            training=settings.training,
+            weak=settings.weak,
+            seeds=(0, 1, 2),
+        )
+
+
+@pytest.mark.slow
+def test_trace_removal_lowers_the_accuracy_of_fakes(removal):
+    """Measured: …"""
+    drops, likeness = [], []
+    for seed in removal.seeds:
+        victims = removal.victims
+        before = [removal.clean(v, seed).fake for v in victims]
+        after = [removal.fooled(v, "TR-Net", seed) for v in victims]
+        assert np.mean(before) > 0.75  # there is something to lower
+        drops.append(np.mean(before) - np.mean(after))
+        likeness.append(removal.attacked("TR-Net", seed)["psnr"].mean())
+    assert np.mean(drops) > 0.05 and min(drops) > 0
+    assert min(likeness) > 28
+
+
+@pytest.mark.slow
+def test_the_third_critic_tells_sources_apart(removal):
+    """Measured: …; chance is 0.25."""
+    accuracies = []
+    for seed in removal.seeds:
+        found = removal.network("trnet", seed).over(
+            removal.data.test.batches(), outputs=("fingerprint_sources",)
+        )
+        right = np.argmax(found["fingerprint_sources"], axis=-1) == found["source"]
+        kinds = np.unique(found["source"])
+        accuracies.append(np.mean([right[found["source"] == k].mean() for k in kinds]))
+    assert min(accuracies) > 1 / len(kinds) + 0.3
