@@ -91,6 +91,7 @@ def make(
     `last` steps, or with 0 that of the end.
     """
     settings = dict(locals())
+    likeness = _similarity(similarity, features, cutoff)
     if features:
         content = Path(features["weights"]).read_bytes()
         mark = {"sha256": hashlib.sha256(content).hexdigest()}
@@ -105,7 +106,7 @@ def make(
     game = Game(
         _networks(views, sources, generator, critic),
         choose(ADVERSARIAL, adversarial, "adversarial loss"),
-        _similarity(similarity, features, cutoff),
+        likeness,
         partial(choose(REGULARISERS, regulariser, "regulariser"), cutoff=cutoff),
         penalty,
         _over(WEIGHTS, weights, "loss"),

@@ -39,8 +39,8 @@ class VGG16(nn.Module):
         """(b, h, w, 3) in [0, 1] -> (b, h', w', width of the layer) in float32."""
         del train
         choose(LAYERS, self.layer, "layer of VGG-16")
-        x = (jnp.float32(image) - jnp.array(MEAN)) / jnp.array(DEVIATION)
-        x = x.astype(self.dtype)
+        mean, deviation = (jnp.float32(x)[None, None, None] for x in (MEAN, DEVIATION))
+        x = ((jnp.float32(image) - mean) / deviation).astype(self.dtype)
         for name, width in LAYERS.items():
             if name.endswith("_1") and name != "relu1_1":
                 x = floor_max_pool(x, size=2, stride=2)

@@ -8,20 +8,20 @@ import pytest
 from jaxforensics.methods import reconstruction
 
 rng = np.random.default_rng(0)
-TINY = {"model": {"widths": (8, 16), "code": 8}, "optimiser": {"rate": 3e-3}}
+TINY = {"model": {"widths": (16, 32), "code": 16}, "optimiser": {"rate": 1e-3}}
 
 
 def batch(count=6, size=16, *, padding=0):
-    """Coloured ramps."""
+    """Coloured ramps with a grain."""
     across = np.linspace(0, 1, size)[None, None, :, None]
     image = rng.uniform(0.2, 0.8, (count, 1, 1, 3)) + 0.2 * across
-    image = np.broadcast_to(image, (count, size, size, 3))
+    image = image + rng.normal(0, 0.02, (count, size, size, 3))
     valid = np.float32(np.arange(count) < count - padding)
     return {"image": np.float32(np.clip(image, 0, 1)), "valid": valid}
 
 
 def started(**settings):
-    method = reconstruction.make(**(TINY | {"steps": 200} | settings))
+    method = reconstruction.make(**(TINY | {"steps": 300} | settings))
     return method, method.init(jax.random.key(0), batch())
 
 
@@ -40,11 +40,13 @@ def test_it_learns_to_redraw(seed):
     method, _ = started()
     state = jax.jit(method.init)(jax.random.key(seed), batch())
     step = jax.jit(method.stages[0].step)
-    for _ in range(200):
+    for _ in range(300):
         state, metrics = step(jax.random.key(0), state, batch())
-    shown = batch()
+    shown = batch(count=60)
     flat = np.square(shown["image"] - shown["image"].mean()).mean()
-    assert metrics["loss"] < 0.3 * flat
+    redrawn = method.predict(state, shown)["image"]
+    error = np.square(redrawn - shown["image"]).mean()
+    assert error < 0.75 * flat  # 0.33 to 0.53 of it, of five seeds
 
 
 @pytest.mark.parametrize("size", [None, 24])
