@@ -137,7 +137,8 @@ def _paper():
     """Section 5.4: 60,000 pairs, batches of 150, 8 epochs of 400 steps."""
     game = {
         "adversarial": "vanilla",
-        "similarity": "ssim",  # Eq. 8 asks for VGG's features, whose weights are absent
+        "similarity": "ssim",  # Eqs. 8 and 9: "vgg", once features.weights name a file
+        "features": {"weights": "", "layer": "relu3_3"},
         "regulariser": "power",
         "weights": {"adversarial": 1.0, "similarity": 1.0, "spectrum": 100.0},
         "generator": {"norm": "batch"},

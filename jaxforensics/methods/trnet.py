@@ -91,6 +91,7 @@ def make(
     `last` steps, or with 0 that of the end.
     """
     settings = dict(locals())
+    features = features if features and features["weights"] else None
     likeness = _similarity(similarity, features, cutoff)
     if features:
         content = Path(features["weights"]).read_bytes()
