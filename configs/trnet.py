@@ -75,10 +75,10 @@ def _default():
 def _demo():
     """The default on fewer faces and steps: sound enough to look at, no more."""
     return _config(
-        _embedded(faces=1200, batch_size=16),
-        _victims(LIGHT, {"Patch-CNN": 300, "DCTA": 400}),
+        _embedded(faces=900, batch_size=16),
+        _victims(LIGHT, {"Patch-CNN": 240, "DCTA": 400}),
         attacks=_on("Patch-CNN"),
-        networks={"ganprintr": _ganprintr(150), "trnet": _small(300)},
+        networks={"ganprintr": _ganprintr(100), "trnet": _small(240)},
         defences={
             "none": _group(*LIGHT, attacks=ATTACKS),
             "weak": _group("DCTA", "NF", attacks=ATTACKS),
