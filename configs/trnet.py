@@ -81,8 +81,8 @@ def _demo():
         networks={"ganprintr": _ganprintr(100), "trnet": _small(240)},
         defences={
             "none": _group(*LIGHT, attacks=ATTACKS),
-            "weak": _group("DCTA", "NF", attacks=ATTACKS),
-            "strong": _group("DCTA", "NF", attacks=("TR-Net",)),
+            "weak": _group("DCTA", "NF", attacks=("Noise", "PGD", "TR-Net")),
+            "strong": _group("NF", attacks=("TR-Net",)),
         },
         traces=_traces("Patch-CNN"),
         seeds=(0,),
