@@ -93,10 +93,7 @@ def make(
     settings = dict(locals())
     features = features if features and features["weights"] else None
     likeness = _similarity(similarity, features, cutoff)
-    if features:
-        content = Path(features["weights"]).read_bytes()
-        mark = {"sha256": hashlib.sha256(content).hexdigest()}
-        settings["features"] = dict(features) | mark
+    settings["features"] = features and dict(features) | _mark(features["weights"])
     views = _over(CRITICS, views, "critic")
     if not 0 <= last <= steps:
         raise ValueError(f"there are {steps} steps: {last} cannot be the last")
@@ -162,6 +159,10 @@ def _see(game, state, batch):
             seen, _ = forward(net, nets[name].params, nets[name].stats, image)
             found |= {f"{name}_{what}": value for what, value in seen.items()}
     return found
+
+
+def _mark(path):
+    return {"sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
 
 
 def _over(defaults, given, kind):
