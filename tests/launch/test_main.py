@@ -121,9 +121,7 @@ def test_other_settings_are_refused(finished):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "devices"), [("amten", 1), ("detection", 4), ("trnet", 1)]
-)
+@pytest.mark.parametrize(("name", "devices"), [("amten", 1), ("detection", 4)])
 def test_killed_runs_end_in_the_same_report(tmp_path, data_dir, name, devices):
     """SIGKILL at three random moments of training, then to the end."""
     config = f"configs/{name}.py:quick"
