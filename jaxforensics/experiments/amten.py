@@ -17,8 +17,8 @@ from jaxforensics.experiments.amten_bench import (
     Bench,
     accuracy,
     confusion,
-    of_group,
 )
+from jaxforensics.experiments.groups import of_group
 from jaxforensics.ops import degrade
 from jaxforensics.reporting import figures, tables
 

@@ -114,12 +114,6 @@ class Bench:
         )
 
 
-def of_group(bench, settings):
-    """The bench with as many seeds as a group asks for, and its other settings."""
-    settings = dict(settings)
-    return bench.first(settings.pop("seeds")), settings
-
-
 def accuracy(outputs, *, logits="logits"):
     """Mean over classes of the share of pictures that are recognised."""
     return float(np.mean(np.diag(confusion(outputs, logits=logits))))

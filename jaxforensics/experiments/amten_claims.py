@@ -4,7 +4,8 @@ import numpy as np
 from scipy import stats
 
 from jaxforensics.experiments import amten_paper, claims
-from jaxforensics.experiments.amten_bench import PLAIN, of_group
+from jaxforensics.experiments.amten_bench import PLAIN
+from jaxforensics.experiments.groups import of_group
 from jaxforensics.models.amtennet import VARIANTS
 
 

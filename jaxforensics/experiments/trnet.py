@@ -6,12 +6,14 @@ trace removal attack" (2022): how far detectors can be trusted, and what hardens
 
 import numpy as np
 
+from jaxforensics.data.items import is_real_source
 from jaxforensics.experiments import (
     detection,
     trnet_claims,
     trnet_paper,
     trnet_traces,
 )
+from jaxforensics.experiments.groups import of_group
 from jaxforensics.experiments.trnet_bench import NONE, STRONG, WEAK, Bench
 from jaxforensics.reporting import figures, tables
 
@@ -89,7 +91,8 @@ def run(
         if chosen["victims"]:
             workspace.section(*DEFENCES[defence])
             everything += _report_defence(few, defence, **chosen)
-    _report_averages(workspace, everything)
+    if everything:
+        _report_averages(workspace, everything)
     _report_quality(bench)
     few, settings = of_group(bench, limited)
     _report_limited(few, **settings)
@@ -99,12 +102,6 @@ def run(
     workspace.section("Every accuracy", "All cells of the tables above, one per row.")
     rows = [_of_cell(*cell) for cell in everything]
     workspace.table("transfer", rows, caption="Means over seeds.")
-
-
-def of_group(bench, settings):
-    """The bench with as many seeds as a group asks for, and its other settings."""
-    settings = dict(settings)
-    return bench.first(settings.pop("seeds")), settings
 
 
 def _report_defence(bench, defence, *, victims, attacks):
@@ -288,7 +285,7 @@ def _report_fractions(bench, attack, victims, fractions):
 
 def _report_left_out(bench, attack, victims, sources):
     rows, names = [], bench.data.train.sources
-    fakes = [name for name in names if not name.startswith("real")]
+    fakes = [name for name in names if not is_real_source(name)]
     for source in sources:
         others = [name for name in fakes if name != source]
         train = bench.data.train.only(others)

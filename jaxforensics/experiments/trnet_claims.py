@@ -3,6 +3,7 @@
 import numpy as np
 
 from jaxforensics.experiments import claims, trnet_traces
+from jaxforensics.experiments.groups import of_group
 
 SOUND = {"NF": 0.7}  # accuracy without attack that the rest presupposes; others 0.9
 DROP, LIKENESS = 0.3, 30.0  # of the mean accuracy of fakes; PSNR in dB
@@ -13,15 +14,15 @@ FREQUENCY, PATCHES = ("DCTA", "F3-Net"), "Patch-CNN"
 
 def report(bench, undefended, traces):
     """A section with every claim that these groups can decide."""
-    settings = dict(undefended)
-    few = bench.first(settings.pop("seeds"))
+    few, settings = of_group(bench, undefended)
     found = [
         *_of_victims(few, **settings),
         *_of_removal(few, **settings),
         *_of_gradients(few, **settings),
     ]
-    if REMOVER in dict(traces)["attacks"]:
-        found += _of_traces(bench.first(dict(traces)["seeds"]))
+    few, settings = of_group(bench, traces)
+    if REMOVER in settings["attacks"]:
+        found += _of_traces(few)
     if found:
         bench.workspace.section("The paper's claims", claims.CRITERION)
         caption = "Each on these data, whatever it says."

@@ -56,6 +56,11 @@ class Game(NamedTuple):
     kept: int | None  # the step from which on the best generator is kept
     frozen: Any  # parameters of VGG, or None
 
+    @property
+    def critics(self):
+        """{name: network} of all players but the generator."""
+        return {n: net for n, net in self.nets.items() if n != "generator"}
+
 
 def make(
     *,
@@ -119,7 +124,7 @@ def make(
 
 def _play(game, key, state, batch):
     """One step: each critic moves, then the generator."""
-    nets, metrics, critics = state.nets, {}, [n for n in game.nets if n != "generator"]
+    nets, metrics, critics = state.nets, {}, game.critics
     move = partial(descend, game.txs)
     if game.epoch:
         move = partial(move, pace=nets["plateau"].stats.pace)
@@ -154,10 +159,9 @@ def _see(game, state, batch):
     stats = chosen.stats if game.kept is None else chosen.stats["net"]
     attacked, _ = forward(game.nets["generator"], chosen.params, stats, image)
     found = {"image": jnp.clip(attacked, 0, 1)}
-    for name, net in game.nets.items():
-        if name != "generator":
-            seen, _ = forward(net, nets[name].params, nets[name].stats, image)
-            found |= {f"{name}_{what}": value for what, value in seen.items()}
+    for name, net in game.critics.items():
+        seen, _ = forward(net, nets[name].params, nets[name].stats, image)
+        found |= {f"{name}_{what}": value for what, value in seen.items()}
     return found
 
 
@@ -246,8 +250,7 @@ def _fool(game, nets, batch, params):
     (_, fooled), mean = game.adversarial, _mean_of(batch)
     judged = (
         forward(net, nets[name].params, nets[name].stats, attacked, train=True)[0]
-        for name, net in game.nets.items()
-        if name != "generator"
+        for name, net in game.critics.items()
     )
     losses = {
         "adversarial": sum(mean(fooled(found["logits"])) for found in judged),
