@@ -16,6 +16,7 @@ LABELS = np.arange(60) % 2
 SCORES = np.round(LABELS + random.normal(size=60), 1)  # with ties
 STEPS = np.arange(5)
 SPECTRA = {name: random.normal(size=(9, 12)) for name in "abc"}
+PLACES = {name: random.normal(size=(20, 2)) for name in "abc"}
 INTERVAL = (0.8, 0.7, 0.85)
 
 SAMPLES = {
@@ -41,6 +42,7 @@ SAMPLES = {
         names=["a", "b"],
         captions=[["1", "2"], ["3", "4"]],
     ),
+    "scatter": lambda: figures.scatter(PLACES, title="places"),
     "histogram": lambda: figures.histogram({"a": SCORES, "b": -SCORES}, threshold=0.5),
 }
 
@@ -129,6 +131,15 @@ def test_bars_show_values_and_intervals():
     whisker = axes.containers[0].lines[2][0].get_segments()[0]
     np.testing.assert_allclose(whisker[:, 1], [0.7, 0.85])
     assert [t.get_text() for t in axes.get_xticklabels()] == ["x", "y"]
+
+
+def test_scatter_shows_every_point_under_its_name():
+    axes = figures.scatter(PLACES).axes[0]
+    for shown, (name, places) in zip(axes.collections, PLACES.items(), strict=True):
+        assert shown.get_label() == name
+        np.testing.assert_allclose(shown.get_offsets(), places)
+    colors = {tuple(shown.get_facecolor()[0]) for shown in axes.collections}
+    assert len(colors) == len(PLACES)
 
 
 def test_spectra_share_one_scale():
