@@ -12,14 +12,15 @@ BY_FILE := --dist loadfile --no-loadscope-reorder  # what a file sets up is shar
 # Large arrays in large pages: a training step takes less on CPU (docs/performance.md).
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-# Of AMTEN's steps much runs on one core, so each core trains on its part of a batch.
-demo: export JAX_NUM_CPU_DEVICES ?= 2
+# Much of a step runs on one core, so two nets are trained at a time.
+CORES := $(shell nproc 2>/dev/null || echo 1)
+PROCESSES ?= $(if $(filter 1,$(CORES)),1,2)
 
 .PHONY: demo test lint bench clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready
-	$(BIN)/python launch/main.py --config=configs/trnet.py:demo
+	$(BIN)/python launch/main.py --config=configs/trnet.py:demo --processes=$(PROCESSES)
 
 test: .venv/ready-test
 	$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) -m "not slow"

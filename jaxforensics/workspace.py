@@ -19,6 +19,10 @@ from jaxforensics.training import checkpoints, fit, mesh
 from jaxforensics.training.predict import Predictor
 
 
+class Taken(Exception):
+    """Another process of the run is making this."""
+
+
 class Workspace:
     """Everything that a run makes, under one directory.
 
@@ -29,6 +33,9 @@ class Workspace:
 
     Started again after a kill it skips what is finished, resumes what is not, and
     refuses to reuse nets that were trained with other settings or data.
+
+    Several processes may make parts of it: one that reports, told of `helpers`, and
+    those.  What one of them is at, no other begins.
     """
 
     def __init__(
@@ -42,8 +49,11 @@ class Workspace:
         save_seconds=300.0,
         keep=2,
         profile=None,
+        helpers=0,
+        helper=False,
     ):
         self.directory, self.seed = Path(directory), seed
+        self.shared, self.helper = helper or helpers > 0, helper
         self._intervals = fit.Intervals(
             log_every=log_every,
             evaluate_every=evaluate_every,
@@ -53,10 +63,11 @@ class Workspace:
             profile=profile,
         )
         self._sections, self._lead = [], jax.process_index() == 0
+        self._reports, self._patient = self._lead and not helper, not helper
         self._config, self._data, self._trained = {}, {}, []
         self.mesh = mesh.data_mesh()
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.directory) if self._lead else None
+        self._lock = _lock(self.directory) if self._reports else None
 
     def close(self):
         """Let another run use the directory."""
@@ -69,8 +80,20 @@ class Workspace:
         `data` holds {what: fingerprint}.
         """
         self._config, self._data = plain(config), dict(data or {})
-        self._write("config.json", self._config)
-        self._write("environment.json", environment() | {"data": self._data})
+        if self._reports:
+            self._write("config.json", self._config)
+            self._write("environment.json", environment() | {"data": self._data})
+
+    @contextmanager
+    def silent(self):
+        """Nothing is reported, and what another process makes is `Taken`."""
+        before = self._reports, self._patient, self._sections, self._trained
+        self._reports, self._patient = False, False
+        self._sections, self._trained = [], []
+        try:
+            yield
+        finally:
+            self._reports, self._patient, self._sections, self._trained = before
 
     def train(self, name, method, data, *, measure=None, select=None, seed=None):
         """A `Predictor` of `method`, trained on a Training or {stream: Training}.
@@ -89,32 +112,38 @@ class Workspace:
             }
         )
         folder = f"nets/{name}"
-        self._refuse_other(folder, identity)
         self._trained.append(name)
-        common = {"select": select, "mesh": self.mesh}
-        if self._read(f"{folder}/done.json"):
-            fitted = fit.load(self.directory / folder, method, streams, **common)
-        else:
-            self._write(f"{folder}/settings.json", identity)
-            with self._timed(f"{folder}/runtime.json"):
-                fitted = fit.fit(
-                    self.directory / folder,
-                    method,
-                    streams,
-                    seed=seed,
-                    name=name,
-                    measure=measure,
-                    **common,
-                    intervals=self._intervals,
-                )
-        mark = checkpoints.digest(checkpoints.host_copy(fitted.state))[:16]
-        self._write(f"{folder}/done.json", {"best": fitted.note["best"], "state": mark})
+        with self._claimed(folder):
+            self._refuse_other(folder, identity)
+            fitted = self._fitted(
+                folder, name, method, streams, identity, measure, select, seed
+            )
+            mark = checkpoints.digest(checkpoints.host_copy(fitted.state))[:16]
+            done = {"best": fitted.note["best"], "state": mark}
+            self._write(f"{folder}/done.json", done)
         return Predictor(
             method.predict,
             fitted.state,
             mesh=self.mesh,
             fingerprint=digest([identity, mark]),
         )
+
+    def _fitted(self, folder, name, method, streams, identity, measure, select, seed):
+        common = {"select": select, "mesh": self.mesh}
+        if self._read(f"{folder}/done.json"):
+            return fit.load(self.directory / folder, method, streams, **common)
+        self._write(f"{folder}/settings.json", identity)
+        with self._timed(f"{folder}/runtime.json"):
+            return fit.fit(
+                self.directory / folder,
+                method,
+                streams,
+                seed=seed,
+                name=name,
+                measure=measure,
+                **common,
+                intervals=self._intervals,
+            )
 
     def history(self, name):
         """The rows of a training's metrics file."""
@@ -128,26 +157,29 @@ class Workspace:
         """
         path = self.directory / f"measurements/{name}.npz"
         mark = digest([predictor.fingerprint, inputs, outputs])
-        stored = _arrays(path)
-        if stored and str(stored.pop("fingerprint")) == mark:
-            return stored
-        if self._lead:
-            print(f"predicting {name}", flush=True)
-        found = predictor.over(batches(), outputs=outputs)
-        if self._lead:
-            with replacing(path) as partial, partial.open("wb") as file:
-                np.savez(file, fingerprint=mark, **found)
-        return found
+        with self._claimed(f"measurements/{name}"):
+            stored = _arrays(path)
+            if stored and str(stored.pop("fingerprint")) == mark:
+                return stored
+            if self._lead:
+                print(f"predicting {name}", flush=True)
+            found = predictor.over(batches(), outputs=outputs)
+            if self._lead:
+                with replacing(path) as partial, partial.open("wb") as file:
+                    np.savez(file, fingerprint=mark, **found)
+            return found
 
     def measure(self, name, function, *inputs):
         """function(), JSON types, cached for these inputs (fingerprints, settings)."""
         mark = digest(inputs)
-        stored = self._read(f"measurements/{name}.json")
-        if stored and stored["inputs"] == mark:
-            return stored["value"]
-        value = json.loads(json.dumps(function()))
-        self._write(f"measurements/{name}.json", {"inputs": mark, "value": value})
-        return value
+        with self._claimed(f"measurements/{name}"):
+            stored = self._read(f"measurements/{name}.json")
+            if stored and stored["inputs"] == mark:
+                return stored["value"]
+            value = json.loads(json.dumps(function()))
+            row = {"inputs": mark, "value": value}
+            self._write(f"measurements/{name}.json", row)
+            return value
 
     def section(self, title, text=""):
         """Open a section of the report."""
@@ -155,7 +187,7 @@ class Workspace:
 
     def table(self, name, rows, *, caption="", columns=None):
         """A table of the report: Markdown and CSV files, and a part of the page."""
-        if self._lead:
+        if self._reports:
             folder = self._folder("report/tables")
             markdown = tables.markdown(rows, columns=columns)
             (folder / f"{name}.md").write_text(f"{caption}\n\n{markdown}")
@@ -167,8 +199,10 @@ class Workspace:
 
     def figure(self, name, figure, *, caption=""):
         """A figure of the report: a PNG file, and a part of the page."""
+        if not self._reports and self.shared:
+            return
         data = figures.png(figure)
-        if self._lead:
+        if self._reports:
             (self._folder("report/figures") / f"{name}.png").write_bytes(data)
         self._sections.append({"figure": data, "caption": caption})
 
@@ -177,7 +211,7 @@ class Workspace:
         path = self.directory / "report/index.html"
         details = {"Configuration": self._config, "Environment": environment()}
         closing = {"title": "Reproduction", "details": details}
-        if self._lead:
+        if self._reports:
             page.write(
                 path,
                 title=title,
@@ -225,6 +259,20 @@ class Workspace:
     def _runtime(self, name):
         return (self._read(name) or {"seconds": 0.0})["seconds"]
 
+    @contextmanager
+    def _claimed(self, name):
+        """Of all processes of the run, alone with what has this name."""
+        if not (self.shared and self._lead):
+            yield
+            return
+        with (self._folder(".claims") / name.replace("/", "~")).open("w") as file:
+            if not _locked(file):
+                if not self._patient:
+                    raise Taken(name)
+                print(f"waiting for {name}, which a helper is at", flush=True)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
     def _folder(self, name):
         folder = self.directory / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -260,11 +308,18 @@ def _arrays(path):
 
 def _lock(directory):
     file = (directory / ".lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _locked(file):
         file.close()
         raise SystemExit(
             f"another run is using {directory}: wait for it, or set another --workdir"
-        ) from None
+        )
     return file
+
+
+def _locked(file):
+    """Whether the lock of an open file is ours now."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

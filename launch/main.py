@@ -1,24 +1,22 @@
 """Train, evaluate and report one study.
 
-  python launch/main.py --config=configs/detection.py
+  python launch/main.py --config=configs/trnet.py --processes=2
   python launch/main.py --config=configs/detection.py:quick --workdir=/tmp/quick
   python launch/main.py --config=configs/detection.py:folder --config.data.root=DIR
-  python launch/main.py --config=configs/detection.py --config.experiment.steps=2000
 
 Any setting of a config may be overridden: --config.SECTION.NAME=VALUE.  The same
 command, run again, goes on where it stopped.  It ends in WORKDIR/report/index.html.
+Without a GPU, --processes=2 trains two nets at a time, on half of the cores each.
 """
 
-import importlib
 import os
-import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from absl import app, flags, logging
 
-# The package need not be installed, and configs/ lies beside it.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # not installed? also fine
 
 from ml_collections import config_flags  # noqa: E402
 
@@ -29,6 +27,7 @@ config_flags.DEFINE_config_file(
     "config", None, "The study: FILE or FILE:PRESET.", short_name="c"
 )
 flags.DEFINE_string("workdir", None, "Where the run lives: runs/<config>-<preset>.")
+flags.DEFINE_integer("processes", 1, "Share the cores, and what is to be trained.")
 flags.DEFINE_string("data_dir", None, "Embedded data ($JAXFORENSICS_DATA, a cache).")
 
 
@@ -37,24 +36,25 @@ def main(argv):
     if len(argv) > 1 or FLAGS.config is None:
         raise ValueError("give one --config=FILE[:PRESET]; see --help for examples")
     from jaxforensics.experiments import embedded
-    from jaxforensics.training import hooks, mesh
+    from jaxforensics.training import mesh, team
     from jaxforensics.workspace import Workspace
 
     config, settings = FLAGS.config, dict(FLAGS.config.experiment)
-    name = f"jaxforensics.experiments.{settings.pop('name')}"
-    experiment = importlib.import_module(name)
+    experiment = import_module(f"jaxforensics.experiments.{settings.pop('name')}")
     logging.set_verbosity(logging.WARNING)
-    signal.signal(signal.SIGTERM, hooks.leave)
+    others, place = team.begin(FLAGS.processes)
     mesh.start()
-    data, others = embedded.open_all(config, FLAGS.data_dir)
-    settings |= {"others": others} if others else {}
-    workspace = call(Workspace, config.run, FLAGS.workdir or default_workdir())
-    workspace.describe(config, data=embedded.marks(data, others))
-    call(experiment.run, settings, workspace, data, where="experiment")
-    print(f"report: {workspace.report(experiment.TITLE)}")
+    data, more = embedded.open_all(config, FLAGS.data_dir)
+    settings |= {"others": more} if more else {}
+    workspace = call(Workspace, {**config.run, **place}, FLAGS.workdir or home())
+    workspace.describe(config, data=embedded.marks(data, more))
+    with team.helped(others, experiment):
+        call(experiment.run, settings, workspace, data, where="experiment")
+    if not workspace.helper:
+        print(f"report: {workspace.report(experiment.TITLE)}")
 
 
-def default_workdir():
+def home():
     """runs/<config>-<preset>."""
     path, _, preset = FLAGS["config"].config_filename.partition(":")
     return Path("runs") / f"{Path(path).stem}-{preset or 'default'}"

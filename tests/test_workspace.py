@@ -2,14 +2,17 @@
 
 import json
 import shutil
+import threading
+from functools import partial
 
 import jax
 import numpy as np
 import pytest
 import tiny
 
+from jaxforensics.experiments.groups import share
 from jaxforensics.reporting import figures
-from jaxforensics.workspace import Workspace
+from jaxforensics.workspace import Taken, Workspace
 
 OFTEN = {"log_every": 2, "evaluate_every": 4, "save_every": 4}
 
@@ -188,3 +191,61 @@ def test_reports_are_complete_and_repeatable(workspaces, tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["seeds"] == [0, 1]
     stored = json.loads((tmp_path / "environment.json").read_text())
     assert stored["libraries"]["jax"] == jax.__version__
+
+
+def test_a_helper_works_beside_its_leader_and_reports_nothing(workspaces, tmp_path):
+    leader = workspaces(tmp_path, helpers=1)
+    helper = workspaces(tmp_path, helper=True)
+    write_report(helper)
+    assert not (tmp_path / "report").exists()
+    assert not (tmp_path / "config.json").exists()
+    assert helper.measure("m", lambda: 1) == leader.measure("m", lambda: 2) == 1
+
+
+def test_what_one_process_is_at_no_other_begins(workspaces, tmp_path, capsys):
+    leader = workspaces(tmp_path, helpers=1)
+    helper = workspaces(tmp_path, helper=True)
+
+    def meanwhile():
+        with pytest.raises(Taken, match="measurements/m"):
+            helper.measure("m", lambda: 2)
+        return helper.measure("another", lambda: 3)
+
+    assert leader.measure("m", meanwhile) == 3
+    assert helper.measure("m", lambda: 4) == 3
+
+    waiting = threading.Thread(target=leader.measure, args=("late", lambda: 5))
+
+    def slowly():
+        waiting.start()
+        waiting.join(0.5)
+        return 6
+
+    assert helper.measure("late", slowly) == 6
+    waiting.join()
+    assert leader.measure("late", lambda: 7) == 6
+    assert "waiting for measurements/late" in capsys.readouterr().out
+
+
+def test_parts_are_shared_from_both_ends(workspaces, tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxforensics.experiments.groups.PAUSE", 0)
+    leader = workspaces(tmp_path, helpers=1)
+    helper = workspaces(tmp_path, helper=True)
+    order, busy = [], ["b"]
+
+    def part(name):
+        if name in busy:
+            busy.remove(name)
+            raise Taken(name)
+        order.append(name)
+        leader.section(name)
+
+    parts = [partial(part, name) for name in "abc"]
+    assert not share(leader, parts)
+    assert order == ["a", "c", "b"]  # b was another's at first
+    assert share(helper, parts)
+    assert order[3:] == ["c", "b", "a"]
+    assert not share(workspaces(tmp_path / "alone"), parts)
+    assert len(order) == 6
+    page = leader.report("Title").read_text()
+    assert all(f"<h2>{name}" not in page for name in "abc")

@@ -18,11 +18,12 @@ from jaxforensics.experiments.amten_bench import (
     accuracy,
     confusion,
 )
-from jaxforensics.experiments.groups import of_group
+from jaxforensics.experiments.groups import of_group, share
 from jaxforensics.ops import degrade
 from jaxforensics.reporting import figures, tables
 
 TITLE = "AMTEN"
+SHARED = True  # among processes
 PROTOCOL = """\
 Every network tells the sources of a set apart, several kinds of reals among them, and
 is trained on the training split after one operation; its checkpoint has the highest
@@ -86,8 +87,6 @@ def run(
         optimisers=optimisers,
         seeds=seeds,
     )
-    workspace.section("Data and protocol", PROTOCOL)
-    _report_counts(workspace, {PLAIN: data, **(others or {})})
     groups = {
         _identify: identification,
         _confuse: confusions,
@@ -98,11 +97,20 @@ def run(
         _degrade: grid,
         amten_traces.report: traces,
     }
-    for group, settings in groups.items():
-        few, settings = of_group(bench, settings)
-        if settings["models"]:
-            group(few, **settings)
+    parts = [partial(_report, bench, *group) for group in groups.items()]
+    if share(workspace, parts):
+        return
+    workspace.section("Data and protocol", PROTOCOL)
+    _report_counts(workspace, {PLAIN: data, **(others or {})})
+    for part in parts:
+        part()
     amten_claims.report(bench, base, design, mixed)
+
+
+def _report(bench, group, settings):
+    few, settings = of_group(bench, settings)
+    if settings["models"]:
+        group(few, **settings)
 
 
 def _report_counts(workspace, sets):

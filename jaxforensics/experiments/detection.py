@@ -1,18 +1,20 @@
 """Detectors on one data set: how well, on which source, and how robustly."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import numpy as np
 
 from jaxforensics.evaluation import metrics, protocols
 from jaxforensics.evaluation.calibration import choose_threshold, reliability
+from jaxforensics.experiments.groups import share
 from jaxforensics.methods import classifier
 from jaxforensics.ops import degrade, spectrum
 from jaxforensics.reporting import figures, tables
 from jaxforensics.settings import choose
 
 TITLE = "Detection"
+SHARED = True  # among processes
 PROTOCOL = """\
 Every detector is trained on the training split; its checkpoint is the one with the
 highest AUC on the validation split, and its decision threshold the equal-error
@@ -43,24 +45,26 @@ def run(workspace, data, *, detectors, steps, training, seeds, degradations):
     names rows of `SEVERITIES`.
     """
     runs = [(title, seed) for title in detectors for seed in seeds]
-    trained = {
-        (title, seed): train(
-            workspace, data.train, title, seed, detectors[title], steps, training
-        )
-        for title, seed in runs
-    }
-    scores = {
-        key: predictions(
-            workspace, trained[key], "{}/seed{}".format(*key), data.train, data.test
-        )
-        for key in runs
-    }
+
+    @cache
+    def trained(title, seed):
+        model = detectors[title]
+        return train(workspace, data.train, title, seed, model, steps, training)
+
+    def tested(title, seed):
+        name = f"{title}/seed{seed}"
+        net = trained(title, seed)
+        return predictions(workspace, net, name, data.train, data.test)
+
+    if share(workspace, [partial(tested, *key) for key in runs]):
+        return
+    scores = {key: tested(*key) for key in runs}
     first = {title: scores[title, seeds[0]] for title in detectors}
     _report_data(workspace, data)
     _report_results(workspace, scores, detectors, seeds)
     _report_scores(workspace, first)
     _report_sources(workspace, first, data.test.sources)
-    predictors = {title: trained[title, seeds[0]] for title in detectors}
+    predictors = {title: trained(title, seeds[0]) for title in detectors}
     _report_robustness(workspace, data.test, predictors, degradations)
     _report_training(workspace, detectors, seeds)
 

@@ -1,14 +1,19 @@
 """Is the embedded benchmark one?  Fakes of seen and unseen generators, compressed."""
 
+import itertools
+from functools import partial
+
 import jax
 import numpy as np
 
 from jaxforensics.evaluation import metrics
 from jaxforensics.experiments import detection
+from jaxforensics.experiments.groups import share
 from jaxforensics.ops import degrade
 from jaxforensics.reporting import figures, tables
 
 TITLE = "SynthFaces: room to measure"
+SHARED = True  # among processes
 PROTOCOL = """\
 Each detector is trained once per generator and seed, on that generator's fakes and all
 reals of the training split; its checkpoint has the highest AUC on the validation split
@@ -37,29 +42,21 @@ def run(
     steps}; `training` is as in `detection`.  `quality` is that of the JPEG that the
     test pictures are saved with once more.
     """
-    found = {
-        (title, generator, seed): _tested(
-            workspace,
-            data,
-            detection.train(
-                workspace,
-                data.train.only([generator]),
-                f"{title}/{generator}",
-                seed,
-                model,
-                steps[title],
-                training,
-            ),
-            f"{title}/{generator}/seed{seed}",
-            generator,
-            quality,
+
+    def tested(title, generator, seed):
+        known = data.train.only([generator])
+        name, model = f"{title}/{generator}", detectors[title]
+        net = detection.train(
+            workspace, known, name, seed, model, steps[title], training
         )
-        for title, model in detectors.items()
-        for generator in generators
-        for seed in seeds
-    }
-    tested = (*generators, *editors)
-    sources = [data.test.sources.index(generator) for generator in tested]
+        return _tested(workspace, data, net, f"{name}/seed{seed}", generator, quality)
+
+    runs = list(itertools.product(detectors, generators, seeds))
+    if share(workspace, [partial(tested, *key) for key in runs]):
+        return
+    found = {key: tested(*key) for key in runs}
+    shown = (*generators, *editors)
+    sources = [data.test.sources.index(generator) for generator in shown]
     matrices = {
         title: np.array(
             [
@@ -75,7 +72,7 @@ def run(
     workspace.section("Protocol", PROTOCOL)
     detection.report_counts(workspace, data)
     _report_room(workspace, found, matrices, generators, seeds, sources, quality)
-    _report_matrices(workspace, matrices, generators, tested)
+    _report_matrices(workspace, matrices, generators, shown)
 
 
 def _tested(workspace, data, predictor, name, generator, quality):

@@ -4,6 +4,8 @@ Liu et al., "Making DeepFakes more spurious: evading deep face forgery detection
 trace removal attack" (2022): how far detectors can be trusted, and what hardens them.
 """
 
+from functools import partial
+
 import numpy as np
 
 from jaxforensics.data.items import is_real_source
@@ -13,11 +15,12 @@ from jaxforensics.experiments import (
     trnet_paper,
     trnet_traces,
 )
-from jaxforensics.experiments.groups import of_group
+from jaxforensics.experiments.groups import of_group, share
 from jaxforensics.experiments.trnet_bench import NONE, STRONG, WEAK, Bench
 from jaxforensics.reporting import figures, tables
 
 TITLE = "TR-Net"
+SHARED = True  # among processes
 PROTOCOL = """\
 Victims are trained on the training split; their checkpoint is the one of highest AUC on
 the unattacked validation split, and the likeliest class decides. NF is not trained: it
@@ -83,25 +86,38 @@ def run(
         weak=weak,
         seeds=seeds,
     )
+    parts = [partial(_defend, bench, *row) for row in defences.items()]
+    parts.append(partial(_limit, bench, limited))
+    if share(workspace, parts):
+        return
     workspace.section("Data and protocol", PROTOCOL)
     detection.report_counts(workspace, data)
     everything = []
     for defence in DEFENCES:
-        few, chosen = of_group(bench, defences[defence])
-        if chosen["victims"]:
-            workspace.section(*DEFENCES[defence])
-            everything += _report_defence(few, defence, **chosen)
+        everything += _defend(bench, defence, defences[defence])
     if everything:
         _report_averages(workspace, everything)
     _report_quality(bench)
-    few, settings = of_group(bench, limited)
-    _report_limited(few, **settings)
+    _limit(bench, limited)
     few, settings = of_group(bench, traces)
     trnet_traces.report(few, **settings)
     trnet_claims.report(bench, defences[NONE], traces)
     workspace.section("Every accuracy", "All cells of the tables above, one per row.")
     rows = [_of_cell(*cell) for cell in everything]
     workspace.table("transfer", rows, caption="Means over seeds.")
+
+
+def _defend(bench, defence, settings):
+    few, chosen = of_group(bench, settings)
+    if not chosen["victims"]:
+        return []
+    bench.workspace.section(*DEFENCES[defence])
+    return _report_defence(few, defence, **chosen)
+
+
+def _limit(bench, settings):
+    few, chosen = of_group(bench, settings)
+    _report_limited(few, **chosen)
 
 
 def _report_defence(bench, defence, *, victims, attacks):

@@ -90,6 +90,19 @@ def test_a_finished_run_is_not_repeated(finished):
 
 
 @on_one
+def test_two_processes_share_a_run(finished, data_dir, tmp_path):
+    """Each net is trained once, by one or the other.  (Before others add nets.)"""
+    config, _, alone = finished
+    flags = f"--workdir={tmp_path}", f"--data_dir={data_dir}", "--processes=2"
+    done = run(config, *flags)
+    assert done.returncode == 0, done.stderr
+    assert results(alone).keys() == results(tmp_path).keys()
+    begun = [line for line in done.stdout.splitlines() if "[compiled]" in line]
+    assert len(begun) == len(list(alone.glob("nets/**/metrics.jsonl")))
+    assert done.stdout.count("report: ") == 1
+
+
+@on_one
 def test_sigterm_outside_of_training_ends_well(finished):
     config, flags, workdir = finished
     stored = workdir / "config.json"
@@ -121,11 +134,20 @@ def test_other_settings_are_refused(finished):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "devices"), [("amten", 1), ("detection", 4)])
-def test_killed_runs_end_in_the_same_report(tmp_path, data_dir, name, devices):
+@pytest.mark.parametrize(
+    ("name", "devices", "processes"),
+    [("amten", 1, 1), ("detection", 4, 1), ("trnet", 1, 2)],
+)
+def test_killed_runs_end_in_the_same_report(
+    tmp_path, data_dir, name, devices, processes
+):
     """SIGKILL at three random moments of training, then to the end."""
     config = f"configs/{name}.py:quick"
-    common = f"--data_dir={data_dir}", "--config.run.save_every=2"
+    common = (
+        f"--data_dir={data_dir}",
+        f"--processes={processes}",
+        "--config.run.save_every=2",
+    )
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     done = run(config, *common, f"--workdir={whole}", devices=devices)
     assert done.returncode == 0, done.stderr
