@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage
+from variables import filled
 
 from jaxforensics import models
 from jaxforensics.models import amtennet
@@ -92,23 +93,9 @@ def reference(variables, image, *, reuse=True, pool="max", front_end=None):
     return x, sizes
 
 
-def filled(module, shape):
-    """Random variables, without the compilation that `init` costs."""
-    image = jax.ShapeDtypeStruct(shape, jnp.float32)
-    template = jax.eval_shape(module.init, jax.random.key(0), image)
-
-    def fill(path, leaf):
-        if path[-1].key in ("var", "scale"):
-            return np.float32(random.uniform(0.5, 2, leaf.shape))
-        spread = 1 / np.sqrt(leaf.size / leaf.shape[-1])
-        return np.float32(spread * random.normal(size=leaf.shape))
-
-    return jax.tree_util.tree_map_with_path(fill, template)
-
-
 def assert_equal_to_the_reference(name, shape, settings, **reading):
     module = models.build(name, num_classes=3, **settings)
-    variables = filled(module, shape)
+    variables = filled(random, module, shape)
     image = random.random(shape, np.float32)
     expected, _ = reference(variables, image, **reading)
     logits = jax.jit(module.apply)(variables, image)
@@ -142,7 +129,7 @@ def test_front_ends_equal_a_float64_reading(name):
 def test_modules_of_traces_equal_a_float64_reading(variant):
     settings = amtennet.VARIANTS[variant]
     module = AMTEN(**settings)
-    variables = filled(module, (2, 7, 10, 3))
+    variables = filled(random, module, (2, 7, 10, 3))
     x = 255 * random.random((2, 7, 10, 3), np.float32)
     reuse = variant != "AMTEN_2"
     expected = traces(np.float64(x), variables["params"], reuse)
@@ -196,7 +183,7 @@ def test_a_wrong_switch_proposes_the_right_one(name, settings, message):
 
 def test_maps_are_as_large_as_in_table_1():
     module = models.build("model_base")
-    variables = filled(module, (1, 128, 128, 3))
+    variables = filled(random, module, (1, 128, 128, 3))
     _, sizes = reference(variables, random.random((1, 128, 128, 3)))
     assert sizes == [128, 64, 62, 31, 29, 14, 14, 7]
     image = jax.ShapeDtypeStruct((1, 128, 128, 3), jnp.float32)

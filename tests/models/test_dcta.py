@@ -5,25 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import fft, ndimage
+from variables import filled
 
 from jaxforensics import models
 from jaxforensics.models.dcta import Standardize
 
 random = np.random.default_rng(0)
-
-
-def filled(module, shape):
-    """Random variables, without the compilation that `init` costs."""
-    image = jax.ShapeDtypeStruct(shape, jnp.float32)
-    template = jax.eval_shape(module.init, jax.random.key(0), image)
-
-    def fill(path, leaf):
-        if path[-1].key == "var":
-            return np.float32(random.uniform(0.7, 4, leaf.shape))
-        spread = 1 / np.sqrt(leaf.size / leaf.shape[-1] if leaf.ndim else 1)
-        return np.float32(spread * random.normal(size=leaf.shape))
-
-    return jax.tree_util.tree_map_with_path(fill, template)
 
 
 def spectra(image):
@@ -65,7 +52,7 @@ def reference(variables, image):
 @pytest.mark.parametrize("shape", [(2, 16, 24, 3), (1, 19, 14, 3)])
 def test_equals_numpy(shape):
     module = models.build("dcta", num_classes=3)
-    variables = filled(module, shape)
+    variables = filled(random, module, shape)
     image = random.random(shape, np.float32)
     expected = reference(variables, image)
     logits = jax.jit(module.apply)(variables, image)
@@ -75,7 +62,7 @@ def test_equals_numpy(shape):
 def test_statistics_are_those_of_all_pictures_seen():
     module = models.build("dcta")
     batches = random.random((3, 4, 8, 6, 3), np.float32)
-    variables = filled(module, batches.shape[1:])
+    variables = filled(random, module, batches.shape[1:])
     fresh = {"count": 0.0, "mean": np.zeros((8, 6, 3)), "var": np.ones((8, 6, 3))}
     stats = {"standardize": jax.tree.map(jnp.float32, fresh)}
 
@@ -146,7 +133,7 @@ def test_gradients_are_finite(train):
     module = models.build("dcta")
     image = random.random((3, 12, 9, 3), np.float32)
     image[0] = 0
-    variables = filled(module, image.shape)
+    variables = filled(random, module, image.shape)
 
     def total(params, image):
         state = variables | {"params": params}
@@ -160,7 +147,7 @@ def test_gradients_are_finite(train):
 
 def test_bfloat16():
     image = random.random((2, 16, 16, 3), np.float32)
-    variables = filled(models.build("dcta"), image.shape)
+    variables = filled(random, models.build("dcta"), image.shape)
     exact, half = (
         jax.jit(models.build("dcta", dtype=dtype).apply)(variables, image)
         for dtype in (jnp.float32, jnp.bfloat16)

@@ -5,32 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import fft, special
+from variables import filled
 
 from jaxforensics import models
 from jaxforensics.models import f3net, xception
 from jaxforensics.ops.resample import resize
 
 random = np.random.default_rng(0)
-
-
-def filled(module, *inputs, train=None):
-    """Random variables, without the compilation that `init` costs."""
-    options = {} if train is None else {"train": train}
-    template = jax.eval_shape(
-        lambda key, *inputs: module.init(key, *inputs, **options),
-        jax.random.key(0),
-        *inputs,
-    )
-
-    def fill(path, leaf):
-        if path[-1].key in ("var", "scale"):
-            return np.float32(random.uniform(0.7, 1.4, leaf.shape))
-        if path[-1].key == "filters" or not leaf.shape:
-            return np.float32(random.normal(size=leaf.shape))
-        spread = 1 / np.sqrt(leaf.size / leaf.shape[-1])
-        return np.float32(spread * random.normal(size=leaf.shape))
-
-    return jax.tree_util.tree_map_with_path(fill, template)
 
 
 @pytest.fixture
@@ -54,7 +35,7 @@ def band(size, low, high):
 def test_decomposition_is_scipys(size):
     image = random.random((2, size, size, 3), np.float32) * 2 - 1
     module = f3net.Decomposition()
-    variables = filled(module, image)
+    variables = filled(random, module, image)
     maps = within_one(variables["params"]["filters"])
     low, half = int(size / 2.82), size // 2
     bounds = (0, low), (low, half), (half, 2 * size), (0, 2 * size)
@@ -75,7 +56,7 @@ def test_decomposition_is_scipys(size):
 def test_statistics_are_scipys_window_by_window(size):
     image = random.random((2, size, size, 3), np.float32)
     module = f3net.Statistics()
-    variables = filled(module, image)
+    variables = filled(random, module, image)
     maps = within_one(variables["params"]["filters"])
     gray = 255 * (np.float64(image) @ [0.299, 0.587, 0.114])
     gray = np.pad(gray, [(0, 0), (4, 4), (4, 4)])
@@ -112,7 +93,7 @@ def test_bands_by_their_sizes():
 def test_cross_attention_is_numpys():
     fad, lfs = np.float32(random.normal(size=(2, 3, 4, 4, 5)))
     module = f3net.Mix(0.9, jnp.float32)
-    variables = filled(module, fad, lfs, train=False)
+    variables = filled(random, module, fad, lfs, train=False)
     params, stats = variables["params"], variables["batch_stats"]
 
     def dense(x, layer):
@@ -155,10 +136,10 @@ def test_the_first_branch_is_xception_on_what_the_decomposition_gives(short):
     image = random.random((2, 41, 37, 3), np.float32)
     alone = models.build("xception", num_classes=3)
     small = resize(image, (33, 33), method="bicubic")
-    whole = filled(alone, small)
+    whole = filled(random, alone, small)
     expected = jax.jit(alone.apply)(whole, small)
     module = models.build("f3net", num_classes=3, size=33)
-    variables = filled(module, image)
+    variables = filled(random, module, image)
     params = variables["params"]
     params["decomposition"]["filters"][:] = 0
     head, logits = whole["params"].pop("logits"), params["logits"]
@@ -184,7 +165,7 @@ def test_training_reaches_every_kernel_and_filter(key, short):
     """Also statistics move, and dropout is drawn anew with each key."""
     image = random.random((4, 22, 22, 3), np.float32)
     module = models.build("f3net", mix=True)
-    variables = filled(module, image)
+    variables = filled(random, module, image)
 
     @jax.jit
     def train(key, params, stats):

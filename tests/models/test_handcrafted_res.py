@@ -1,27 +1,15 @@
 """Hand-Crafted-Res against a float64 reading in numpy and scipy."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage
+from variables import filled
 
 from jaxforensics import models
 
 random = np.random.default_rng(0)
 SMALL = {"num_classes": 3, "widths": (6, 8, 10), "hidden": (12, 9)}
-
-
-def filled(module, shape):
-    """Random variables, without the compilation that `init` costs."""
-    image = jax.ShapeDtypeStruct(shape, jnp.float32)
-    template = jax.eval_shape(module.init, jax.random.key(0), image)
-
-    def fill(leaf):
-        spread = 1 / np.sqrt(leaf.size / leaf.shape[-1])
-        return np.float32(spread * random.normal(size=leaf.shape))
-
-    return jax.tree.map(fill, template)
 
 
 def correlated(x, kernel, mode):
@@ -67,7 +55,7 @@ def reference(params, image):
 @pytest.mark.parametrize("shape", [(2, 16, 24, 3), (1, 21, 13, 3)])
 def test_equals_numpy(shape):
     module = models.build("handcrafted_res", **SMALL)
-    variables = filled(module, shape)
+    variables = filled(random, module, shape)
     image = random.random(shape, np.float32)
     expected = reference(variables["params"], image)
     logits = jax.jit(module.apply)(variables, image)
@@ -77,7 +65,7 @@ def test_equals_numpy(shape):
 def test_gradients_reach_every_parameter():
     module = models.build("handcrafted_res", **SMALL)
     image = random.random((2, 16, 16, 3), np.float32)
-    variables = filled(module, image.shape)
+    variables = filled(random, module, image.shape)
 
     def total(params):
         return module.apply({"params": params}, image, train=True).sum()

@@ -4,24 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from variables import filled
 
 from jaxforensics import models
 
 random = np.random.default_rng(0)
 
 
-def filled(module, shape):
-    """Random variables that satisfy the constraint, without compiling `init`."""
-    image = jax.ShapeDtypeStruct(shape, jnp.float32)
-    template = jax.eval_shape(module.init, jax.random.key(0), image)
-
-    def fill(path, leaf):
-        if path[-1].key in ("var", "scale"):
-            return np.float32(random.uniform(0.5, 2, leaf.shape))
-        spread = 1 / np.sqrt(max(leaf.size / leaf.shape[-1], 4))
-        return np.float32(random.normal(0.1 * spread, spread, leaf.shape))
-
-    variables = jax.tree_util.tree_map_with_path(fill, template)
+def constrained(module, shape):
+    """Random variables that satisfy the constraint."""
+    variables = filled(random, module, shape)
     return variables | {"params": models.project(variables["params"])}
 
 
@@ -62,7 +54,7 @@ def reference(variables, image):
 @pytest.mark.parametrize("shape", [(2, 61, 52, 3), (1, 24, 33, 3)])
 def test_equals_numpy(shape):
     module = models.build("mislnet", num_classes=3)
-    variables = filled(module, shape)
+    variables = constrained(module, shape)
     image = random.random(shape, np.float32)
     expected = reference(variables, image)
     logits = jax.jit(module.apply)(variables, image)
@@ -87,7 +79,7 @@ def test_maps_are_as_large_as_in_the_paper():
 def test_one_step_moves_everything_and_keeps_the_constraint():
     shape = (3, 20, 26, 3)
     module = models.build("mislnet", num_classes=2, norm_momentum=0.7)
-    variables = filled(module, shape)
+    variables = constrained(module, shape)
     image = random.random(shape, np.float32)
 
     def loss(params):

@@ -6,25 +6,12 @@ import numpy as np
 import optax
 import pytest
 from scipy import special
+from variables import filled
 
 from jaxforensics import models
 from jaxforensics.models import patch_cnn
 
 random = np.random.default_rng(0)
-
-
-def filled(module, shape):
-    """Random variables, without the compilation that `init` costs."""
-    image = jax.ShapeDtypeStruct(shape, jnp.float32)
-    template = jax.eval_shape(module.init, jax.random.key(0), image)
-
-    def fill(path, leaf):
-        if path[-1].key in ("var", "scale"):
-            return np.float32(random.uniform(0.7, 1.4, leaf.shape))
-        spread = 1 / np.sqrt(leaf.size / leaf.shape[-1])
-        return np.float32(spread * random.normal(size=leaf.shape))
-
-    return jax.tree_util.tree_map_with_path(fill, template)
 
 
 def below(whole, part):
@@ -38,9 +25,9 @@ def test_patches_are_a_1x1_convolution_of_xceptions_maps():
     shape = 2, 37, 46, 3
     image = random.random(shape, np.float32)
     xception = models.build("xception", num_classes=3)
-    whole = filled(xception, shape)
+    whole = filled(random, xception, shape)
     module = models.build("patch_cnn", num_classes=3)
-    variables = filled(module, shape)
+    variables = filled(random, module, shape)
     head = variables["params"]["logits"]
     variables = below(whole, variables)
     variables["params"] = variables["params"] | {"logits": head}
@@ -93,7 +80,7 @@ def test_a_patch_sees_its_window_and_nothing_else(block, width, apart):
     shape = 2, 87, 71, 3  # odd: the stem has no border, and leaves out no last column
     image = np.repeat(random.random((1, *shape[1:]), np.float32), 2, axis=0)
     image[1, -1, -1] += 5
-    variables = filled(module, shape)
+    variables = filled(random, module, shape)
     patches = jax.jit(lambda v, x: module.apply(v, x, method="patches"))
     before, after = np.asarray(patches(variables, image))[..., 0]
     changed = np.abs(after - before) > 1e-5  # more than rounding
@@ -125,7 +112,7 @@ def test_training_on_patches():
     """The picture's label at every patch: gradients, moved statistics."""
     module = models.build("patch_cnn", num_classes=2, block=1)
     image = random.random((3, 19, 22, 3), np.float32)
-    variables = filled(module, image.shape)
+    variables = filled(random, module, image.shape)
     label = jnp.array([0, 1, 1])
 
     @jax.jit
@@ -153,7 +140,7 @@ def test_training_on_patches():
 
 def test_bfloat16():
     image = random.random((2, 24, 24, 3), np.float32)
-    variables = filled(models.build("patch_cnn"), image.shape)
+    variables = filled(random, models.build("patch_cnn"), image.shape)
     exact, half = (
         jax.jit(models.build("patch_cnn", dtype=dtype).apply)(variables, image)
         for dtype in (jnp.float32, jnp.bfloat16)

@@ -4,29 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from variables import filled
 
 from jaxforensics import models
 from jaxforensics.models import xception
 
 random = np.random.default_rng(0)
-
-
-def filled(module, *inputs, train=None):
-    """Random variables, without the compilation that `init` costs."""
-    options = {} if train is None else {"train": train}
-    template = jax.eval_shape(
-        lambda key, *inputs: module.init(key, *inputs, **options),
-        jax.random.key(0),
-        *inputs,
-    )
-
-    def fill(path, leaf):
-        if path[-1].key in ("var", "scale"):
-            return np.float32(random.uniform(0.7, 1.4, leaf.shape))
-        spread = 1 / np.sqrt(leaf.size / leaf.shape[-1])
-        return np.float32(spread * random.normal(size=leaf.shape))
-
-    return jax.tree_util.tree_map_with_path(fill, template)
 
 
 def windows(x, size, padding, stride, fill=0.0):
@@ -85,7 +68,7 @@ def reference(variables, image):
 def test_equals_numpy():
     module = models.build("xception", num_classes=3)
     image = random.random((2, 37, 46, 3), np.float32)
-    variables = filled(module, image)
+    variables = filled(random, module, image)
     expected = reference(variables, image)
     logits = jax.jit(module.apply)(variables, image)
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4 * np.ptp(expected))
@@ -112,7 +95,7 @@ def test_a_block_in_training(stride, activate):
     """Statistics move by the batch's, and gradients reach every parameter."""
     x = random.normal(size=(3, 7, 6, 8)).astype(np.float32)
     module = xception.Block((8, 8), stride, activate, 0.8, jnp.float32)
-    variables = filled(module, x, train=True)
+    variables = filled(random, module, x, train=True)
 
     @jax.jit
     def train(params):
