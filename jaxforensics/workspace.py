@@ -34,8 +34,8 @@ class Workspace:
     Started again after a kill it skips what is finished, resumes what is not, and
     refuses to reuse nets that were trained with other settings or data.
 
-    Several processes may make parts of it: one that reports, told of `helpers`, and
-    those.  What one of them is at, no other begins.
+    Several `processes` of one machine may share a run: one that reports, and helpers,
+    for which everything is as in `silent`.  What one is at, no other begins.
     """
 
     def __init__(
@@ -49,11 +49,12 @@ class Workspace:
         save_seconds=300.0,
         keep=2,
         profile=None,
-        helpers=0,
+        processes=1,
         helper=False,
     ):
         self.directory, self.seed = Path(directory), seed
-        self.shared, self.helper = helper or helpers > 0, helper
+        self.shared, self.helper = helper or processes > 1, helper
+        self._processes = processes
         self._intervals = fit.Intervals(
             log_every=log_every,
             evaluate_every=evaluate_every,
@@ -63,8 +64,8 @@ class Workspace:
             profile=profile,
         )
         self._sections, self._lead = [], jax.process_index() == 0
-        self._reports, self._patient = self._lead and not helper, not helper
-        self._config, self._data, self._trained = {}, {}, []
+        self._reports = self._lead and not helper
+        self._config, self._data, self._trained = {}, {}, {}
         self.mesh = mesh.data_mesh()
         self.directory.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.directory) if self._reports else None
@@ -87,13 +88,11 @@ class Workspace:
     @contextmanager
     def silent(self):
         """Nothing is reported, and what another process makes is `Taken`."""
-        before = self._reports, self._patient, self._sections, self._trained
-        self._reports, self._patient = False, False
-        self._sections, self._trained = [], []
+        before, self._reports = self._reports, False
         try:
             yield
         finally:
-            self._reports, self._patient, self._sections, self._trained = before
+            self._reports = before
 
     def train(self, name, method, data, *, measure=None, select=None, seed=None):
         """A `Predictor` of `method`, trained on a Training or {stream: Training}.
@@ -112,8 +111,8 @@ class Workspace:
             }
         )
         folder = f"nets/{name}"
-        self._trained.append(name)
         with self._claimed(folder):
+            self._trained[name] = True
             self._refuse_other(folder, identity)
             fitted = self._fitted(
                 folder, name, method, streams, identity, measure, select, seed
@@ -157,9 +156,10 @@ class Workspace:
         """
         path = self.directory / f"measurements/{name}.npz"
         mark = digest([predictor.fingerprint, inputs, outputs])
+        if stored := _predictions(path, mark):
+            return stored
         with self._claimed(f"measurements/{name}"):
-            stored = _arrays(path)
-            if stored and str(stored.pop("fingerprint")) == mark:
+            if stored := _predictions(path, mark):  # by another process, meanwhile
                 return stored
             if self._lead:
                 print(f"predicting {name}", flush=True)
@@ -183,15 +183,17 @@ class Workspace:
 
     def section(self, title, text=""):
         """Open a section of the report."""
-        self._sections.append({"title": title, "text": text})
+        if self._reports:
+            self._sections.append({"title": title, "text": text})
 
     def table(self, name, rows, *, caption="", columns=None):
         """A table of the report: Markdown and CSV files, and a part of the page."""
-        if self._reports:
-            folder = self._folder("report/tables")
-            markdown = tables.markdown(rows, columns=columns)
-            (folder / f"{name}.md").write_text(f"{caption}\n\n{markdown}")
-            (folder / f"{name}.csv").write_text(tables.csv(rows, columns=columns))
+        if not self._reports:
+            return
+        folder = self._folder("report/tables")
+        markdown = tables.markdown(rows, columns=columns)
+        (folder / f"{name}.md").write_text(f"{caption}\n\n{markdown}")
+        (folder / f"{name}.csv").write_text(tables.csv(rows, columns=columns))
         self._sections += [
             {"text": caption},
             {"table": rows, "columns": columns},
@@ -199,11 +201,10 @@ class Workspace:
 
     def figure(self, name, figure, *, caption=""):
         """A figure of the report: a PNG file, and a part of the page."""
-        if not self._reports and self.shared:
+        if not self._reports:
             return
         data = figures.png(figure)
-        if self._reports:
-            (self._folder("report/figures") / f"{name}.png").write_bytes(data)
+        (self._folder("report/figures") / f"{name}.png").write_bytes(data)
         self._sections.append({"figure": data, "caption": caption})
 
     def report(self, title, *, subtitle=""):
@@ -228,7 +229,8 @@ class Workspace:
             "Code": f"{found['code']} (git {found['git']})",
             "Data": ", ".join(f"{k} {v}" for k, v in self._data.items()),
             "Hardware": f"{found['devices']}, {found['machine']}",
-            "Training time": f"{sum(times) / 60:.1f} minutes, {len(times)} trainings",
+            "Training time": f"{sum(times) / 60:.1f} minutes, {len(times)} trainings, "
+            f"{self._processes} at a time",
         }
 
     def _refuse_other(self, folder, identity):
@@ -262,16 +264,24 @@ class Workspace:
     @contextmanager
     def _claimed(self, name):
         """Of all processes of the run, alone with what has this name."""
-        if not (self.shared and self._lead):
+        if not self._lead:
             yield
             return
-        with (self._folder(".claims") / name.replace("/", "~")).open("w") as file:
+        with self._claim(name).open("w") as file:
             if not _locked(file):
-                if not self._patient:
+                if not self._reports:
                     raise Taken(name)
-                print(f"waiting for {name}, which a helper is at", flush=True)
+                print(f"waiting for {name}, which another process is at", flush=True)
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    def wait(self, name):
+        """Return once nobody is at what was `Taken`."""
+        with self._claim(name).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+
+    def _claim(self, name):
+        return self._folder(".claims") / name.replace("/", "~")
 
     def _folder(self, name):
         folder = self.directory / name
@@ -294,14 +304,15 @@ class Workspace:
                 partial.write_text(json.dumps(value, indent=1) + "\n")
 
 
-def _arrays(path):
-    """The arrays of an npz file, or None if there is none or it is damaged."""
+def _predictions(path, mark):
+    """The arrays of an npz file; None if there is none of that fingerprint."""
     if not path.exists():
         return None
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return dict(stored)
-    except (EOFError, OSError, ValueError, zipfile.BadZipFile):
+            found = dict(stored)
+        return found if str(found.pop("fingerprint")) == mark else None
+    except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile):
         logging.warning("%s is damaged and will be made again", path)
         return None
 

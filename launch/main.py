@@ -27,7 +27,7 @@ config_flags.DEFINE_config_file(
     "config", None, "The study: FILE or FILE:PRESET.", short_name="c"
 )
 flags.DEFINE_string("workdir", None, "Where the run lives: runs/<config>-<preset>.")
-flags.DEFINE_integer("processes", 1, "Share the cores, and what is to be trained.")
+flags.DEFINE_integer("processes", 1, "So many nets at a time, on CPUs.")
 flags.DEFINE_string("data_dir", None, "Embedded data ($JAXFORENSICS_DATA, a cache).")
 
 
@@ -42,16 +42,16 @@ def main(argv):
     config, settings = FLAGS.config, dict(FLAGS.config.experiment)
     experiment = import_module(f"jaxforensics.experiments.{settings.pop('name')}")
     logging.set_verbosity(logging.WARNING)
-    others, place = team.begin(FLAGS.processes)
     mesh.start()
-    data, more = embedded.open_all(config, FLAGS.data_dir)
-    settings |= {"others": more} if more else {}
-    workspace = call(Workspace, {**config.run, **place}, FLAGS.workdir or home())
-    workspace.describe(config, data=embedded.marks(data, more))
-    with team.helped(others, experiment):
+    shares, role = team.begin(FLAGS.processes, experiment)
+    data, others = embedded.open_all(config, FLAGS.data_dir)
+    settings |= {"others": others} if others else {}
+    workspace = call(Workspace, {**config.run, **role}, FLAGS.workdir or home())
+    workspace.describe(config, data=embedded.marks(data, others))
+    with team.helped(shares):
         call(experiment.run, settings, workspace, data, where="experiment")
-    if not workspace.helper:
-        print(f"report: {workspace.report(experiment.TITLE)}")
+        if not workspace.helper:
+            print(f"report: {workspace.report(experiment.TITLE)}", flush=True)
 
 
 def home():

@@ -194,7 +194,7 @@ def test_reports_are_complete_and_repeatable(workspaces, tmp_path):
 
 
 def test_a_helper_works_beside_its_leader_and_reports_nothing(workspaces, tmp_path):
-    leader = workspaces(tmp_path, helpers=1)
+    leader = workspaces(tmp_path, processes=2)
     helper = workspaces(tmp_path, helper=True)
     write_report(helper)
     assert not (tmp_path / "report").exists()
@@ -203,7 +203,7 @@ def test_a_helper_works_beside_its_leader_and_reports_nothing(workspaces, tmp_pa
 
 
 def test_what_one_process_is_at_no_other_begins(workspaces, tmp_path, capsys):
-    leader = workspaces(tmp_path, helpers=1)
+    leader = workspaces(tmp_path, processes=2)
     helper = workspaces(tmp_path, helper=True)
 
     def meanwhile():
@@ -218,18 +218,18 @@ def test_what_one_process_is_at_no_other_begins(workspaces, tmp_path, capsys):
 
     def slowly():
         waiting.start()
-        waiting.join(0.5)
+        told = ""
+        while "waiting for measurements/late" not in told:
+            told += capsys.readouterr().out
         return 6
 
     assert helper.measure("late", slowly) == 6
     waiting.join()
     assert leader.measure("late", lambda: 7) == 6
-    assert "waiting for measurements/late" in capsys.readouterr().out
 
 
-def test_parts_are_shared_from_both_ends(workspaces, tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxforensics.experiments.groups.PAUSE", 0)
-    leader = workspaces(tmp_path, helpers=1)
+def test_parts_are_shared_from_both_ends(workspaces, tmp_path):
+    leader = workspaces(tmp_path, processes=2)
     helper = workspaces(tmp_path, helper=True)
     order, busy = [], ["b"]
 

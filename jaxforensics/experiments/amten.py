@@ -18,7 +18,7 @@ from jaxforensics.experiments.amten_bench import (
     accuracy,
     confusion,
 )
-from jaxforensics.experiments.groups import of_group, share
+from jaxforensics.experiments.groups import of_group, one_by_one, share
 from jaxforensics.ops import degrade
 from jaxforensics.reporting import figures, tables
 
@@ -97,13 +97,17 @@ def run(
         _degrade: grid,
         amten_traces.report: traces,
     }
-    parts = [partial(_report, bench, *group) for group in groups.items()]
+    parts = [
+        partial(_report, bench, group, single)
+        for group, settings in groups.items()
+        for single in one_by_one(settings, "models")
+    ]
     if share(workspace, parts):
         return
     workspace.section("Data and protocol", PROTOCOL)
     _report_counts(workspace, {PLAIN: data, **(others or {})})
-    for part in parts:
-        part()
+    for group, settings in groups.items():
+        _report(bench, group, settings)
     amten_claims.report(bench, base, design, mixed)
 
 
@@ -148,6 +152,8 @@ def _compare(bench, *, models, sets, base):
         amten_paper.MULTIPLE,
         caption="Accuracy of sources, as in Tables V and VI.",
     )
+    if base not in models:
+        return
     errors = {key: 1 - values.mean() for key, values in found.items()}
     printed = {t: 1 - row[PLAIN] for t, row in amten_paper.MULTIPLE.items()}
     rows = [

@@ -24,7 +24,6 @@ from jaxforensics.settings import call, choose
 from jaxforensics.synthfaces import forgers as shipped
 
 TITLE = "Forgers"
-SHARED = False  # forgers start from each other
 PROTOCOL = """\
 Every forger is trained on rendered studio scenes of its own; what follows is measured
 on scenes it was not trained on. The weights, in half precision, lie in the folder

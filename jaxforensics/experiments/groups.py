@@ -1,26 +1,23 @@
 """Groups of a paper's experiments: each names its own seeds, and what it is about."""
 
-import time
-
 from jaxforensics.workspace import Taken
-
-PAUSE = 3.0  # seconds, before asking again for what other processes make
 
 
 def of_group(bench, settings):
     """The bench with as many seeds as a group asks for, and its other settings.
 
-    A helper goes through seeds and everything listed from the end.
+    Helpers begin with the last seed.
     """
     settings = dict(settings)
     few = bench.first(settings.pop("seeds"))
     if bench.workspace.helper:
         few.seeds = few.seeds[::-1]
-        settings = {
-            name: value[::-1] if isinstance(value, tuple) else value
-            for name, value in settings.items()
-        }
     return few, settings
+
+
+def one_by_one(settings, name):
+    """The settings of a group once for each of what it lists under this name."""
+    return [{**settings, name: (each,)} for each in settings[name]]
 
 
 def share(workspace, parts):
@@ -29,17 +26,22 @@ def share(workspace, parts):
     A part that meets what another process makes is left for later; helpers begin with
     the last.  Nothing is reported.  True for a helper, which is done then.
     """
-    left = list(parts)[:: -1 if workspace.helper else 1] if workspace.shared else []
+    left = list(parts) if workspace.shared else []
+    if workspace.helper:
+        left.reverse()
     with workspace.silent():
         while left:
-            left = [part for part in left if _meets_others(part)]
-            time.sleep(PAUSE if left else 0)
+            taken = {part: name for part in left if (name := _taken(part))}
+            if len(taken) == len(left):  # nothing is free
+                workspace.wait(taken[left[0]])
+            left = list(taken)
     return workspace.helper
 
 
-def _meets_others(part):
+def _taken(part):
+    """The name of what another process makes and this part needs, or ''."""
     try:
         part()
-    except Taken:
-        return True
-    return False
+    except Taken as taken:
+        return str(taken)
+    return ""

@@ -15,7 +15,7 @@ from jaxforensics.experiments import (
     trnet_paper,
     trnet_traces,
 )
-from jaxforensics.experiments.groups import of_group, share
+from jaxforensics.experiments.groups import of_group, one_by_one, share
 from jaxforensics.experiments.trnet_bench import NONE, STRONG, WEAK, Bench
 from jaxforensics.reporting import figures, tables
 
@@ -86,8 +86,12 @@ def run(
         weak=weak,
         seeds=seeds,
     )
-    parts = [partial(_defend, bench, *row) for row in defences.items()]
-    parts.append(partial(_limit, bench, limited))
+    parts = [
+        partial(_defend, bench, defence, single)
+        for defence in DEFENCES
+        for single in one_by_one(defences[defence], "victims")
+    ]
+    parts += [partial(_limit, bench, row) for row in one_by_one(limited, "victims")]
     if share(workspace, parts):
         return
     workspace.section("Data and protocol", PROTOCOL)

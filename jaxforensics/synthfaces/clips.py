@@ -216,7 +216,9 @@ def _claim(folder, settings):
 
 
 def _save(path, data):
-    """Write a file that is never seen half done."""
+    """Write a file that is never seen half done, unless it is there."""
+    if path.exists() and path.read_bytes() == data:
+        return
     with replacing(path) as partial:
         partial.write_bytes(data)
 

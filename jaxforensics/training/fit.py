@@ -83,7 +83,7 @@ def fit(
         if intervals.profile:
             hooks.append(Profile(f"{directory}/profile", *intervals.profile))
         every = Every(steps=intervals.save_every, seconds=intervals.save_seconds)
-        save = Save(checkpoints, every=every, guard=guard, note=note)
+        save = Save(checkpoints, every=every, guard=guard, note=note, name=name)
         hooks.append(stack.enter_context(save))
         state = loop.train(method, data, state, seed=seed, hooks=hooks, mesh=mesh)
         best = checkpoints.restore_best(template) if note["best"] else None

@@ -103,7 +103,7 @@ class Log:
     """
 
     def __init__(self, directory, *, every, start=0, batch_size=None, name=""):
-        self._every, self._batch, self._name = Every(steps=every), batch_size, name
+        self._every, self._batch, self.name = Every(steps=every), batch_size, name
         self._clock, self._step, self._start = time.monotonic(), start, start
         self._lead = jax.process_index() == 0
         self._file = self._board = None
@@ -159,7 +159,7 @@ class Log:
             speed = f"{rate:.2f} steps/s{pictures}, {left} left"
         metrics = "  ".join(f"{k} {v:.4g}" for k, v in values.items())
         print(
-            f"{self._name} {moment.step}/{moment.total}  {metrics}  [{speed}]",
+            f"{self.name} {moment.step}/{moment.total}  {metrics}  [{speed}]",
             flush=True,
         )
 
@@ -187,7 +187,7 @@ class Evaluate:
         )
         if jax.process_index() == 0:
             text = "  ".join(f"{k} {v:.4g}" for k, v in values.items())
-            print(f"    validation: {text}", flush=True)
+            print(f"{self._log.name} validation: {text}", flush=True)
         if self._select is None:
             return
         value = float(values[self._select])
@@ -212,8 +212,8 @@ class Evaluate:
 class Save:
     """Writes checkpoints when due, and on SIGTERM; then ends the run in good order."""
 
-    def __init__(self, checkpoints, *, every, guard, note):
-        self._checkpoints, self._every = checkpoints, every
+    def __init__(self, checkpoints, *, every, guard, note, name=""):
+        self._checkpoints, self._every, self._name = checkpoints, every, name
         self._guard, self._note = guard, note
         self._asked = threading.Event()
         self._previous = None
@@ -244,7 +244,7 @@ class Save:
         if leave:
             if jax.process_index() == 0:
                 print(
-                    f"stopped at step {moment.step}, saved: "
+                    f"{self._name} stopped at step {moment.step}, saved: "
                     "resume with the same command",
                     flush=True,
                 )

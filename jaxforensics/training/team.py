@@ -10,20 +10,20 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import jax
-import numpy as np
 
 from jaxforensics.training.hooks import leave
 
-CORES = "JAXFORENSICS_HELPER"
+CORES = "JAXFORENSICS_CORES"  # in a helper's environment
 
 
-def begin(processes):
-    """Keep to this process's cores, before devices are looked at.
+def begin(processes, experiment):
+    """Take this process's part in a team, and decide what SIGTERM does.
 
-    Returns those of its helpers, one string each, and the Workspace's settings.  A
-    helper, which has its own in the environment, leaves when what started it does.
+    Returns the helpers' shares of the cores, and the settings of a Workspace.  Shares
+    are equal, as sums depend on the number of cores.  Before devices are looked at.
     """
     if os.environ.get(CORES):
         _keep_to(os.environ[CORES])
@@ -33,29 +33,28 @@ def begin(processes):
     signal.signal(signal.SIGTERM, leave)
     if processes == 1:
         return [], {}
-    if not hasattr(os, "sched_setaffinity"):
-        raise ValueError("--processes: this system does not bind processes to cores")
+    if not getattr(experiment, "SHARED", False):
+        raise ValueError("--processes: nets of this study start from each other")
+    if jax.distributed.is_initialized():
+        raise ValueError("--processes divides the cores of one machine, not of several")
+    alone = _alone()
+    if alone:
+        print(f"one process trains everything: {alone}", flush=True)
+        return [], {}
     cores = sorted(os.sched_getaffinity(0))
     if not 1 <= processes <= len(cores):
         raise ValueError(f"--processes={processes}: there are {len(cores)} cores")
+    many = len(cores) // processes
     own, *others = (
-        ",".join(map(str, part)) for part in np.array_split(cores, processes)
+        ",".join(map(str, cores[i * many : (i + 1) * many])) for i in range(processes)
     )
     _keep_to(own)
-    return others, {"helpers": len(others)}
+    return others, {"processes": processes}
 
 
 @contextmanager
-def helped(others, experiment):
+def helped(shares):
     """Meanwhile the same command runs as a helper on each of these shares of cores."""
-    if others and not experiment.SHARED:
-        raise ValueError("--processes: what is trained here builds on each other")
-    if others and jax.process_count() > 1:
-        raise ValueError("--processes divides the cores of one machine, not of several")
-    if others and jax.default_backend() != "cpu":
-        print("one process trains everything, as there is an accelerator", flush=True)
-        os.sched_setaffinity(0, range(os.cpu_count()))
-        others = []
     crew = [
         subprocess.Popen(
             [sys.executable, *sys.argv],
@@ -63,7 +62,7 @@ def helped(others, experiment):
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
-        for cores in others
+        for cores in shares
     ]
     try:
         yield
@@ -71,12 +70,23 @@ def helped(others, experiment):
         for helper in crew:
             helper.stdin.close()
         for helper in crew:
-            helper.wait()
+            if helper.wait():
+                print(f"a helper had ended early, with {helper.returncode}", flush=True)
+
+
+def _alone():
+    """Why one process is all that makes sense, or ''."""
+    if not hasattr(os, "sched_setaffinity"):
+        return "this system does not bind processes to cores"
+    found = [*Path("/dev").glob("nvidia[0-9]*"), *Path("/dev").glob("accel[0-9]*")]
+    if found and os.environ.get("JAX_PLATFORMS") != "cpu":
+        return "there is an accelerator"
+    return ""
 
 
 def _follow():
     """Ask this process to leave once the one that started it is gone."""
-    sys.stdin.buffer.read()
+    os.read(sys.stdin.fileno(), 1)  # nothing is written: it returns at the end
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -99,7 +99,10 @@ def test_two_processes_share_a_run(finished, data_dir, tmp_path):
     assert results(alone).keys() == results(tmp_path).keys()
     begun = [line for line in done.stdout.splitlines() if "[compiled]" in line]
     assert len(begun) == len(list(alone.glob("nets/**/metrics.jsonl")))
-    assert done.stdout.count("report: ") == 1
+    assert done.stdout.count("report: ") == 1 and "helper" not in done.stdout
+    assert f"{len(begun)} trainings, 2 at a time" in (
+        (tmp_path / "report/index.html").read_text()
+    )
 
 
 @on_one

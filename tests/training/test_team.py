@@ -16,11 +16,11 @@ LEADER = """
 import sys, time
 from types import SimpleNamespace
 from jaxforensics.training import team
-others, place = team.begin(2)
-if "helper" in place:
+shares, role = team.begin(2, SimpleNamespace(SHARED=True))
+if "helper" in role:
     print("helper", flush=True)
-    time.sleep(60)
-with team.helped(others, SimpleNamespace(SHARED=True)):
+    time.sleep(float(sys.argv[2]))
+with team.helped(shares):
     time.sleep(float(sys.argv[1]))
 """
 
@@ -42,51 +42,81 @@ def two_cores(cores):
     return cores
 
 
-def test_cores_are_divided(two_cores):
-    others, place = team.begin(2)
+ALIKE = SimpleNamespace(SHARED=True)
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """A machine without accelerators, in no cluster."""
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+
+
+def test_cores_are_divided_equally(two_cores, bare):
+    others, role = team.begin(2, ALIKE)
     own = os.sched_getaffinity(0)
     rest = {int(core) for core in others[0].split(",")}
-    assert place == {"helpers": 1}
-    assert own | rest == set(two_cores) and not own & rest
-    assert abs(len(own) - len(rest)) <= 1
+    assert role == {"processes": 2}
+    assert own | rest <= set(two_cores) and not own & rest
+    assert len(own) == len(rest) == len(two_cores) // 2
 
 
 def test_one_process_keeps_all_cores(cores):
-    assert team.begin(1) == ([], {})
+    assert team.begin(1, SimpleNamespace()) == ([], {})
     assert sorted(os.sched_getaffinity(0)) == cores
 
 
 @pytest.mark.parametrize("processes", [-1, 0, 100_000])
-def test_more_processes_than_cores_are_refused(cores, processes):
+def test_more_processes_than_cores_are_refused(cores, bare, processes):
     with pytest.raises(ValueError, match=f"--processes={processes}: there are"):
-        team.begin(processes)
+        team.begin(processes, ALIKE)
 
 
-def test_what_cannot_be_shared_is_refused():
-    with pytest.raises(ValueError, match="builds on each other"):
-        with team.helped(["0"], SimpleNamespace(SHARED=False)):
-            pass
+def test_what_builds_on_each_other_is_not_shared(cores):
+    with pytest.raises(ValueError, match="start from each other"):
+        team.begin(2, SimpleNamespace())
+
+
+def test_hosts_are_not_divided(cores, monkeypatch):
+    monkeypatch.setattr("jax.distributed.is_initialized", lambda: True)
+    with pytest.raises(ValueError, match="of one machine"):
+        team.begin(2, ALIKE)
+
+
+def test_beside_an_accelerator_one_process_does_it_all(cores, monkeypatch, capsys):
+    monkeypatch.setattr(team, "_alone", lambda: "there is an accelerator")
+    assert team.begin(2, ALIKE) == ([], {})
+    assert sorted(os.sched_getaffinity(0)) == cores
+    assert "there is an accelerator" in capsys.readouterr().out
 
 
 @contextmanager
-def lead(tmp_path, seconds):
+def lead(tmp_path, *seconds):
+    """A leader and a helper that sleep for so long."""
     script = tmp_path / "leader.py"
     script.write_text(LEADER)
-    command = [sys.executable, str(script), seconds]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    command = [sys.executable, str(script), *seconds]
+    with subprocess.Popen(command, **pipes) as process:
         assert process.stdout.readline() == "helper\n"
         yield process
 
 
-def test_helpers_leave_when_their_leader_is_done(tmp_path, two_cores):
-    with lead(tmp_path, "1") as process:
-        assert process.stdout.read() == ""  # closed by both
+@pytest.mark.parametrize("seconds", [("1", "60"), ("3", "0")])
+def test_whoever_ends_first_both_end_well(tmp_path, two_cores, bare, seconds):
+    with lead(tmp_path, *seconds) as process:
+        out, errors = process.communicate()  # until both have closed them
     assert process.returncode == 0
+    assert out == errors == ""
 
 
-def test_helpers_leave_when_their_leader_is_killed(tmp_path, two_cores):
-    with lead(tmp_path, "60") as process:
+def test_helpers_leave_when_their_leader_is_killed(tmp_path, two_cores, bare):
+    with lead(tmp_path, "60", "60") as process:
         process.kill()
         start = time.monotonic()
-        process.stdout.read()  # ends when the helper does
+        process.communicate()
         assert time.monotonic() - start < 30
+
+
+def test_a_helper_that_failed_is_told_of(tmp_path, two_cores, bare):
+    with lead(tmp_path, "3", "what") as process:
+        assert "a helper had ended early, with 1" in process.communicate()[0]
