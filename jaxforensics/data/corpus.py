@@ -97,6 +97,7 @@ class Training:
         number = train.index["source"]
         self._order = Order(number, train.kept, seed=seed, balance=balance)
         self.sources, self.batch_size = train.sources, reading.batch_size
+        self.size, self.parts = reading.size, self._reading.parts
         self.counts = {"train": train.counts(), "validation": validation.counts()}
         self.num_train, self.num_validation = len(train), len(validation)
         self.fingerprint = _fingerprint(
@@ -122,6 +123,11 @@ class Training:
         splits = {"train": self._train, "validation": self._validation}
         some = {name: split.labelled(label) for name, split in splits.items()}
         return self._with(some | {"balance": None})
+
+    def plain(self):
+        """The same, nothing mirrored and every picture as often as any other."""
+        reading = self._whole._replace(flip=False)
+        return self._with({"reading": reading, "balance": None})
 
     def degraded(self, *alternatives, copies=1):
         """The same as if it had been saved after one of the alternatives.
@@ -176,6 +182,7 @@ class Examination:
         self._test, self._whole, self._shown = test, reading, shown
         self._reading = _with_parts(reading, test)
         self.sources, self.num_test = test.sources, len(test)
+        self.parts = self._reading.parts
         self.counts = {"test": test.counts()}
         known = {"shown": shown.identity} if shown else {}
         self.fingerprint = _fingerprint((test,), self._reading, **known)

@@ -8,8 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxforensics import attacks
+from jaxforensics.data.items import is_real_source
 from jaxforensics.evaluation import quality
 from jaxforensics.evaluation.calibration import choose_threshold
+from jaxforensics.evaluation.intervals import bootstrap
 from jaxforensics.experiments import detection
 from jaxforensics.methods import classifier, fingerprint, reconstruction, trnet
 from jaxforensics.settings import call, choose, digest, plain
@@ -18,7 +20,6 @@ from jaxforensics.training.loop import ahead
 
 NONE, WEAK, STRONG = "none", "weak", "strong"
 SHARE = 0.5  # of the attacked fakes among the fakes that a strong defence trains on
-REALS = (0,)  # sources
 GRADIENT = ("fgsm", "pgd")
 
 
@@ -44,11 +45,12 @@ class Bench:
     ):
         self.workspace, self.data, self.seeds = workspace, data, tuple(seeds)
         self.victims, self.attacks = dict(victims), dict(attacks)
-        self._networks, self._training = dict(networks), dict(training)
+        self.networks, self._training = dict(networks), dict(training)
         self._weak, self._nets = tuple(weak), {}
         self._known, self._less = data.train, ""
         self._once, self.batch_size = {}, data.train.batch_size
-        self.fakes = data.test.labelled(1)
+        self.fakes, names = data.test.labelled(1), enumerate(data.train.sources)
+        self.reals = tuple(i for i, name in names if is_real_source(name))
 
     def first(self, seeds):
         """The same victims and attacks, of the first `seeds` seeds alone."""
@@ -98,7 +100,7 @@ class Bench:
             victim = self.victim(victim, seed)
             asked = victim.function("logits")
             marks.append(victim.fingerprint)
-        if name in self._networks:
+        if name in self.networks:
             network = self.network(name, seed)
             settings["network"] = network.function("image")
             marks.append(network.fingerprint)
@@ -123,29 +125,52 @@ class Bench:
 
     def clean(self, title, seed, *, defence=NONE, attack=None):
         """A victim's Accuracy on the test split as it is."""
-        found = self._said(title, seed, defence, attack, "test", self.data.test)
-        limit = self._limit(title, seed, defence, attack)
-        return Accuracy(*(right(found, limit, label=label) for label in (0, 1)))
+        found, fake = self._said(title, seed, defence, attack, "test", self.data.test)
+        return Accuracy(*(recognised(fake, found, label=label) for label in (0, 1)))
 
     def fooled(self, title, attack, seed, *, defence=NONE, sources=None):
         """The share of attacked test fakes (of some sources) that a victim recognises.
 
         Under a strong defence, by the victim that knows this attack.
         """
+        found, fake = self._after(title, attack, seed, defence)
+        chosen = True if sources is None else np.isin(found["source"], sources)
+        return recognised(fake, found, label=1, chosen=chosen)
+
+    def intervals(self, title, attack, seed, *, defence=NONE):
+        """{'real', 'fake', 'attacked', 'fall'}: each with its bootstrap interval.
+
+        Pictures are resampled by groups; 'fall' is that of the accuracy of fakes, of
+        the same pictures before and after.
+        """
+        known = attack if defence == STRONG else None
+        clean, fake = self._said(title, seed, defence, known, "test", self.data.test)
+        left, still = self._after(title, attack, seed, defence)
+        mine = np.flatnonzero(clean["label"] == 1)
+        mine = mine[np.argsort(clean["index"][mine])]
+        before, after = fake[mine], still[np.argsort(left["index"])]
+        groups, real = clean["group"][mine], clean["label"] == 0
+        fall = np.float64(before) - after
+        rows = {"fake": before, "attacked": after, "fall": fall}
+        found = {"real": bootstrap(_mean, ~fake[real], groups=clean["group"][real])}
+        found |= {k: bootstrap(_mean, v, groups=groups) for k, v in rows.items()}
+        return {name: tuple(interval) for name, interval in found.items()}
+
+    def _after(self, title, attack, seed, defence):
         known = attack if defence == STRONG else None
         shown = self.attacked(attack, seed)
         exam = self.fakes.shown_as(shown["image"], shown["index"], shown["mark"])
         after = _path("after", attack, self._less)
-        found = self._said(title, seed, defence, known, after, exam)
-        limit = self._limit(title, seed, defence, known)
-        chosen = True if sources is None else np.isin(found["source"], sources)
-        return right(found, limit, label=1, chosen=chosen)
+        return self._said(title, seed, defence, known, after, exam)
 
     def _said(self, title, seed, defence, attack, what, exam):
+        """(what a victim says of a split, whether it takes each picture for a fake)."""
         victim = self.victim(title, seed, defence=defence, attack=attack)
         name = f"{_name(title, seed, defence, attack)}/{what}"
         predict = self.workspace.predict
-        return predict(name, victim, exam.batches, exam.fingerprint)
+        found = predict(name, victim, exam.batches, exam.fingerprint)
+        limit = self._limit(title, seed, defence, attack)
+        return found, said_fake(found, limit, self.reals)
 
     def _limit(self, title, seed, defence, attack):
         """NF's score from which on a picture is fake; None: what is likelier counts."""
@@ -160,41 +185,44 @@ class Bench:
         return choose_threshold(found["label"], found["score"]).value
 
     def _train(self, title, seed, defence, attack):
-        data = self.data.train
+        data, watched = self.data.train, {}
         if defence == STRONG:
             shown = self.attacked(attack, seed, split="train")
             pictures = shown["image"], shown["index"], shown["mark"]
             data = data.shown_as(*pictures, share=SHARE)
-        own = dict(choose(self.victims, title, "victim"))
-        augment = self._weak if defence == WEAK else ()
-        sources, watched = len(data.sources), {}
-        if own:
-            target, steps = own.pop("target"), own.pop("steps")
-            common = self._training | {"optimiser": own.pop("optimiser")}
-            if target == "source":
-                common |= {"num_classes": sources, "loss": "cross_entropy"}
-            method = classifier.make(
-                **common | {"reals": REALS, "target": target, "augment": augment},
-                model=own.pop("model"),
-                model_settings=own,
-                steps=steps,
-            )
+        if self.victims[title]:
             watched = {"measure": detection.validation_measures, "select": "auc"}
         else:
-            steps = -(-data.num_train // data.batch_size)
-            method = fingerprint.make(sources=sources, augment=augment, steps=steps)
+            data = data.plain()  # averages are those of the pictures as they are
+        method = self.detector(title, defence)
         name = _name(title, seed, defence, attack)
         return self.workspace.train(name, method, data, **watched, seed=seed)
 
-    def _learn(self, name, folder, seed):
-        settings = dict(self._networks[name])
+    def detector(self, title, defence):
+        """The method that makes a victim."""
+        own, sources = dict(self.victims[title]), len(self.data.train.sources)
+        common = {"reals": self.reals, "augment": self._weak if defence == WEAK else ()}
+        if not own:
+            steps = -(-self.data.train.num_train // self.batch_size)
+            return fingerprint.make(**common, sources=sources, steps=steps)
+        target, steps = own.pop("target"), own.pop("steps")
+        common |= self._training | {"optimiser": own.pop("optimiser"), "target": target}
+        if target == "source":
+            common |= {"num_classes": sources, "loss": "cross_entropy"}
+        model = own.pop("model")
+        return classifier.make(**common, model=model, model_settings=own, steps=steps)
+
+    def redrawer(self, name):
+        """The method of a network that redraws, and the label that it learns from."""
+        settings = dict(self.networks[name])
         if name == "trnet":  # on pairs
-            data = self._known.labelled(1)
-            settings["sources"] = len(data.sources)
-            method = call(trnet.make, settings, where="networks.trnet")
-        else:
-            data = self._known.labelled(0)
-            method = call(reconstruction.make, settings, where=f"networks.{name}")
+            settings["sources"] = len(self.data.train.sources)
+            return call(trnet.make, settings, where="networks.trnet"), 1
+        return call(reconstruction.make, settings, where=f"networks.{name}"), 0
+
+    def _learn(self, name, folder, seed):
+        method, label = self.redrawer(name)
+        data = self._known.labelled(label)
         return self.workspace.train(folder, method, data, seed=seed)
 
 
@@ -211,8 +239,8 @@ class Attacker:
     def over(self, batches, *, outputs):
         """{'image', 'psnr', 'ssim', 'index', 'source'} of the valid rows."""
         parts = []
-        for host, batch in ahead(batches, self._mesh):
-            key = jax.random.fold_in(self._key, host["index"][0])
+        for _, batch in ahead(batches, self._mesh):
+            key = jax.random.fold_in(self._key, batch["index"][0])
             image = meshes.floats(batch)["image"]
             found = _saved(image, self._attack(key, image, batch["label"]))
             found |= {name: batch[name] for name in ("index", "source", "valid")}
@@ -234,18 +262,25 @@ def _saved(image, attacked):
     }
 
 
-def right(found, limit, *, label, chosen=True):
-    """The share of the pictures of a label that are said to have it."""
-    said = said_fake(found["logits"]) if limit is None else found["score"] >= limit
+def recognised(said, found, *, label, chosen=True):
+    """The share of the (chosen) pictures of a label that are said to have it."""
     mine = chosen & (found["label"] == label)
     return float(np.mean(said[mine] == label)) if mine.any() else float("nan")
 
 
-def said_fake(logits):
-    """Whether the likeliest class is a fake one."""
+def said_fake(found, limit, reals):
+    """Whether pictures are taken for fakes: their score reaches the limit, or without
+    one, their likeliest class is none of `reals`."""
+    if limit is not None:
+        return found["score"] >= limit
+    logits = found["logits"]
     if logits.shape[-1] == 1:
         return logits[:, 0] > 0
-    return ~np.isin(np.argmax(logits, axis=-1), REALS)
+    return ~np.isin(np.argmax(logits, axis=-1), reals)
+
+
+def _mean(values, *, valid):
+    return valid @ values / valid.sum(-1)
 
 
 def _name(title, seed, defence, attack):

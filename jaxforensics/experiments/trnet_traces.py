@@ -116,14 +116,19 @@ def fingerprints(bench):
     return bench.once("fingerprints", read)
 
 
-def attention(logits, parts, *, layer, name):
-    """Where a detector looks in {source: fakes}: mean faces and mean Grad-CAM maps."""
+def attention(logits, parts, *, layer, name, reals=(0,)):
+    """Where a detector looks in {source: fakes}: mean faces and mean Grad-CAM maps.
+
+    `reals` are those of several classes that are not fakes.
+    """
 
     def fakeness(image):
-        """The excess of the likeliest fake class; reals are class 0."""
+        """The excess of the likeliest fake class over the likeliest real one."""
         found = logits(image)
-        several = found.shape[-1] > 1
-        return found[:, 1:].max(-1) - found[:, 0] if several else found[:, 0]
+        if found.shape[-1] == 1:
+            return found[:, 0]
+        is_real = np.isin(np.arange(found.shape[-1]), reals)
+        return found[:, ~is_real].max(-1) - found[:, is_real].max(-1)
 
     def look(image):
         maps = grad_cam(fakeness, image, layer=layer)
@@ -174,7 +179,8 @@ def _report_attention(bench, victim, seed, layer):
     """Fig. 3."""
     logits = bench.victim(victim, seed).function("logits")
     parts = kinds(bench, originals(bench)[1])
-    figure = attention(logits, parts, layer=layer, name=victim)
+    look = {"layer": layer, "name": victim, "reals": bench.reals}
+    figure = attention(logits, parts, **look)
     caption = (
         f"Where {victim} looks, {layer}: mean Grad-CAM of what speaks for fake, each "
         "map up to its own maximum."

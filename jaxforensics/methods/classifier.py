@@ -55,6 +55,9 @@ def make(
     'source' (`num_classes` sources, of which `reals` are not fakes).  `augment` lists
     degradations of `ops.degrade` that training pictures go through on the device.
     `score` is P(fake): of several classes, one minus the probability of `reals`.
+
+    A model may judge several places of a picture in training, (b, …, classes): the loss
+    is their mean, each with the picture's target.
     """
     settings = dict(locals())
     losses = choose(LOSSES, loss, "loss")
@@ -78,9 +81,11 @@ def make(
             logits, moved = forward(
                 net, params["classifier"], stats, image, train=True, key=dropout_key
             )
-            value = jnp.sum(losses(logits, batch[target]) * weight)
-            hits = decide(logits) == batch[target]
-            metrics = {"loss": value, "accuracy": jnp.sum(hits * weight)}
+            value, hits = (
+                jnp.sum(places(judge, logits, batch[target]) * weight)
+                for judge in (losses, right)
+            )
+            metrics = {"loss": value, "accuracy": hits}
             return value, ({"classifier": moved}, metrics)
 
         nets, metrics = descend({"classifier": tx}, state.nets, objective, "classifier")
@@ -95,6 +100,17 @@ def make(
         return {"logits": logits, "score": score(logits, reals=reals)}
 
     return Method(init, (Stage("train", steps, "train", step),), predict, settings)
+
+
+def places(judge, logits, target):
+    """The mean over places of judge(logits, target): (b, …, classes), (b,) -> (b,)."""
+    places = logits.reshape(len(logits), -1, logits.shape[-1])
+    return jax.vmap(judge, (1, None), 1)(places, target).mean(1)
+
+
+def right(logits, target):
+    """Whether the likeliest class is the target: (b, classes), (b,) -> (b,)."""
+    return (decide(logits) == target).astype(jnp.float32)
 
 
 def score(logits, *, reals=(0,)):

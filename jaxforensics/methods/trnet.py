@@ -92,8 +92,8 @@ def make(
     times the picture's side, in DFT indices.  `weights` of the generator's losses are
     those of 'adversarial', 'similarity' and 'spectrum'.  Rates of all players are
     halved after `epoch` steps in which the generator's mean loss was not the least so
-    far, with 0 never.  The generator that attacks is that of the least loss in the
-    `last` steps, or with 0 that of the end.
+    far, with 0 never.  The generator that attacks, and the critics that are shown, are
+    those of its least loss in the `last` steps, or with 0 those of the end.
     """
     settings = dict(locals())
     features = features if features and features["weights"] else None
@@ -134,33 +134,33 @@ def _play(game, key, state, batch):
         told = partial(_tell, game, part, name, nets, attacked, batch)
         nets, found = move(nets, told, name)
         metrics |= found
-    before = nets["generator"]
+    judged = {name: nets[name] for name in game.nets}
     nets, found = move(nets, partial(_fool, game, nets, batch), "generator")
-    nets |= _watched(game, state.step, nets, before, found["loss"])
+    nets |= _watched(game, state.step, nets, judged, found["loss"])
     return state.replace(step=state.step + 1, nets=nets), metrics | found
 
 
-def _watched(game, step, nets, generator, loss):
-    """What follows from the loss that the generator had before it moved."""
+def _watched(game, step, nets, judged, loss):
+    """What follows from the generator's loss, which the nets `judged` gave."""
     watched = {}
     if game.epoch:
         pace = nets["plateau"].stats.after(loss, epoch=game.epoch)
         watched["plateau"] = Net({}, pace, ())
     if game.kept is not None:
         counts = step >= game.kept
-        watched["chosen"] = _better(nets["chosen"], generator, loss, counts)
+        watched["chosen"] = _better(nets["chosen"], judged, loss, counts)
     return watched
 
 
 def _see(game, state, batch):
     """The pictures without traces, and what each critic makes of the given ones."""
-    image, nets = batch["image"], state.nets
-    chosen = nets["generator" if game.kept is None else "chosen"]
-    stats = chosen.stats if game.kept is None else chosen.stats["net"]
-    attacked, _ = forward(game.nets["generator"], chosen.params, stats, image)
-    found = {"image": jnp.clip(attacked, 0, 1)}
-    for name, net in game.critics.items():
-        seen, _ = forward(net, nets[name].params, nets[name].stats, image)
+    nets = _chosen(state.nets)
+    made = {
+        name: forward(net, nets[name].params, nets[name].stats, batch["image"])[0]
+        for name, net in game.nets.items()
+    }
+    found = {"image": jnp.clip(made.pop("generator"), 0, 1)}
+    for name, seen in made.items():
         found |= {f"{name}_{what}": value for what, value in seen.items()}
     return found
 
@@ -195,9 +195,7 @@ def _born(game, key, batch):
         for key, (name, tx) in zip(keys, game.txs.items(), strict=True)
     }
     if game.kept is not None:
-        generator = nets["generator"]
-        stats = {"net": generator.stats, "loss": jnp.finfo(jnp.float32).max}
-        nets["chosen"] = Net(generator.params, stats, ())
+        nets["chosen"] = _kept(nets, jnp.finfo(jnp.float32).max)
     if game.epoch:
         nets["plateau"] = Net({}, plateau(), ())
     if game.frozen:
@@ -205,16 +203,27 @@ def _born(game, key, batch):
     return new_state(**nets)
 
 
-def _better(chosen, generator, loss, counts):
-    """The generator that is kept: this one if its loss counts and is the least."""
+def _kept(nets, loss):
+    """Players at the moment of a loss, as one Net without an optimiser."""
+    stats = {"nets": {name: net.stats for name, net in nets.items()}, "loss": loss}
+    return Net({name: net.params for name, net in nets.items()}, stats, ())
+
+
+def _chosen(nets):
+    """The players that are kept, where any are, else those of the end."""
+    kept = nets.get("chosen")
+    if kept is None:
+        return nets
+    stats = kept.stats["nets"]
+    return {name: Net(kept.params[name], stats[name], ()) for name in stats}
+
+
+def _better(chosen, nets, loss, counts):
+    """What is kept: these nets if the generator's loss counts and is the least."""
     better = counts & (loss < chosen.stats["loss"])
-    stats = {"net": generator.stats, "loss": loss}
-    kept = jax.tree.map(
-        lambda new, old: jnp.where(better, new, old),
-        (generator.params, stats),
-        (chosen.params, chosen.stats),
+    return jax.tree.map(
+        lambda new, old: jnp.where(better, new, old), _kept(nets, loss), chosen
     )
-    return Net(*kept, ())
 
 
 def _remove(game, nets, params, batch, *, train):
@@ -226,22 +235,34 @@ def _remove(game, nets, params, batch, *, train):
 def _tell(game, key, name, nets, attacked, batch, params):
     """A critic's loss: real against attacked, and of which source; with metrics."""
     net, stats, mean = game.nets[name], nets[name].stats, _mean_of(batch)
-
-    def look(image):
-        return forward(net, params[name], stats, image, train=True)
-
-    both, moved = look(jnp.concatenate([batch["real"], attacked]))
+    look = partial(forward, net, params[name], train=True)
+    (real, left), moved = _apart(look, stats, batch["real"], attacked)
     told, _ = game.adversarial
-    losses, shown = {name: mean(told(*jnp.split(both["logits"], 2)))}, {}
+    losses, shown = {name: mean(told(real["logits"], left["logits"]))}, {}
     if game.penalty:
-        slopes = _slopes(key, lambda image: look(image)[0]["logits"], batch)
+        slopes = _slopes(key, lambda image: look(stats, image)[0]["logits"], batch)
         losses[f"{name}_penalty"] = game.penalty * mean(slopes)
     if name == IDENTIFIES:
-        real, _ = jnp.split(both["sources"], 2)
-        fake = look(batch["image"])[0]["sources"]
-        losses["source"], right = _identify(real, fake, batch["source"], mean)
+        fake, moved = look(moved, batch["image"])
+        heads = real["sources"], fake["sources"]
+        losses["source"], right = _identify(*heads, batch["source"], mean)
         shown = {"source_accuracy": right}
     return sum(losses.values()), ({name: moved}, losses | shown)
+
+
+def _apart(look, stats, first, second):
+    """What a critic says of two batches, and its statistics after both.
+
+    Kinds of pictures are normalised each by itself, as when the generator is judged.
+    Without statistics nothing mixes, and both are looked at in one go.
+    """
+    if stats:
+        a, stats = look(stats, first)
+        b, stats = look(stats, second)
+        return (a, b), stats
+    both, _ = look(stats, jnp.concatenate([first, second]))
+    halves = jax.tree.map(lambda x: jnp.split(x, 2), both)
+    return tuple({k: v[i] for k, v in halves.items()} for i in (0, 1)), stats
 
 
 def _fool(game, nets, batch, params):

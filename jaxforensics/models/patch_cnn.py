@@ -8,8 +8,7 @@ weights are small normal ones, not pretrained.  After blocks 1 to 5 a patch is 1
 Pictures are 299 x 299 there, but any size from 7 x 7 does.
 
 The authors train with the picture's label at every patch, and the mean cross-entropy:
-
-    logits = module.apply(variables, image, train=True, method="patches", …)
+in training the module hands out the logits of all patches.
 """
 
 import math
@@ -37,8 +36,12 @@ class PatchCNN(nn.Module):
     dtype: Any = jnp.float32
 
     def __call__(self, image, *, train=False):
-        """(b, h, w, 3) in [0, 1] -> logits (b, num_classes) of the mean probability."""
-        return pooled(self.patches(image, train=train))
+        """(b, h, w, 3) in [0, 1] -> logits (b, num_classes) of the mean probability.
+
+        In training, those of the patches, (b, h', w', num_classes).
+        """
+        patches = self.patches(image, train=train)
+        return patches if train else pooled(patches)
 
     @nn.compact
     def patches(self, image, *, train=False):

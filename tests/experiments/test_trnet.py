@@ -1,5 +1,6 @@
 """TR-Net's experiments: printed averages, presets that fit together, decisions."""
 
+import copy
 from types import SimpleNamespace
 
 import jax
@@ -7,14 +8,25 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
+from tiny_set import opened, pictures, prepare_in
 
 from configs import trnet as config
-from jaxforensics.experiments import embedded, trnet_bench, trnet_claims, trnet_paper
+from jaxforensics.evaluation.calibration import choose_threshold
+from jaxforensics.experiments import (
+    embedded,
+    trnet_bench,
+    trnet_checks,
+    trnet_claims,
+    trnet_paper,
+)
 from jaxforensics.methods import trnet
 from jaxforensics.ops import degrade
+from jaxforensics.ops.color import to_gray
+from jaxforensics.ops.residuals import noise_residual
 from jaxforensics.training import loop
 from jaxforensics.training.mesh import data_mesh
 from jaxforensics.training.predict import Predictor
+from jaxforensics.workspace import Workspace
 
 PRESETS = "default", "demo", "quick", "full", "paper", "released", "folder"
 
@@ -70,27 +82,32 @@ def test_who_is_right():
     logits = np.array([[2.0, 1, 0], [0, 1, 2], [0, 3, 0], [5, 0, 0]])
     found = {"logits": logits, "label": np.array([0, 0, 1, 1])}
     found["score"] = np.array([0.1, 0.4, 0.6, 0.45])
-    assert trnet_bench.right(found, None, label=0) == 0.5
-    assert trnet_bench.right(found, None, label=1) == 0.5
-    assert trnet_bench.right(found, 0.4, label=1) == 1
-    assert trnet_bench.right(found, 0.3, label=0) == 0.5
-    chosen = np.array([True, False, False, True])
-    assert trnet_bench.right(found, None, label=1, chosen=chosen) == 0
-    assert np.isnan(trnet_bench.right(found, None, label=1, chosen=~chosen & False))
-    one = np.array([[0.1], [-0.1], [0.0]])
-    assert trnet_bench.said_fake(one).tolist() == [True, False, False]
+
+    def shares(limit, reals=(0,)):
+        said = trnet_bench.said_fake(found, limit, reals)
+        return [trnet_bench.recognised(said, found, label=label) for label in (0, 1)]
+
+    assert shares(None) == [0.5, 0.5]
+    assert shares(None, reals=(0, 1)) == [0.5, 0]  # two kinds of reals
+    assert shares(0.4) == [0.5, 1]
+    assert shares(0.5) == [1, 0.5]
+    said, chosen = np.array([True, False, False, True]), np.array([False] * 3 + [True])
+    assert trnet_bench.recognised(said, found, label=1, chosen=chosen) == 1
+    assert np.isnan(trnet_bench.recognised(said, found, label=0, chosen=chosen))
+    one = {"logits": np.array([[0.1], [-0.1], [0.0]])}
+    assert trnet_bench.said_fake(one, None, (0,)).tolist() == [True, False, False]
 
 
 def test_attacks_are_stored_as_a_file_would_be():
     """8 bits, padding left out, likeness by scikit-image."""
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (6, 16, 16, 3), np.uint8)
+    given = rng.integers(0, 256, (6, 16, 16, 3), np.uint8)
 
     def batches():
         for start in (0, 4):
             rows = np.arange(start, start + 4)
             yield {
-                "image": pictures[np.minimum(rows, 5)],
+                "image": given[np.minimum(rows, 5)],
                 "label": np.ones(4, np.int32),
                 "source": np.ones(4, np.int32),
                 "index": np.where(rows < 6, 10 * rows, -1),
@@ -102,52 +119,193 @@ def test_attacks_are_stored_as_a_file_would_be():
 
     attacker = trnet_bench.Attacker(attack, jax.random.key(0), data_mesh(), "mark")
     found = attacker.over(batches(), outputs=("image", "psnr", "ssim"))
-    expected = np.round(pictures * 0.9 + 0.013 * 255)
+    expected = np.round(given * 0.9 + 0.013 * 255)
     np.testing.assert_allclose(found["image"], expected, atol=1)
     assert found["image"].dtype == np.uint8
     np.testing.assert_array_equal(found["index"], 10 * np.arange(6))
-    for picture, kept, psnr in zip(
-        pictures, found["image"], found["psnr"], strict=True
-    ):
+    for picture, kept, psnr in zip(given, found["image"], found["psnr"], strict=True):
         oracle = peak_signal_noise_ratio(picture, kept, data_range=255)
         assert psnr == pytest.approx(oracle, abs=1e-2)
 
 
 class Told:
-    """A bench whose numbers are given."""
+    """A bench whose numbers are given: accuracies {victim: …}, and after attacks."""
 
     seeds = (0, 1, 2)
 
-    def __init__(self, left, psnr):
-        self.left, self.psnr = left, psnr
+    def __init__(self, fake, left, *, on, psnr=31):
+        self.fake, self.left, self.psnr = fake, left, psnr
+        self.attacks = {attack: {"attack": attack, "on": on} for attack in left}
 
     def clean(self, victim, seed):
-        return trnet_bench.Accuracy(0.95, 0.93)
+        return trnet_bench.Accuracy(0.95, self.fake[victim])
 
     def fooled(self, victim, attack, seed):
         return self.left[attack][victim] + 0.01 * seed
 
     def attacked(self, attack, seed):
-        return {"psnr": np.array([self.psnr])}
+        return {"psnr": np.array([self.psnr, np.inf])}
 
 
-def test_claims_say_what_the_numbers_say():
-    left = {
-        "PGD": {"Xception": 0.1, "Patch-CNN": 0.3, "DCTA": 0.8},
-        "TR-Net": {"Xception": 0.2, "Patch-CNN": 0.3, "DCTA": 0.4},
-    }
-    group = {"victims": tuple(left["PGD"]), "attacks": tuple(left)}
-    bench = Told(left, 31)
-    found = [
+def claimed(fake, left, **settings):
+    """[(mean of what is measured, verdict)] of all claims about victims."""
+    bench = Told(fake, left, **settings)
+    group = {"victims": tuple(fake), "attacks": tuple(left)}
+    rows = [
         *trnet_claims._of_victims(bench, **group),
         *trnet_claims._of_removal(bench, **group),
         *trnet_claims._of_gradients(bench, **group),
     ]
-    values = [float(row["measured"].split(" ")[0]) for row in found]
-    np.testing.assert_allclose(
-        values, [0.03] * 3 + [0.93 - 0.31 - 0.3, 1, 0.2, 0.5], atol=1e-3
+    return [(float(row["measured"].split(" ")[0]), row["verdict"]) for row in rows]
+
+
+FAKE = {"Xception": 0.93, "Patch-CNN": 0.97, "DCTA": 0.92}
+LEFT = {
+    "PGD": {"Xception": 0.1, "Patch-CNN": 0.3, "DCTA": 0.8},
+    "TR-Net": {"Xception": 0.2, "Patch-CNN": 0.3, "DCTA": 0.4},
+}
+
+
+def test_claims_say_what_the_numbers_say():
+    found = claimed(FAKE, LEFT, on="Xception")
+    assert [verdict for _, verdict in found] == ["holds"] * 7
+    falls = 0.83 - 0.67, 0.67 - 0.12  # of PGD: Xception's, Patch-CNN's, DCTA's
+    expected = 0.03, 0.05, 0.02, 0.94 - 0.31 - 0.3, 1, *falls
+    np.testing.assert_allclose([value for value, _ in found], expected, atol=1e-3)
+
+
+def test_claims_that_do_not_hold():
+    left = {"PGD": {"Xception": 0.5, "Patch-CNN": 0.8, "DCTA": 0.1}}
+    left["TR-Net"] = dict.fromkeys(FAKE, 0.9)
+    found = claimed(FAKE, left, on="Xception", psnr=29)
+    assert [verdict for _, verdict in found[3:]] == ["does not hold"] * 4
+    patches = claimed(FAKE, LEFT, on="Patch-CNN")
+    assert len(patches) == 6  # what follows Patch-CNN does not transfer to it
+    assert patches[-1] == (pytest.approx(0.67 - 0.83, abs=1e-3), "does not hold")
+
+
+def test_nothing_is_said_of_unsound_victims():
+    found = claimed(FAKE | {"DCTA": 0.8}, LEFT, on="Xception")
+    verdicts = [verdict for _, verdict in found]
+    assert verdicts[:3] == ["holds", "holds", "does not hold"]
+    assert verdicts[4] == "holds"  # of pictures, not of victims
+    assert {*verdicts[3:4], *verdicts[5:]} == {"says nothing: DCTA unsound"}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A bench of NF and one attack on 35 random pictures in pairs."""
+    folder = tmp_path_factory.mktemp("trnet")
+    root = prepare_in(folder, pictures(folder, parts=True, side=16))
+    data = opened(root, size=16, flip=True, balance="label")
+    workspace = Workspace(folder / "run")
+    yield trnet_bench.Bench(
+        workspace,
+        data,
+        victims={"NF": {}},
+        attacks={"Noise": {"attack": "noise", "low": 5.0, "high": 20.0}},
+        networks={},
+        training={},
+        weak=(),
+        seeds=(0,),
     )
-    assert {row["verdict"] for row in found} == {"holds"}
+    workspace.close()
+
+
+def test_fingerprints_are_means_of_the_pictures_as_they_are(tiny):
+    """Not mirrored, each once: by hand, over the training split."""
+    known = tiny.victim("NF", 0).state.nets["fingerprints"].stats
+    rows = [
+        (batch["source"][i], batch["image"][i])
+        for batch in tiny.data.train.plain().once()
+        for i in np.flatnonzero(batch["valid"])
+    ]
+    assert len(rows) == tiny.data.train.num_train == 21
+    for source in range(3):
+        mine = np.stack([image for s, image in rows if s == source])
+        residuals = noise_residual(to_gray(np.float32(mine) / 255))
+        mean = np.asarray(residuals).mean(0)
+        # The last batch begins the next round: three pictures come twice.
+        assert np.corrcoef(known["mean"][source].ravel(), mean.ravel())[0, 1] > 0.9
+        flipped = known["mean"][source][:, ::-1].ravel()
+        assert np.corrcoef(flipped, mean.ravel())[0, 1] < 0.5
+    assert known["count"].sum() == 24
+
+
+def test_accuracies_are_those_of_each_class(tiny):
+    """From stored predictions, with the threshold of the validation split."""
+    clean, left = tiny.clean("NF", 0), tiny.fooled("NF", "Noise", 0)
+    folder = tiny.workspace.directory / "measurements/victims/NF/none/seed0"
+    stored = {
+        name: np.load(folder / f"{name}.npz")
+        for name in ("validation", "test", "after/Noise")
+    }
+    limit = choose_threshold(
+        stored["validation"]["label"], stored["validation"]["score"]
+    ).value
+    test, after = stored["test"], stored["after/Noise"]
+    assert clean.real == np.mean(test["score"][test["label"] == 0] < limit)
+    assert clean.fake == np.mean(test["score"][test["label"] == 1] >= limit)
+    assert left == np.mean(after["score"] >= limit)
+    assert (after["label"] == 1).all() and len(after["label"]) == 3
+    found = tiny.intervals("NF", "Noise", 0)
+    for name, value in (("real", clean.real), ("fake", clean.fake), ("attacked", left)):
+        point, low, high = found[name]
+        assert point == pytest.approx(value) and low <= point <= high
+    assert found["fall"][0] == pytest.approx(clean.fake - left)
+
+
+def checked(bench, **changed):
+    groups = {"none": {"victims": ("NF",), "attacks": ("Noise",)}}
+    limited = {"attack": "Noise", "victims": (), "leave_out": ()}
+    traces = {"victims": (), "attacks": ()}
+    given = {"defences": groups, "limited": limited, "traces": traces} | changed
+    return trnet_checks.check(bench, *given.values())
+
+
+def test_what_is_used_is_found(tiny):
+    assert checked(tiny) == ["Noise"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"traces": {"victims": ("NF",), "attacks": ()}}, "without attacks"),
+        ({"traces": {"victims": (), "attacks": ("Nois",)}}, "did you mean 'Noise'"),
+        (
+            {"limited": {"attack": "Noise", "victims": (), "leave_out": ("begin",)}},
+            "did you mean 'began'",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_said_first(tiny, changed, message):
+    with pytest.raises(ValueError, match=message):
+        checked(tiny, **changed)
+
+
+def test_gradients_are_followed_of_real_and_fake_alone(tiny):
+    bench = copy.copy(tiny)
+    bench.attacks = {"Noise": {"attack": "fgsm", "on": "NF", "epsilon": 0.1}}
+    with pytest.raises(ValueError, match="'NF' tells sources apart"):
+        checked(bench)
+
+
+def test_fakes_without_originals_are_refused(tiny, tmp_path):
+    bench = copy.copy(tiny)
+    bench.data = opened(prepare_in(tmp_path, pictures(tmp_path)))
+    with pytest.raises(ValueError, match="prepare.py pairs DIR"):
+        checked(bench)
+
+
+def test_a_split_of_one_class_is_refused(tiny):
+    bench = copy.copy(tiny)
+    train, test = tiny.data
+    bench.data = tiny.data._replace(test=test.labelled(1))
+    with pytest.raises(ValueError, match="split test needs reals and fakes"):
+        checked(bench)
+    bench.data = tiny.data._replace(train=train.only(["began"]))
+    with pytest.raises(ValueError, match=r"fakes that training lacks: \['pggan'\]"):
+        checked(bench)
 
 
 def test_no_group_no_claims():

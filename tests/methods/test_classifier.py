@@ -1,15 +1,20 @@
 """The classifier method: its losses, scores, augmentation and refusals; it learns."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from scipy.special import expit, softmax
 
+from jaxforensics import models
 from jaxforensics.evaluation.metrics import auc
 from jaxforensics.methods import classifier
 from jaxforensics.training.fit import fit
 from jaxforensics.training.mesh import data_mesh
+from jaxforensics.training.nets import forward
 
 LINEAR = {"model": "spectrum_linear", "steps": 4}
 SEVERAL = {"num_classes": 3, "target": "source", "loss": "cross_entropy"}
@@ -162,3 +167,39 @@ def test_it_learns_sources_over_several_seeds(tmp_path):
         fit(tmp_path / str(seed), method, data, seed=seed, measure=measure, mesh=mesh)
         gains.append(areas[-1])
     assert min(gains) > 0.75, gains
+
+
+def test_several_places_share_a_target():
+    """The mean over places of what one place would cost, in numpy."""
+    draw = np.random.default_rng(3)
+    logits, target = np.float32(draw.normal(0, 2, (4, 3, 5, 3))), np.array([0, 2, 1, 2])
+    told = np.log(softmax(logits, axis=-1))[np.arange(4), ..., target]
+    found = classifier.places(classifier.cross_entropy, logits, target)
+    assert np.allclose(found, -told.mean((1, 2)), atol=1e-5)
+    shares = (logits.argmax(-1) == target[:, None, None]).mean((1, 2))
+    assert np.allclose(classifier.places(classifier.right, logits, target), shares)
+    flat = logits[:, 0, 0]
+    alone = classifier.cross_entropy(flat, target)
+    assert np.array_equal(
+        classifier.places(classifier.cross_entropy, flat, target), alone
+    )
+
+
+def test_patch_cnn_learns_from_its_patches():
+    """One step's loss is the mean cross-entropy of patches, by optax on the module."""
+    batch = Textures(0).batch(0) | {
+        "image": np.float32(Textures(0).batch(0)["image"]) / 255
+    }
+    method = classifier.make(model="patch_cnn", model_settings={"block": 1}, steps=2)
+    state = jax.jit(method.init)(jax.random.key(0), batch)
+    held = state.nets["classifier"]
+    net = models.build("patch_cnn", num_classes=1, block=1)
+    patches, _ = jax.jit(partial(forward, net, train=True))(
+        held.params, held.stats, batch["image"]
+    )
+    assert patches.shape[0] == 16 and patches.ndim == 4 and patches.shape[1] > 1
+    label = np.broadcast_to(batch["label"][:, None, None], patches.shape[:-1])
+    expected = optax.sigmoid_binary_cross_entropy(patches[..., 0], label).mean()
+    _, metrics = jax.jit(method.stages[0].step)(jax.random.key(1), state, batch)
+    assert np.allclose(metrics["loss"], expected, rtol=1e-4)
+    assert method.predict(state, batch)["logits"].shape == (16, 1)

@@ -1,0 +1,79 @@
+"""What would stop a run of TR-Net's experiments hours later, looked for before."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxforensics.data.items import is_real_source
+from jaxforensics.experiments.trnet_bench import GRADIENT, NONE
+from jaxforensics.settings import choose
+
+
+def check(bench, defences, limited, traces):
+    """The attacks that are used; an error says what cannot be done, and what helps."""
+    groups = [*defences.values(), traces]
+    for group in groups:
+        if group["victims"] and not group["attacks"]:
+            raise ValueError(f"victims {group['victims']} without attacks")
+    used = dict.fromkeys(attack for group in groups for attack in group["attacks"])
+    if limited["victims"]:
+        used |= {limited["attack"]: None}
+    victims = {v for group in (*groups, limited) for v in group["victims"]}
+    for attack in used:
+        settings = choose(bench.attacks, attack, "attack")
+        if settings["attack"] in GRADIENT:
+            victims.add(_followed(bench, attack, settings))
+    _check_data(bench.data, limited["leave_out"])
+    _check_sizes(bench, victims, used)
+    return list(used)
+
+
+def _followed(bench, attack, settings):
+    """The victim whose gradients an attack follows: one that answers real or fake."""
+    victim = settings["on"]
+    if choose(bench.victims, victim, "victim").get("target") != "label":
+        raise ValueError(
+            f"{attack} follows gradients of real and fake, but {victim!r} tells "
+            "sources apart: set its 'on' to a victim with target 'label'"
+        )
+    return victim
+
+
+def _check_data(data, leave_out):
+    splits = data.train.counts | data.test.counts
+    for split, counts in splits.items():
+        reals = sum(n for name, n in counts.items() if is_real_source(name))
+        if not 0 < reals < sum(counts.values()):
+            raise ValueError(f"split {split} needs reals and fakes: it has {counts}")
+    known = {
+        name
+        for name, count in splits["train"].items()
+        if count and not is_real_source(name)
+    }
+    for name in leave_out:
+        choose(dict.fromkeys(known), name, "kind of fake to leave out")
+    if leave_out and len(known) < 2:
+        raise ValueError(f"without {leave_out[0]!r} there is no fake to learn from")
+    shown = {s for s, n in splits["test"].items() if n and not is_real_source(s)}
+    if new := shown - known:
+        raise ValueError(
+            f"the test split has fakes that training lacks: {sorted(new)}; keep the "
+            "others with --config.data.sources"
+        )
+    for side in (data.train.labelled(1), data.test.labelled(1)):
+        if "pair" not in side.parts:
+            raise ValueError(
+                "some fakes come without their original, which TR-Net and the traces "
+                "compare them with: `python launch/prepare.py pairs DIR` finds the "
+                "nearest real of each"
+            )
+
+
+def _check_sizes(bench, victims, attacks):
+    """Whether pictures are as large as all networks need, before any is trained."""
+    methods = [bench.detector(victim, NONE) for victim in victims]
+    kinds = {bench.attacks[attack]["attack"] for attack in attacks}
+    methods += [bench.redrawer(kind)[0] for kind in bench.networks if kind in kinds]
+    shape = bench.batch_size, bench.data.train.size, bench.data.train.size, 3
+    batch = {"image": jax.ShapeDtypeStruct(shape, jnp.float32)}
+    for method in methods:
+        jax.eval_shape(method.init, jax.random.key(0), batch)
