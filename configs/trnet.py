@@ -5,7 +5,8 @@
   python launch/main.py --config=configs/trnet.py:folder --config.data.root=DIR
 
 Presets: `default`, a telling part in minutes on two cores; `demo`, less of it; `quick`,
-for tests; `full`, every victim, attack, defence and limit on embedded data, in hours;
+for tests; `full`, every victim, attack and limit on embedded data, in hours (of strong
+defences, those of two victims);
 `paper`, its sizes and losses on prepared data; `released`, the same with the losses,
 rates and views of its released script; `folder`, three victims on your own prepared
 pictures.  Short trainings take a smaller TR-Net with the losses of the released script.
@@ -27,7 +28,7 @@ VICTIMS = {  # models, and what they are told
     "Xception": {"model": "xception", "target": "label"},
     "Patch-CNN": {"model": "patch_cnn", "target": "label", "block": 2},
     "DCTA": {"model": "dcta", "target": "label"},
-    "F3-Net": {"model": "f3net", "target": "label"},
+    "F3-Net": {"model": "f3net", "target": "label", "mix": True},
     "LF": {"model": "lf", "target": "source"},
     "NF": {},  # mean noise residuals: nothing to set
 }
@@ -116,7 +117,10 @@ def _quick():
 
 
 def _full():
-    """In hours; Xception, F3-Net and LF take nearly all of them."""
+    """In hours; Xception, F3-Net and LF take nearly all of them.
+
+    Strong defences are one training per victim and attack: of the two quickest alone.
+    """
     steps = dict.fromkeys(VICTIMS, 300) | {"Patch-CNN": 600, "DCTA": 900}
     return _config(
         _embedded(faces=2400, batch_size=16),
@@ -174,7 +178,7 @@ def _of_paper(game, *, weak):
             name: _group(*VICTIMS, attacks=ATTACKS, seeds=3)
             for name in ("none", "weak", "strong")
         },
-        limited=_limited("Xception", "F3-Net", fractions=fractions, leave_out=()),
+        limited=_limited("Xception", "F3-Net", fractions=fractions, leave_out=None),
         traces=_traces("Xception", layer="block_12", pictures=2000),
         weak=weak,
         seeds=(0, 1, 2),
@@ -257,8 +261,9 @@ def _ganprintr(steps):
 def _small(steps):
     """For embedded pictures of 64 x 64: a quarter of G's widths, a 16th of critics'.
 
-    G changes the picture instead of drawing it anew, critics have no penalty, rates are
-    ours and fall to nothing: for hundreds of steps instead of thousands.
+    G changes the picture instead of drawing it anew, critics are normalised by layer
+    without a penalty, rates are ours and fall to nothing, and it is the G of the end
+    that attacks: for hundreds of steps instead of thousands.
     """
     warmup = min(50, steps // 2)
     return _losses() | {
@@ -317,6 +322,7 @@ def _group(*victims, attacks, seeds=1):
 
 
 def _limited(*victims, fractions, leave_out, seeds=1):
+    """`leave_out`: kinds of fakes; None, each kind there is."""
     return {
         "attack": "TR-Net",
         "victims": victims,

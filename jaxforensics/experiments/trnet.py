@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 
-from jaxforensics.data.items import is_real_source
 from jaxforensics.experiments import (
     detection,
     trnet_checks,
@@ -92,6 +91,9 @@ def run(
         weak=weak,
         seeds=seeds,
     )
+    limited = dict(limited)
+    if limited["leave_out"] is None:
+        limited["leave_out"] = trnet_checks.fakes(data)
     used = trnet_checks.check(bench, defences, limited, traces)
     parts = [
         partial(_defend, bench, defence, single)
@@ -329,9 +331,8 @@ def _report_fractions(bench, attack, victims, fractions):
 
 def _report_left_out(bench, attack, victims, sources):
     rows, names = [], bench.data.train.sources
-    fakes = [name for name in names if not is_real_source(name)]
     for source in sources:
-        others = [name for name in fakes if name != source]
+        others = [name for name in trnet_checks.fakes(bench.data) if name != source]
         train = bench.data.train.only(others)
         unaware = bench.knowing(f"without {source}", train)
         for known, which in (("with", bench), ("without", unaware)):

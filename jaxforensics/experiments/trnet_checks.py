@@ -27,6 +27,12 @@ def check(bench, defences, limited, traces):
     return list(used)
 
 
+def fakes(data):
+    """Names of the kinds of fakes in training."""
+    counts = data.train.counts["train"]
+    return tuple(k for k, n in counts.items() if n and not is_real_source(k))
+
+
 def _followed(bench, attack, settings):
     """The victim whose gradients an attack follows: one that answers real or fake."""
     victim = settings["on"]
@@ -44,11 +50,7 @@ def _check_data(data, leave_out):
         reals = sum(n for name, n in counts.items() if is_real_source(name))
         if not 0 < reals < sum(counts.values()):
             raise ValueError(f"split {split} needs reals and fakes: it has {counts}")
-    known = {
-        name
-        for name, count in splits["train"].items()
-        if count and not is_real_source(name)
-    }
+    known = {*fakes(data)}
     for name in leave_out:
         choose(dict.fromkeys(known), name, "kind of fake to leave out")
     if leave_out and len(known) < 2:
