@@ -347,6 +347,12 @@ def _report_left_out(bench, attack, victims, sources):
             rows.append(row | _look(which, attack, source=number))
     caption = "Accuracy of attacked fakes of one kind, which TR-Net knew or did not."
     bench.workspace.table("left_out", rows, caption=caption)
+    printed = [
+        {"source": "ProGAN", "in training": known} | row
+        for known, row in zip(("with", "without"), trnet_paper.LEFT_OUT, strict=True)
+    ]
+    caption = "In the paper, which trains on two kinds each time; what its text says."
+    bench.workspace.table("left_out_paper", printed, caption=caption)
 
 
 def _look(bench, attack, *, source=None):

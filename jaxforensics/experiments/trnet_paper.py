@@ -59,3 +59,7 @@ QUALITY = {  # Table 4: PSNR in dB and SSIM, mean and standard deviation over pi
     "GANprintR": ((25.80, 2.58), (0.924, 0.050)),
     "TR-Net": ((35.16, 3.32), (0.988, 0.004)),
 }
+LEFT_OUT = (  # Fig. 14c and d, by the text: fakes of ProGAN, known and unknown
+    {"Xception": 0.3612, "F3-Net": 0.2014, "PSNR": 34.36, "SSIM": 0.9850},
+    {"Xception": 0.4021, "F3-Net": 0.3090, "PSNR": 31.33, "SSIM": 0.9512},
+)
