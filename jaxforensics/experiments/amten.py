@@ -97,18 +97,21 @@ def run(
         _degrade: grid,
         amten_traces.report: traces,
     }
-    parts = [
-        partial(_report, bench, group, single)
-        for group, settings in groups.items()
-        for single in one_by_one(settings, "models")
-    ]
-    if share(workspace, parts):
+    if share(workspace, _parts(bench, groups)):
         return
     workspace.section("Data and protocol", PROTOCOL)
     _report_counts(workspace, {PLAIN: data, **(others or {})})
     for group, settings in groups.items():
         _report(bench, group, settings)
     amten_claims.report(bench, base, design, mixed)
+
+
+def _parts(bench, groups):
+    return [
+        partial(_report, bench, group, single)
+        for group, settings in groups.items()
+        for single in one_by_one(settings, "models")
+    ]
 
 
 def _report(bench, group, settings):

@@ -16,7 +16,7 @@ from jaxforensics.experiments import (
     trnet_traces,
 )
 from jaxforensics.experiments.groups import of_group, one_by_one, share
-from jaxforensics.experiments.trnet_bench import NONE, STRONG, WEAK, Bench
+from jaxforensics.experiments.trnet_bench import NONE, STRONG, WEAK, Bench, likeness
 from jaxforensics.reporting import figures, tables
 
 TITLE = "TR-Net"
@@ -262,7 +262,7 @@ def _report_quality(bench, used):
         printed = trnet_paper.QUALITY.get(attack, (None, None))
         row = {"attack": attack}
         for name, digits, paper in zip(("psnr", "ssim"), (2, 3), printed, strict=True):
-            own = _spread_of(shown[name])
+            own = likeness(shown[name])
             for title, pair in ((name.upper(), own), (f"{name.upper()}, paper", paper)):
                 row[title] = pair and f"{pair[0]:.{digits}f} ± {pair[1]:.{digits}f}"
         rows.append(row)
@@ -281,13 +281,6 @@ def _report_quality(bench, used):
     )
     caption = "The first test fake of each kind, and what each attack makes of it."
     workspace.figure("attacked", figure, caption=caption)
-
-
-def _spread_of(values):
-    """Mean and standard deviation over pictures; those left as they are, of infinite
-    PSNR, are not counted."""
-    changed = values[np.isfinite(values)]
-    return changed.mean(), changed.std()
 
 
 def _report_limited(bench, *, attack, victims, fractions, leave_out):
@@ -362,7 +355,7 @@ def _look(bench, attack, *, source=None):
         shown = bench.attacked(attack, seed)
         mine = slice(None) if source is None else shown["source"] == source
         for name, values in found.items():
-            values.append(_spread_of(shown[name][mine])[0])
+            values.append(likeness(shown[name][mine])[0])
     digits = {"psnr": 2, "ssim": 3}
     return {
         name.upper(): tables.spread(values, digits=digits[name])

@@ -262,6 +262,17 @@ def _saved(image, attacked):
     }
 
 
+def likeness(values):
+    """Mean and standard deviation over pictures of PSNR or SSIM.
+
+    Those left as they are, of infinite PSNR, count only where there are no others.
+    """
+    changed = values[np.isfinite(values)]
+    if len(changed):
+        return changed.mean(), changed.std()
+    return np.inf if len(values) else np.nan, 0.0
+
+
 def recognised(said, found, *, label, chosen=True):
     """The share of the (chosen) pictures of a label that are said to have it."""
     mine = chosen & (found["label"] == label)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxforensics.experiments import claims, trnet_traces
+from jaxforensics.experiments import claims, trnet_bench, trnet_traces
 from jaxforensics.experiments.groups import of_group
 
 SOUND = {"NF": 0.7}  # accuracy without attack that the rest presupposes; others 0.9
@@ -44,7 +44,9 @@ def _of_removal(bench, *, victims, attacks):
     who = f"the mean accuracy of fakes ({', '.join(victims)})"
     claim = f"{REMOVER} lowers {who} by {DROP:.0%}: beyond"
     yield _decided(bench, victims, claim, drops - DROP)
-    likeness = [_finite_mean(bench.attacked(REMOVER, s)["psnr"]) for s in bench.seeds]
+    likeness = [
+        trnet_bench.likeness(bench.attacked(REMOVER, s)["psnr"])[0] for s in bench.seeds
+    ]
     claim = f"{REMOVER}'s pictures have a PSNR of {LIKENESS:g} dB: beyond"
     yield claims.decided(claim, np.array(likeness) - LIKENESS)
 
@@ -100,7 +102,3 @@ def _decided(bench, victims, claim, values):
     if unsound:
         row["verdict"] = f"says nothing: {', '.join(unsound)} unsound"
     return row
-
-
-def _finite_mean(values):
-    return np.mean(values, where=np.isfinite(values))

@@ -81,17 +81,14 @@ def make(
             logits, moved = forward(
                 net, params["classifier"], stats, image, train=True, key=dropout_key
             )
-            value, hits = (
-                jnp.sum(places(judge, logits, batch[target]) * weight)
-                for judge in (losses, right)
-            )
+            found = (places(f, logits, batch[target]) for f in (losses, right))
+            value, hits = (jnp.sum(each * weight) for each in found)
             metrics = {"loss": value, "accuracy": hits}
             return value, ({"classifier": moved}, metrics)
 
         nets, metrics = descend({"classifier": tx}, state.nets, objective, "classifier")
         moved = nets["classifier"]
-        moved = moved.replace(params=models.project(moved.params))
-        nets = nets | {"classifier": moved}
+        nets["classifier"] = moved.replace(params=models.project(moved.params))
         return state.replace(step=state.step + 1, nets=nets), metrics
 
     def predict(state, batch):

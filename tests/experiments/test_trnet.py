@@ -128,6 +128,13 @@ def test_attacks_are_stored_as_a_file_would_be():
         assert psnr == pytest.approx(oracle, abs=1e-2)
 
 
+def test_likeness_is_of_what_changed():
+    values = np.array([30.0, np.inf, 34.0])
+    assert trnet_bench.likeness(values) == (32.0, 2.0)
+    assert trnet_bench.likeness(values[1:2]) == (np.inf, 0.0)
+    assert np.isnan(trnet_bench.likeness(values[:0])[0])
+
+
 class Told:
     """A bench whose numbers are given: accuracies {victim: …}, and after attacks."""
 
