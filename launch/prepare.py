@@ -10,6 +10,7 @@ A command that was stopped goes on where it was, when it is run again.  Examples
 
 import sys
 from argparse import ArgumentParser, RawTextHelpFormatter
+from importlib import import_module
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # not installed? also fine
@@ -55,6 +56,8 @@ def parser():
     pairs = kinds.add_parser("pairs", help="the nearest real for fakes without a pair")
     pairs.add_argument("path", help="a prepared data set; what is found lies beside it")
     pairs.add_argument("--side", type=int, help="of the pictures when compared (16)")
+    pairs.add_argument("--weights", help="of torchvision's vgg16: compare its features")
+    pairs.add_argument("--layer", help="whose features (relu4_3), averaged over places")
     return flags
 
 
@@ -62,15 +65,12 @@ def main():
     """Parse, call, print; what the user can put right is told in one line."""
     flags = {k: v for k, v in vars(parser().parse_args()).items() if v is not None}
     kind = flags.pop("command")
-    try:
-        if kind == "synthfaces":  # imports are slow: Ctrl-C may meet them
-            from jaxforensics.experiments import embedded as commands
-        else:
-            from jaxforensics.data import commands
-        print(commands.run(kind, flags))
+    home = {"synthfaces": "experiments.embedded"}.get(kind, "data.commands")
+    home = "experiments.pairs" if {"weights", "layer"} & flags.keys() else home
+    try:  # imports are slow: Ctrl-C may meet them
+        print(import_module(f"jaxforensics.{home}").run(kind, flags))
     except KeyboardInterrupt:
-        again = "starts anew" if kind == "audit" else "goes on from here"
-        sys.exit(f"stopped; the same command {again}")
+        sys.exit("stopped; the same command goes on from here (an audit starts anew)")
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         sys.exit(f"error: {error}")
 

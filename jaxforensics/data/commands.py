@@ -142,11 +142,14 @@ def audit(
     return f"{audit_page.text(found.report)}\n\npage: {page}"
 
 
-def pairs(path, *, side=16):
-    """Pair the fakes of a prepared data set with the nearest reals: the text of it."""
+def pairs(path, *, side=16, embed=None, name=None):
+    """Pair the fakes of a prepared data set with the nearest reals: the text of it.
+
+    By colour, or by what `embed` makes of pictures, see `pairing.pair`.
+    """
     from jaxforensics.data import pairing  # JAX
 
-    rows = pairing.pair(path, side=side)
+    rows = pairing.pair(path, side=side, embed=embed, name=name)
     return f"{tables.markdown(rows)}\npairs: beside {records.locate(path)}"
 
 

@@ -273,6 +273,6 @@ def test_ctrl_c_is_one_line_that_says_what_is_next(prepare, pictures, monkeypatc
     monkeypatch.setattr(commands.prepare, "prepare", interrupted)
     monkeypatch.setattr(commands.sources, "class_folders", interrupted)
     code, _ = prepare("folder", pictures)
-    assert code == "stopped; the same command goes on from here"
+    assert code.startswith("stopped; the same command goes on from here")
     code, _ = prepare("audit", pictures)
-    assert code == "stopped; the same command starts anew"
+    assert "an audit starts anew" in code

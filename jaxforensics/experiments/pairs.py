@@ -1,0 +1,44 @@
+"""The nearest real of a fake by what a network sees, for `launch/prepare.py pairs`."""
+
+import hashlib
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from jaxforensics.data import commands
+from jaxforensics.models import build, vgg
+from jaxforensics.settings import call
+
+LAYER = "relu4_3"
+
+
+def run(kind, flags):
+    """What the command does: the text to print."""
+    settings = dict(flags)
+    path, weights = settings.pop("path"), settings.pop("weights", None)
+    if weights is None:
+        raise ValueError("--layer belongs to --weights, a file of torchvision's vgg16")
+    layer = settings.pop("layer", LAYER)
+    settings = {"side": 64} | settings
+    embedding = {"embed": features(weights, layer=layer), "name": _name(weights, layer)}
+    return call(commands.pairs, settings | embedding, path, where=kind)
+
+
+def features(weights, *, layer=LAYER):
+    """pictures -> VGG-16's features of a layer, averaged over positions.
+
+    (n, h, w, 3) in [0, 1] -> (n, width); `weights` as torchvision saves them.
+    """
+    net, params = build("vgg16", layer=layer), vgg.load(weights, layer=layer)
+
+    @jax.jit
+    def embed(pictures):
+        return jnp.mean(net.apply({"params": params}, pictures), axis=(1, 2))
+
+    return embed
+
+
+def _name(weights, layer):
+    mark = hashlib.sha256(Path(weights).read_bytes()).hexdigest()[:16]
+    return f"vgg16 {layer} of {mark}"
