@@ -23,8 +23,8 @@ demo: .venv/ready
 	$(BIN)/python launch/main.py --config=configs/trnet.py:demo --processes=$(PROCESSES)
 
 test: .venv/ready-test
-	$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) -m "not slow"
-	JAXFORENSICS_TEST_OPTIMISE=1 $(BIN)/python -m pytest -n $(WORKERS) -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) --durations=25 -m "not slow"
+	JAXFORENSICS_TEST_OPTIMISE=1 $(BIN)/python -m pytest -n $(WORKERS) --durations=0 -m slow
 
 lint: .venv/ready-test
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import QUICK
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(p for p in (ROOT / "configs").glob("*.py") if p.stem != "common")
@@ -30,7 +31,7 @@ def command(config, *flags):
 
 def environment(devices=1):
     settings = {
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        "XLA_FLAGS": QUICK,
         "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache/jax-main"),
         "JAX_NUM_CPU_DEVICES": str(devices),
     }
