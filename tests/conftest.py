@@ -7,9 +7,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Set before jax is imported.  Most of the suite's time is compilation, and what is tested
-# does not depend on LLVM's effort, nor on which of XLA's two emitters writes fusions: the
-# older one takes half as long.  `make test` runs the slow tests with neither.
+# Set before jax is imported.  Most of the suite's time is compilation, and what is
+# tested does not depend on LLVM's effort, nor on which of XLA's two emitters writes
+# fusions: the older one takes half as long.  Slow tests run without these flags.
 QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 if os.environ.get("JAXFORENSICS_TEST_OPTIMISE") != "1":
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
