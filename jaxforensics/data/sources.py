@@ -9,7 +9,15 @@ import os
 import re
 from pathlib import Path
 
-from jaxforensics.data.items import REAL, Failure, Item, Listing, is_real, printable
+from jaxforensics.data.items import (
+    KIND,
+    REAL,
+    Failure,
+    Item,
+    Listing,
+    is_real,
+    printable,
+)
 from jaxforensics.data.manifests import manifest
 from jaxforensics.data.splits import ALIASES
 from jaxforensics.data.tfds_source import tfds_dataset
@@ -22,15 +30,20 @@ def class_folders(root, *, real=REAL, group=None):
     """DIR/<source>/… or DIR/{train,validation,test}/<source>/…, at any depth below.
 
     A source whose name matches one of the patterns `real` has label 0, any other label
-    1.  `group` is a regular expression; what its first parentheses match in a file's
-    name (relative to DIR) is its group, so frames of one video stay together:
-    `r"(\\d+)_\\d+\\.png$"`.  Without it every picture is a group.
+    1; where several of the former lie side by side, they are told apart, as
+    `real/<source>`.  `group` is a regular expression; what its first parentheses match
+    in a file's name (relative to DIR) is its group, so frames of one video stay
+    together: `r"(\\d+)_\\d+\\.png$"`.  Without it every picture is a group.
     """
     root = Path(root)
     _check_group(group)
     folders = _class_folders(root)
     sources = sorted({source.lower() for _, source, _ in folders})
-    if real and not any(is_real(source, real) for source in sources):
+    names = {source: printable(source) for source in sources}
+    reals = {source for source in sources if is_real(source, real)}
+    if _side_by_side(reals, folders):
+        names |= {source: f"{KIND}{names[source]}" for source in reals}
+    if real and not reals:
         raise ValueError(
             f"none of {', '.join(sources)} in {root} is named as real "
             f"({', '.join(real)}): say which with --real (in Python, real=)"
@@ -42,18 +55,17 @@ def class_folders(root, *, real=REAL, group=None):
             raise ValueError(f"{folder} is empty: a class needs pictures")
         left_out += [Failure(_relative(path, root), "hidden") for path in hidden]
         for path in files:
-            name, label = _relative(path, root), int(not is_real(source, real))
-            items.append(
-                Item(
-                    path,
-                    label,
-                    printable(source.lower()),
-                    group=_group(name, group),
-                    split=split,
-                    name=name,
-                )
-            )
+            name, kind = _relative(path, root), source.lower()
+            about = {"group": _group(name, group), "split": split, "name": name}
+            items.append(Item(path, int(kind not in reals), names[kind], **about))
     return Listing(items, left_out)
+
+
+def _side_by_side(sources, folders):
+    """Whether a split has several of them."""
+    found = {(split, source.lower()) for split, source, _ in folders}
+    here = [split for split, source in found if source in sources]
+    return len(here) > len(set(here))
 
 
 def paired_folders(real, fakes, *, masks=None):

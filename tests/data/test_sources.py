@@ -48,6 +48,24 @@ def test_split_folders_come_first(tmp_path):
     }
 
 
+def test_kinds_of_reals_side_by_side_are_told_apart(tmp_path):
+    """HFF's eight folders are eight classes, three of them real."""
+    reals = "CelebA", "CelebA-HQ", "YouTube-Frame"
+    fakes = "PGGAN", "StyleGAN", "StarGAN", "Face2Face", "NeuralTextures"
+    touch(tmp_path, *(f"{folder}/{i}" for folder in (*reals, *fakes) for i in (1, 2)))
+    items = sources.class_folders(tmp_path, real=reals).items
+    assert Counter((item.source, item.label) for item in items) == {
+        **{(f"real/{name.lower()}", 0): 2 for name in reals},
+        **{(name.lower(), 1): 2 for name in fakes},
+    }
+    (one,) = {
+        i.source
+        for i in sources.class_folders(tmp_path, real=["YouTube*"]).items
+        if not i.label
+    }
+    assert one == "youtube-frame"  # one kind alone is what others call "real"
+
+
 def test_hidden_and_stray_files_are_listed(tmp_path):
     touch(tmp_path, "real/a", "real/.DS_Store", "fake/b", "README", ".git/config")
     left_out = sources.class_folders(tmp_path).left_out
@@ -89,7 +107,11 @@ def test_real_sources_may_be_named(tmp_path):
     with pytest.raises(ValueError, match="none of began, celeba, ffhq-1 .* real="):
         sources.class_folders(tmp_path)
     items = sources.class_folders(tmp_path, real=("CelebA", "ffhq*")).items
-    assert {i.source: i.label for i in items} == {"celeba": 0, "ffhq-1": 0, "began": 1}
+    assert {i.source: i.label for i in items} == {
+        "real/celeba": 0,
+        "real/ffhq-1": 0,
+        "began": 1,
+    }
     assert {i.label for i in sources.class_folders(tmp_path, real=()).items} == {1}
 
 
