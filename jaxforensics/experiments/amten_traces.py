@@ -7,16 +7,18 @@ from jaxforensics.models.amtennet import AMTEN
 from jaxforensics.reporting import figures, tables
 
 TEXT = """\
-The maps that AMTEN hands on, after some steps and at the end: the picture's content
-should fade and traces stay. Content is the share of a map's variance that a linear
-function of the picture's own colours explains, pixel by pixel.
+The maps that AMTEN hands on, after some steps and of the checkpoint that is tested: the
+picture's content should fade and traces stay. Content is the share of a map's variance
+that a linear function of the picture's own colours explains, pixel by pixel, away from
+the border, where maps see zeros; maps that are constant have none.
 """
 SHOWN = 3  # pictures in the figure
+BORDER = 5  # pixels that AMTEN's five layers see zeros from
 SPREAD = 3  # standard deviations from black to white
 
 
 def report(bench, *, models, sets, after):
-    """Maps and their content after the steps `after`, and at the end of training."""
+    """Maps and their content after the steps `after`, and of the best checkpoint."""
     workspace = bench.workspace
     workspace.section("What AMTEN's filters let through", TEXT)
     for name in sets:
@@ -26,7 +28,7 @@ def report(bench, *, models, sets, after):
             for steps in (*after, None):
                 nets = [bench.net(title, name, s, after=steps) for s in bench.seeds]
                 found = [maps(bench.models[title], net, images) for net in nets]
-                when = "end" if steps is None else f"{steps} steps"
+                when = "best" if steps is None else f"{steps} steps"
                 rows.append({"after": when} | _contents(found, images))
                 workspace.figure(
                     f"traces_{title}_{name}_{when.replace(' ', '_')}",
@@ -52,7 +54,7 @@ def maps(settings, net, images):
 def content(maps, images):
     """Per picture, the share of the maps' variance that colours explain linearly.
 
-    (b, h, w, c), (b, h, w, 3) -> (b, c) in [0, 1]; 0 where a map is constant.
+    (b, h, w, c), (b, h, w, 3) -> (b, c) in [0, 1]; nan where a map is constant.
     """
     shares = []
     for response, image in zip(maps, images, strict=True):
@@ -64,7 +66,7 @@ def content(maps, images):
         whole = np.square(y).sum(0)
         known = whole > 1e-12 * len(y)
         part = 1 - np.square(left).sum(0) / np.where(known, whole, 1)
-        shares.append(np.where(known, np.clip(part, 0, 1), 0))
+        shares.append(np.where(known, np.clip(part, 0, 1), np.nan))
     return np.array(shares)
 
 
@@ -84,9 +86,15 @@ def _examples(test):
 def _contents(runs, images):
     """Columns of a table: one per part, over the seeds."""
     return {
-        part: tables.spread([content(run[part], images).mean() for run in runs])
+        part: tables.spread([_mean_content(run[part], images) for run in runs])
         for part in runs[0]
     }
+
+
+def _mean_content(maps, images):
+    inside = slice(BORDER, -BORDER), slice(BORDER, -BORDER)
+    shares = content(maps[:, *inside], images[:, *inside])
+    return np.nanmean(shares) if np.isfinite(shares).any() else np.nan
 
 
 def _figure(found, images):
