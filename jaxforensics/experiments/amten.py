@@ -6,13 +6,13 @@ extraction network", CVIU 2021.  Classes are the sources of a data set, reals in
 
 from functools import partial
 
-import jax
 import numpy as np
 
 from jaxforensics.evaluation import metrics, protocols
 from jaxforensics.experiments import (
     amten_checks,
     amten_claims,
+    amten_grid,
     amten_paper,
     amten_traces,
 )
@@ -20,11 +20,9 @@ from jaxforensics.experiments.amten_bench import (
     MIXTURES,
     PLAIN,
     Bench,
-    accuracy,
     confusion,
 )
 from jaxforensics.experiments.groups import of_group, one_by_one, share
-from jaxforensics.ops import degrade
 from jaxforensics.reporting import figures, tables
 
 TITLE = "AMTEN"
@@ -131,7 +129,7 @@ def _report(bench, group, settings, base):
         "binary": _tell_fakes,
         "crossed": _cross,
         "mixed": _mix,
-        "grid": _degrade,
+        "grid": amten_grid.report,
         "traces": amten_traces.report,
     }
     few, settings = of_group(bench, settings)
@@ -153,7 +151,7 @@ def _identify(bench, *, models, sets):
     found = {(t, s): bench.accuracies(t, s) for t in models for s in sets}
     bench.workspace.section("Who made it")
     _report_accuracies(
-        bench.workspace,
+        bench,
         "identification",
         found,
         amten_paper.MULTIPLE,
@@ -168,7 +166,7 @@ def _compare(bench, *, models, sets, base):
     found = {(t, s): bench.accuracies(t, s) for t in models for s in sets}
     bench.workspace.section("What AMTEN is worth", DESIGN)
     _report_accuracies(
-        bench.workspace,
+        bench,
         "design",
         found,
         amten_paper.MULTIPLE,
@@ -193,9 +191,9 @@ def _reduced(error, own):
     return 1 - own / error if error else None
 
 
-def _report_accuracies(workspace, name, found, printed, *, caption):
+def _report_accuracies(bench, name, found, printed, *, caption, task="source"):
     """A table {(network, set): one value per seed} with the paper's, and bars."""
-    rows, series = {}, {}
+    rows, series, workspace = {}, {}, bench.workspace
     for (title, trained_on), values in found.items():
         row = rows.setdefault(title, {"network": title})
         row[trained_on] = tables.spread(values)
@@ -204,6 +202,12 @@ def _report_accuracies(workspace, name, found, printed, *, caption):
         whole = values.mean(), values.min(), values.max()
         series.setdefault(trained_on, {})[title] = whole
     workspace.table(name, list(rows.values()), caption=caption)
+    intervals = {}
+    for title, trained_on in found:
+        row = intervals.setdefault(title, {"network": title})
+        row[trained_on] = bench.interval(title, trained_on, task=task)
+    caption = "The first seed's, with 95 % bootstrap intervals over groups."
+    workspace.table(f"{name}_intervals", list(intervals.values()), caption=caption)
     figure = figures.bars(series, y_label="accuracy", y_limits=(0, 1.02))
     workspace.figure(name, figure, caption="The same; whiskers hold all seeds.")
 
@@ -277,11 +281,12 @@ def _tell_fakes(bench, *, models, sets):
     found = {(t, s): bench.accuracies(t, s, task="label") for t in models for s in sets}
     bench.workspace.section("Real or fake", BY_LABEL)
     _report_accuracies(
-        bench.workspace,
+        bench,
         "binary",
         found,
         amten_paper.BINARY,
         caption="Accuracy of real and fake, as in Table VIII.",
+        task="label",
     )
 
 
@@ -338,57 +343,3 @@ def _report_matrix(bench, title, name, rows, columns):
         title=title,
     )
     bench.workspace.figure(name, figure, caption="The same, means over the seeds.")
-
-
-def _degrade(bench, *, models, sets):
-    """Accuracy after every operation of Table IX that runs on the device."""
-    operations, key = degrade.amten_grid(), jax.random.key(bench.workspace.seed)
-    cells = {f"{operation} {s}": (operation, s) for operation, s in operations}
-    names = "none 0", *cells
-    for trained_on in sets:
-        values = {
-            title: _through(bench, title, trained_on, operations, cells, key)
-            for title in models
-        }
-        rows = [
-            {"operation": name}
-            | {title: tables.spread(found[name]) for title, found in values.items()}
-            for name in names
-        ]
-        bench.workspace.section(
-            f"Robustness, trained on {trained_on}",
-            "Test pictures go through one operation of Table IX at a time.",
-        )
-        where = f"robustness_{trained_on}"
-        bench.workspace.table(where, rows, caption="Accuracy of sources.")
-        for operation in dict.fromkeys(operation for operation, _ in operations):
-            here = {s: name for name, (o, s) in cells.items() if o == operation}
-            series = {
-                title: (list(here), np.array([found[n] for n in here.values()]).T)
-                for title, found in values.items()
-            }
-            axis = f"{degrade.AMTEN[operation].name} ({operation})"
-            figure = figures.curves(series, x_label=axis, y_label="accuracy")
-            caption = f"{operation}: accuracy by severity; a band holds all seeds."
-            bench.workspace.figure(f"{where}_{operation}", figure, caption=caption)
-
-
-def _through(bench, title, trained_on, operations, cells, key):
-    """{cell: one accuracy per seed}: pictures decoded once, all cells in one pass."""
-    test, runs = bench.corpus(trained_on).test, []
-    for seed in bench.seeds:
-        net = bench.net(title, trained_on, seed)
-        changed = {name: operations[at] for name, at in cells.items()}
-        runs.append(
-            bench.workspace.predict(
-                f"{title}/source/{trained_on}/seed{seed}/grid",
-                net.through(changed, key, output="logits"),
-                test.batches,
-                test.fingerprint,
-                outputs=("none 0", *cells),
-            )
-        )
-    return {
-        name: np.array([accuracy(found, logits=name) for found in runs])
-        for name in ("none 0", *cells)
-    }

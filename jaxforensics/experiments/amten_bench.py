@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxforensics.evaluation import metrics
+from jaxforensics.evaluation.intervals import bootstrap
 from jaxforensics.experiments import detection
 from jaxforensics.ops import degrade
 from jaxforensics.settings import choose
@@ -85,6 +86,13 @@ class Bench:
         runs = (self.tested(title, trained_on, s, on=on, task=task) for s in self.seeds)
         return np.array([ACCURACIES[task](run.found) for run in runs])
 
+    def interval(self, title, trained_on, *, task="source"):
+        """The first seed's accuracy with its bootstrap interval over groups."""
+        found = self.tested(title, trained_on, self.seeds[0], task=task).found
+        classes, groups = found["test"][task], found["test"]["group"]
+        right = RIGHT[task](found)
+        return tuple(bootstrap(mean_of_classes, classes, right, groups=groups))
+
     def _after(self, name):
         if name in MIXTURES:
             parts, copies = [SETS[part] for part in MIXED], MIXTURES[name]
@@ -127,6 +135,18 @@ def confusion(outputs, *, logits="logits"):
     return (counts / np.maximum(counts.sum(1, keepdims=True), 1))[present]
 
 
+def mean_of_classes(classes, right, *, valid):
+    """Mean over classes of the share that is right, of those a resample holds."""
+    member = classes[:, None] == np.unique(classes)
+    counts = valid @ member
+    shares = valid @ (member * right[:, None]) / np.where(counts, counts, np.nan)
+    return np.nanmean(shares, axis=-1)
+
+
+def _likeliest(found):
+    return np.argmax(found["test"]["logits"], axis=-1) == found["test"]["source"]
+
+
 def _task(task, sources):
     several = {"loss": "cross_entropy", "target": task}
     if task == "label":
@@ -143,4 +163,5 @@ ACCURACIES = {
     "source": lambda found: accuracy(found["test"]),
     "label": detection.balanced_accuracy,
 }
+RIGHT = {"source": _likeliest, "label": detection.right}
 SELECTED = {"source": "accuracy", "label": "auc"}

@@ -26,7 +26,7 @@ def check(bench, groups, *, base, optimisers, steps, others):
             choose(SETS | mixtures | alone, trained_on, f"set for {name}")
         for tested_on in (*group.get("tested_on", ()), *group.get("unseen", ())):
             choose(SETS, tested_on, f"set of {PLAIN}'s classes")
-    _check_traces(bench, steps, **groups["traces"])
+    _check_traces(bench, steps, groups["traces"])
     for name in dict.fromkeys(trained_on for _, trained_on in used):
         data = bench.corpus(name)
         _check_splits(name, data)
@@ -40,11 +40,11 @@ def check(bench, groups, *, base, optimisers, steps, others):
         jax.eval_shape(net.init, jax.random.key(0), image)
 
 
-def _check_traces(bench, steps, *, models, after, **_):
-    for title in models:
+def _check_traces(bench, steps, traces):
+    for title in traces["models"]:
         if bench.models[title]["model"] != "amtennet":
             raise ValueError(f"traces are AMTEN's maps, and {title!r} has no AMTEN")
-    for count in after:
+    for count in traces["after"]:
         if not 0 < count <= steps:
             raise ValueError(f"traces after {count} of {steps} steps")
 

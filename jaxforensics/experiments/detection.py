@@ -121,10 +121,18 @@ def balanced_accuracy(found, *, chosen=True):
 
     Of the test pictures that are `chosen`, in what `predictions` found.
     """
+    hits, labels = right(found), found["test"]["label"]
+    kinds = (chosen & (labels == label) for label in (0, 1))
+    return float(np.mean([hits[kind].mean() for kind in kinds]))
+
+
+def right(found):
+    """Which test pictures the equal-error threshold of the validation split gets right.
+
+    Of what `predictions` found.
+    """
     test = found["test"]
-    right = (test["score"] >= _threshold(found).value) == test["label"]
-    kinds = (chosen & (test["label"] == label) for label in (0, 1))
-    return float(np.mean([right[kind].mean() for kind in kinds]))
+    return (test["score"] >= _threshold(found).value) == test["label"]
 
 
 def report_counts(workspace, data):

@@ -202,6 +202,20 @@ def test_accuracy_is_the_mean_over_classes_that_occur():
     np.testing.assert_allclose(shares.sum(1), 1)
 
 
+def test_resampled_accuracies_are_means_over_classes():
+    """Whole multiplicities against scikit-learn on repeated rows; a class may lack."""
+    rng = np.random.default_rng(1)
+    classes, said = rng.integers(0, 4, (2, 60))
+    valid = rng.integers(0, 3, (5, 60))
+    valid[4, classes == 2] = 0
+    found = amten_bench.mean_of_classes(classes, said == classes, valid=valid)
+    for value, counts in zip(found, valid, strict=True):
+        true, told = np.repeat(classes, counts), np.repeat(said, counts)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert value == pytest.approx(balanced_accuracy_score(true, told))
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """A bench on 35 random pictures."""
