@@ -25,9 +25,9 @@ def report(bench, *, models, sets):
         ]
         bench.workspace.section(
             f"Robustness, trained on {trained_on}",
-            "Test pictures, as large as networks take them, go through one operation of "
-            "Table IX at a time. (The sets that networks are trained on are changed at "
-            "the size they are stored in.)",
+            "Test pictures, as large as networks take them, go through one operation "
+            "of Table IX at a time. (The sets that networks are trained on are changed "
+            "at the size they are stored in.)",
         )
         where = f"robustness_{trained_on}"
         bench.workspace.table(where, rows, caption="Accuracy of sources.")
