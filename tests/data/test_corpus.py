@@ -415,8 +415,8 @@ def test_what_trains_cannot_reach_the_test_split(root):
     assert not names & {record.name for record in records.open(root, "test")}
     assert {n for n in dir(train) if n[0] != "_"} == {
         *("batches", "validation", "fingerprint", "sources", "only", "degraded"),
-        *("num_train", "num_validation", "batch_size", "counts"),
-        *("share", "labelled", "shown_as", "once"),
+        *("num_train", "num_validation", "batch_size", "counts", "size", "parts"),
+        *("share", "labelled", "shown_as", "once", "plain"),
     }
 
 

@@ -44,6 +44,17 @@ def test_one_label_alone(paired, label):
     assert len(prints | {both.train.labelled(1 - label).fingerprint}) == 3
 
 
+def test_plain_is_neither_mirrored_nor_balanced(paired):
+    train = opened(paired, balance="label", flip=True, batch_size=3).train
+    seen, whole = first(train.plain(), 7), gathered(train.once())
+    assert sorted(seen["index"]) == sorted(whole["index"])  # all 21, each once
+    order = np.argsort(seen["index"]), np.argsort(whole["index"])
+    for name in ("image", "label"):
+        np.testing.assert_array_equal(seen[name][order[0]], whole[name][order[1]])
+    assert train.plain().fingerprint != train.fingerprint
+    assert (train.size, train.plain().parts) == (SIDE, ("pair", "mask"))
+
+
 def test_shares_are_of_groups_and_nested(paired):
     train = opened(paired).train
     groups = [
