@@ -181,10 +181,11 @@ def gaussian(image, radius, sigma):
 
 def ssim_distance(attacked, image):
     """10 (1 - SSIM) of slightly blurred pictures, from four filterings at once."""
-    x, y = (
-        gaussian(functional.pad(a, (1, 1, 1, 1), "reflect"), 1, 1.0)
-        for a in (attacked, image)
+    one, five = (1,) * 4, (5,) * 4
+    blurred = (
+        gaussian(functional.pad(a, one, "reflect"), 1, 1.0) for a in (attacked, image)
     )
+    x, y = (functional.pad(a, five, "reflect") for a in blurred)
     p, m = x + y, x - y
     moments = gaussian(torch.cat([p, m, p * p, m * m], 1), 5, 1.5)
     mean_p, mean_m, square_p, square_m = moments.chunk(4, 1)

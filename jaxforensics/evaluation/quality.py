@@ -29,13 +29,14 @@ def psnr(image, reference):
     return jnp.where(equal, jnp.inf, -10 * jnp.log10(jnp.where(equal, 1.0, error)))
 
 
-def ssim(image, reference):
+def ssim(image, reference, *, borders=False):
     """Structural similarity, Gaussian window 11, sigma 1.5: (..., h, w, 3) -> (...).
 
     Wang et al. (2004), means over the positions where the window lies within the
     image.  Equals skimage.metrics.structural_similarity(gaussian_weights=True,
     sigma=1.5, use_sample_covariance=False, data_range=1, channel_axis=-1), which pads
-    and then crops the border by 5.  ValueError for images smaller than the window.
+    and then crops the border by 5.  With `borders`, means over all positions, pictures
+    mirrored beyond their border.  ValueError for images smaller than the window.
     """
     x, y = _pair(image, reference)
     if min(x.shape[-3:-1]) <= 2 * _RADIUS:
@@ -48,8 +49,10 @@ def ssim(image, reference):
     mean_p, mean_m = jnp.square(mean_p), jnp.square(mean_m)
     luminance = (mean_p - mean_m + 2 * _C1) / (mean_p + mean_m + 2 * _C1)
     structure = (var_p - var_m + 2 * _C2) / (var_p + var_m + 2 * _C2)
-    inside = slice(_RADIUS, -_RADIUS)  # the rest has met mirrored pixels
-    similarity = (luminance * structure)[..., inside, inside, :]
+    similarity = luminance * structure
+    if not borders:
+        inside = slice(_RADIUS, -_RADIUS)  # the rest has met mirrored pixels
+        similarity = similarity[..., inside, inside, :]
     return jnp.mean(jnp.mean(similarity, axis=-3), axis=(-2, -1))
 
 
