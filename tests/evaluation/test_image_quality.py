@@ -40,6 +40,18 @@ def test_colour_equals_skimage(shape):
     np.testing.assert_allclose(psnr(x, y), want, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(11, 30, 3), (24, 13, 3)])
+def test_borders_count_where_they_are_asked_for(shape):
+    """Every position, by scikit-image on mirrored surroundings."""
+    x, y = pairs(shape)
+    wide = [np.pad(a, [(5, 5), (5, 5), (0, 0)], mode="reflect") for a in (x, y)]
+    assert float(ssim(x, y, borders=True)) == pytest.approx(sk_ssim(*wide), abs=1e-5)
+    spoilt = x.copy()
+    spoilt[:4, :4] = 0
+    assert float(ssim(spoilt, x, borders=True)) < 0.99
+    assert float(ssim(spoilt, x)) > float(ssim(spoilt, x, borders=True))
+
+
 def test_gray_equals_skimage():
     x, y = pairs((15, 18))
     assert float(ssim(x, y)) == pytest.approx(sk_ssim(x, y, None), abs=1e-5)
