@@ -262,11 +262,14 @@ def _small(steps):
     """For embedded pictures of 64 x 64: a quarter of G's widths, a 16th of critics'.
 
     G changes the picture instead of drawing it anew, critics are normalised by layer
-    without a penalty, rates are ours and fall to nothing, and it is the G of the end
-    that attacks: for hundreds of steps instead of thousands.
+    without a penalty, the adversarial weight is three times the released one, rates are
+    ours and fall to nothing, and it is the G of the end that attacks: for hundreds of
+    steps instead of thousands.
     """
     warmup = min(50, steps // 2)
+    weights = {"adversarial": 0.3, "similarity": 0.1, "spectrum": 0.8}
     return _losses() | {
+        "weights": weights,
         "generator": {"widths": (8, 16, 32, 64), "norm": "affine", "residual": True},
         "critic": {"width": 8},
         "penalty": 0.0,
