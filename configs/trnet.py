@@ -267,9 +267,9 @@ def _small(steps):
     steps instead of thousands.
     """
     warmup = min(50, steps // 2)
-    weights = {"adversarial": 0.3, "similarity": 0.1, "spectrum": 0.8}
-    return _losses() | {
-        "weights": weights,
+    losses = _losses()
+    return losses | {
+        "weights": losses["weights"] | {"adversarial": 0.3},
         "generator": {"widths": (8, 16, 32, 64), "norm": "affine", "residual": True},
         "critic": {"width": 8},
         "penalty": 0.0,

@@ -5,7 +5,6 @@ real of the same split, -1 for none, and `pairs-<split>.json` how it was found.
 `records.open` delivers that real as the fake's pair.
 """
 
-import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -18,7 +17,7 @@ from jaxforensics.data import decode, records
 from jaxforensics.data.convert import BICUBIC
 from jaxforensics.data.progress import bar
 from jaxforensics.data.splits import NAMES
-from jaxforensics.files import replacing
+from jaxforensics.files import replacing, sha256
 from jaxforensics.ops.nearest import nearest
 
 SIDE = 16
@@ -88,7 +87,7 @@ def pair(
             pairs[task.fakes] = task.reals[found]
             with replacing(path) as partial, partial.open("wb") as file:
                 np.save(file, pairs)
-            note["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+            note["sha256"] = sha256(path)
             records.write_json(path.with_suffix(".json"), note)
         rows.append(_row(task, np.load(path)))
     return rows
@@ -127,8 +126,7 @@ def _finished(path, note):
     known = path.with_suffix(".json")
     if not (path.exists() and known.exists()):
         return False
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return json.loads(known.read_text()) == note | {"sha256": sha256}
+    return json.loads(known.read_text()) == note | {"sha256": sha256(path)}
 
 
 def _features(task, rows, embedding, threads, progress):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxforensics import models
-from jaxforensics.data.items import is_real_source
+from jaxforensics.experiments import checks
 from jaxforensics.experiments.amten_bench import MIXTURES, PLAIN, SETS
 from jaxforensics.settings import choose
 
@@ -29,14 +29,16 @@ def check(bench, groups, *, base, optimisers, steps, others):
     _check_traces(bench, steps, groups["traces"])
     for name in dict.fromkeys(trained_on for _, trained_on in used):
         data = bench.corpus(name)
-        _check_splits(name, data)
+        tested = data.test.counts if data.test else {}
+        checks.have_both_labels(data.train.counts | tested, of=name)
+    shapes = {}  # sets are alike in these: each network is built once
     for title, trained_on in used:
         train = bench.corpus(trained_on).train
+        shapes[title, train.size, len(train.sources)] = None
+    for title, size, classes in shapes:
         settings = dict(bench.models[title])
-        net = models.build(
-            settings.pop("model"), num_classes=len(train.sources), **settings
-        )
-        image = jax.ShapeDtypeStruct((1, train.size, train.size, 3), jnp.float32)
+        net = models.build(settings.pop("model"), num_classes=classes, **settings)
+        image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
         jax.eval_shape(net.init, jax.random.key(0), image)
 
 
@@ -47,13 +49,3 @@ def _check_traces(bench, steps, traces):
     for count in traces["after"]:
         if not 0 < count <= steps:
             raise ValueError(f"traces after {count} of {steps} steps")
-
-
-def _check_splits(name, data):
-    splits = data.train.counts | (data.test.counts if data.test else {})
-    for split, counts in splits.items():
-        reals = sum(n for source, n in counts.items() if is_real_source(source))
-        if not 0 < reals < sum(counts.values()):
-            raise ValueError(
-                f"split {split} of {name} needs reals and fakes: it has {counts}"
-            )

@@ -1,12 +1,10 @@
 """The nearest real of a fake by what a network sees, for `launch/prepare.py pairs`."""
 
-import hashlib
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 
 from jaxforensics.data import commands
+from jaxforensics.files import sha256
 from jaxforensics.models import build, vgg
 from jaxforensics.settings import call
 
@@ -21,7 +19,8 @@ def run(kind, flags):
         raise ValueError("--layer belongs to --weights, a file of torchvision's vgg16")
     layer = settings.pop("layer", LAYER)
     settings = {"side": 64} | settings
-    embedding = {"embed": features(weights, layer=layer), "name": _name(weights, layer)}
+    name = f"vgg16 {layer} of {sha256(weights)[:16]}"
+    embedding = {"embed": features(weights, layer=layer), "name": name}
     return call(commands.pairs, settings | embedding, path, where=kind)
 
 
@@ -37,8 +36,3 @@ def features(weights, *, layer=LAYER):
         return jnp.mean(net.apply({"params": params}, pictures), axis=(1, 2))
 
     return embed
-
-
-def _name(weights, layer):
-    mark = hashlib.sha256(Path(weights).read_bytes()).hexdigest()[:16]
-    return f"vgg16 {layer} of {mark}"

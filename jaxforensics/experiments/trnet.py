@@ -216,20 +216,18 @@ def _report_strong(workspace, cells):
 
 def _report_averages(workspace, cells):
     """Fig. 12, over the victims that all of its defences have."""
-    shown = {
-        defence: {cell[0] for cell in cells if cell[1] == defence}
-        for defence in DEFENCES
-        if any(cell[1] == defence for cell in cells)
-    }
-    shared = set.intersection(*shown.values())
+    groups = {}
+    for cell in cells:
+        groups.setdefault(cell[1], []).append(cell)
+    shared = set.intersection(*({cell[0] for cell in mine} for mine in groups.values()))
     if not shared:
         return
     whole = {}
-    for defence in shown:
-        mine = [cell for cell in cells if cell[1] == defence and cell[0] in shared]
+    for defence, mine in groups.items():
         left = {}
-        for cell in mine:
-            left.setdefault(cell[2], []).append(cell[5].mean())
+        for victim, _, attack, *_, after in mine:
+            if victim in shared:
+                left.setdefault(attack, []).append(after.mean())
         whole[DEFENCES[defence][0]] = {a: np.mean(v) for a, v in left.items()}
     workspace.section("What defences are worth")
     figure = figures.bars(
@@ -238,7 +236,7 @@ def _report_averages(workspace, cells):
         y_limits=(0, 1.02),
         level=(0.5, "chance"),
     )
-    names = ", ".join(dict.fromkeys(cell[0] for cell in mine))
+    names = ", ".join(dict.fromkeys(c[0] for c in cells if c[0] in shared))
     caption = f"Averages over victims that all of these have, as in Fig. 12: {names}."
     workspace.figure("defences", figure, caption=caption)
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxforensics.data.items import is_real_source
+from jaxforensics.experiments import checks
 from jaxforensics.experiments.trnet_bench import GRADIENT, NONE
 from jaxforensics.settings import choose
 
@@ -29,8 +29,7 @@ def check(bench, defences, limited, traces):
 
 def fakes(data):
     """Names of the kinds of fakes in training."""
-    counts = data.train.counts["train"]
-    return tuple(k for k, n in counts.items() if n and not is_real_source(k))
+    return checks.fakes(data.train.counts["train"])
 
 
 def _followed(bench, attack, settings):
@@ -46,17 +45,13 @@ def _followed(bench, attack, settings):
 
 def _check_data(data, leave_out):
     splits = data.train.counts | data.test.counts
-    for split, counts in splits.items():
-        reals = sum(n for name, n in counts.items() if is_real_source(name))
-        if not 0 < reals < sum(counts.values()):
-            raise ValueError(f"split {split} needs reals and fakes: it has {counts}")
-    known = {*fakes(data)}
+    checks.have_both_labels(splits)
+    known = dict.fromkeys(fakes(data))
     for name in leave_out:
-        choose(dict.fromkeys(known), name, "kind of fake to leave out")
+        choose(known, name, "kind of fake to leave out")
     if leave_out and len(known) < 2:
         raise ValueError(f"without {leave_out[0]!r} there is no fake to learn from")
-    shown = {s for s, n in splits["test"].items() if n and not is_real_source(s)}
-    if new := shown - known:
+    if new := {*checks.fakes(splits["test"])} - known.keys():
         raise ValueError(
             f"the test split has fakes that training lacks: {sorted(new)}; keep the "
             "others with --config.data.sources"
