@@ -12,7 +12,7 @@ import sys
 
 import jax
 import numpy as np
-from harness import compare, save
+from harness import compare, save, torch_device
 
 from jaxforensics.methods import trnet
 from jaxforensics.ops.residuals import SRM_KERNELS
@@ -43,6 +43,10 @@ GAME = {
     "optimiser": RMSPROP,
     "critic_optimiser": RMSPROP,
 }
+
+if "JAX_NUM_CPU_DEVICES" not in os.environ:
+    jax.config.update("jax_num_cpu_devices", 2)
+DEVICE = torch_device(torch)
 
 
 class Affine(nn.Module):
@@ -172,7 +176,8 @@ def residual_view(image):
 
 def gaussian(image, radius, sigma):
     """A separable Gaussian within the picture, which gets smaller by the radius."""
-    line = torch.exp(-(torch.arange(-radius, radius + 1.0) ** 2) / (2 * sigma**2))
+    places = torch.arange(-radius, radius + 1.0, device=image.device)
+    line = torch.exp(-(places**2) / (2 * sigma**2))
     channels = image.shape[1]
     line = (line / line.sum()).expand(channels, 1, 1, -1)
     image = functional.conv2d(image, line.mT, groups=channels)
@@ -221,11 +226,12 @@ def _rings():
     weight = np.full(squared.shape, 2.0)
     weight[:, [0, -1]] = 1
     share = weight.ravel() / np.bincount(ring, weight.ravel())[ring]
-    return torch.tensor(low).float(), torch.tensor(ring), torch.tensor(share).float()
+    low, share = torch.tensor(low).float(), torch.tensor(share).float()
+    return low.to(DEVICE), torch.tensor(ring).to(DEVICE), share.to(DEVICE)
 
 
 LOW, RING, SHARE = _rings()
-SRM = torch.tensor(np.array(SRM_KERNELS))[:, None]
+SRM = torch.tensor(np.array(SRM_KERNELS))[:, None].to(DEVICE)
 CRITICS = {
     "spatial": (lambda image: image, 3, 0),
     "spectral": (power_view, 1, 0),
@@ -284,7 +290,7 @@ def torch_step(params, batch, shares, layout):
     nets["generator"] = Generator()
     rules = {}
     for name, net in nets.items():
-        load(net, params[name]).to(memory_format=layout)
+        load(net, params[name]).to(DEVICE, memory_format=layout)
         rules[name] = torch.optim.RMSprop(net.parameters(), lr=RATE)
     generator = nets.pop("generator")
     batch = {name: _tensor(array, layout) for name, array in batch.items()}
@@ -310,9 +316,9 @@ def torch_step(params, batch, shares, layout):
 
 def _tensor(array, layout):
     if array.ndim < 4:
-        return torch.tensor(array)
+        return torch.tensor(array).to(DEVICE)
     planes = torch.tensor(np.moveaxis(array, -1, 1).copy())
-    return planes.to(memory_format=layout)
+    return planes.to(DEVICE, memory_format=layout)
 
 
 def main():
@@ -361,7 +367,5 @@ def main():
 
 
 if __name__ == "__main__":
-    if "JAX_NUM_CPU_DEVICES" not in os.environ:
-        jax.config.update("jax_num_cpu_devices", 2)
     mesh.start()
     main()

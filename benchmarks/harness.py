@@ -43,6 +43,15 @@ def compare(name, ours, peer, *, peer_name, goal, rounds=7, better="faster"):
     }
 
 
+def torch_device(torch):
+    """Where PyTorch's side runs: where ours does, both in float32 proper."""
+    if jax.default_backend() != "gpu":
+        return "cpu"
+    jax.config.update("jax_default_matmul_precision", "float32")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    return "cuda"
+
+
 def save(rows, name):
     """Keep the rows as JSON beside other results of this machine."""
     path = Path("runs/benchmarks") / f"{name}.json"

@@ -10,7 +10,7 @@ import sys
 
 import jax
 import numpy as np
-from harness import compare, save
+from harness import compare, save, torch_device
 
 from jaxforensics.methods import classifier
 from jaxforensics.training import mesh
@@ -75,10 +75,11 @@ def torch_net(params):
     return net
 
 
-def torch_step(params, batch, layout):
-    net = torch_net(params).to(memory_format=layout).train()
+def torch_step(params, batch, layout, device):
+    net = torch_net(params).to(device, memory_format=layout).train()
     images = torch.tensor(np.moveaxis(batch["image"], -1, 1).copy())
-    images, labels = images.to(memory_format=layout), torch.tensor(batch["source"])
+    images = images.to(device, memory_format=layout)
+    labels = torch.tensor(batch["source"]).to(device)
     rule = torch.optim.SGD(net.parameters(), lr=RATE, momentum=0.95)
 
     def step():
@@ -93,7 +94,7 @@ def torch_step(params, batch, layout):
 
 def main():
     """Run the comparison."""
-    generator = np.random.default_rng(0)
+    generator, peers_device = np.random.default_rng(0), torch_device(torch)
     batch = {
         "image": generator.random((BATCH, SIZE, SIZE, 3), dtype=np.float32),
         "source": generator.integers(CLASSES, size=BATCH),
@@ -116,7 +117,10 @@ def main():
         "torch planar": torch.contiguous_format,
         "torch channels-last": torch.channels_last,
     }
-    peers = {name: torch_step(params, batch, x) for name, x in layouts.items()}
+    peers = {
+        name: torch_step(params, batch, layout, peers_device)
+        for name, layout in layouts.items()
+    }
     np.testing.assert_allclose(float(ours()), peers["torch planar"](), rtol=1e-3)
     rows = [
         compare("AMTENnet, step", ours, peer, peer_name=name, goal=1, rounds=5)

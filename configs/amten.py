@@ -97,7 +97,7 @@ def _quick():
         _embedded(faces=20, **few),
         groups,
         others={"HQ": _embedded(faces=10, **few)},  # clips would take a minute
-        rates=_falling(warmup=1),
+        rates=_falling(),
         steps=4,
         seeds=(0,),
         evaluate_every=2,
@@ -128,6 +128,7 @@ def _full():
         others=videos,
         rates=_falling(),
         steps=750,
+        longer=dict.fromkeys(("ME5", "ME-mix"), 4),
         evaluate_every=75,
     )
 
@@ -166,7 +167,7 @@ def _folder():
         "design": _group(*OWN),
     }
     data = common.folder(size=128, batch_size=BATCH) | {"balance": "source"}
-    return _config(data, groups, rates=_falling(), steps=1000)
+    return _config(data, groups, rates=_falling(warmup=100), steps=1000)
 
 
 def _everything(*, after):
@@ -190,6 +191,7 @@ def _config(
     others=None,
     models=None,
     steps,
+    longer=None,
     seeds=(0, 1, 2),
     evaluate_every=100,
     rates=None,
@@ -211,6 +213,7 @@ def _config(
             "models": models or MODELS,
             "base": "AMTENnet",
             "steps": steps,
+            "longer": longer or {},
             "training": {"optimiser": _caffe() | rates, "augment": ()},
             "optimisers": {t: row | rates for t, row in OPTIMISERS.items()},
             "seeds": seeds,
@@ -239,11 +242,12 @@ def _embedded(*, faces=600, fakes=None):
     return data | {"balance": "source"}
 
 
-def _falling(*, warmup=100):
+def _falling(*, warmup=0.4):
     """Rates for short trainings, from nothing to nothing as in the paper's 18 halvings.
 
-    Started at once, AMTEN may end up enlarging the picture a hundredfold, and stay so;
-    not ended, running averages of normalisations are those of other weights.
+    Started sooner, the layers behind AMTEN learn from the picture it lets through, and
+    it may never come to take that away (docs/amten.md); not ended, running averages of
+    normalisations are those of other weights.
     """
     return {"schedule": "cosine", "schedule_settings": {"warmup": warmup}}
 

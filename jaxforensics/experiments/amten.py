@@ -69,6 +69,7 @@ def run(
     grid,
     traces,
     steps,
+    longer,
     training,
     optimisers,
     seeds,
@@ -76,9 +77,10 @@ def run(
     """Every group of the paper's experiments that has networks, then its claims.
 
     `models` {title: {'model': …, and its settings}} is what the groups choose from:
-    each names its 'models', the 'sets' that they are trained on, and how many 'seeds'
-    of the run's it takes, from the first on.  `base` is the paper's own network, whose
-    errors others are compared with.  `training` holds the classifier's other settings,
+    each names its 'models', the 'sets' to train them on, and how many 'seeds' it takes,
+    from the first on.  `base` is the paper's own network, whose
+    errors others are compared with.  Trainings take `steps`, on a set {name: factor} of
+    `longer` so many times as many.  `training` holds the classifier's other settings,
     `optimisers` {title: settings} those of networks that have one of their own.
     `others` {name: Corpus} are further sets, video frames for instance.
     """
@@ -88,6 +90,7 @@ def run(
         others or {},
         models=models,
         steps=steps,
+        longer=longer,
         training=training,
         optimisers=optimisers,
         seeds=seeds,
@@ -102,8 +105,8 @@ def run(
         "grid": grid,
         "traces": traces,
     }
-    limits = {"base": base, "steps": steps, "others": others or {}}
-    amten_checks.check(bench, groups, optimisers=optimisers, **limits)
+    limits = {"steps": steps, "longer": longer, "others": others or {}}
+    amten_checks.check(bench, groups, base=base, optimisers=optimisers, **limits)
     if share(workspace, _parts(bench, groups, base)):
         return
     workspace.section("Data and protocol", PROTOCOL)

@@ -35,15 +35,27 @@ class Bench:
 
     A set is called as in `SETS`, or as one of `others` {name: Corpus}; those of
     `MIXTURES` can be trained on.  A network tells 'source's apart, or has two classes
-    by the 'label'.
+    by the 'label'.  Trainings take `steps`, on a set {name: factor} of `longer` so many
+    times as many, on a mixture in proportion to its pictures.
     """
 
     def __init__(
-        self, workspace, data, others, *, models, steps, training, optimisers, seeds
+        self,
+        workspace,
+        data,
+        others,
+        *,
+        models,
+        steps,
+        longer,
+        training,
+        optimisers,
+        seeds,
     ):
         self.workspace, self.models, self.seeds = workspace, dict(models), seeds
         self._data, self._sets = data, dict(others)
         self._steps, self._training = steps, dict(training)
+        self._longer = MIXTURES | dict(longer)
         self._optimisers = dict(optimisers)
         self._nets = {}
 
@@ -105,7 +117,7 @@ class Bench:
 
     def _train(self, title, task, trained_on, after, seed):
         data = self.corpus(trained_on).train
-        steps = round(self._steps * MIXTURES.get(trained_on, 1))
+        steps = round(self._steps * self._longer.get(trained_on, 1))
         stop = "" if after is None else f"/after {after}"
         own = dict(self._optimisers.get(title, self._training["optimiser"]))
         own["steps"] = steps  # of the whole training, wherever this one stops

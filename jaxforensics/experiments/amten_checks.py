@@ -9,10 +9,12 @@ from jaxforensics.experiments.amten_bench import MIXTURES, PLAIN, SETS
 from jaxforensics.settings import choose
 
 
-def check(bench, groups, *, base, optimisers, steps, others):
+def check(bench, groups, *, base, optimisers, steps, longer, others):
     """An error says what cannot be done in one of `groups` {name: settings}."""
     for title in (base, *optimisers):
         choose(bench.models, title, "network")
+    for name in longer:
+        choose(SETS | dict(others), name, "set to be trained longer on")
     used = {}
     for name, group in groups.items():
         if group["models"] and group["seeds"] < 1:

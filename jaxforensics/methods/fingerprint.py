@@ -66,7 +66,7 @@ def _gathered(stats, batch):
     residuals = noise_residual(to_gray(batch["image"]))
     count = stats["count"] + member.sum(0)
     # The mean moves by what differs from it: sums of many would lose digits.
-    total = jnp.einsum("bs,bhw->shw", member, residuals)
+    total = jnp.einsum("bs,bhw->shw", member, residuals, precision="highest")
     excess = total - member.sum(0)[:, None, None] * stats["mean"]
     mean = stats["mean"] + excess / jnp.maximum(count, 1)[:, None, None]
     return {"count": count, "mean": mean}

@@ -60,9 +60,8 @@ class AMTEN(nn.Module):
 
     def _residual(self, x):
         # A small difference of large numbers: not for half precision.
-        size = self.predictor_size
-        predict = _conv(3, jnp.float32, "conv_1", size=size, use_bias=False)
-        return predict(x) - x
+        exact = {"kernel_init": XAVIER, "precision": "highest", "name": "conv_1"}
+        return Conv(3, self.predictor_size, use_bias=False, **exact)(x) - x
 
     def _convolve(self, width, names, x):
         for name in names[: self.depth]:
@@ -179,12 +178,11 @@ class AMTENnet(nn.Module):
         return Head(self.num_classes, self.dtype, name="head")(x)
 
 
-def _conv(width, dtype, name, *, size=3, padding="SAME", use_bias=True):
+def _conv(width, dtype, name, *, size=3, padding="SAME"):
     return Conv(
         width,
         size,
         padding=padding,
-        use_bias=use_bias,
         kernel_init=XAVIER,
         dtype=dtype,
         name=name,

@@ -32,7 +32,8 @@ class Constrained(nn.Module):
         """(b, h, w, c) -> (b, h', w', width), in float32: a small difference."""
         shape = self.size, self.size, x.shape[-1], self.width
         kernel = self.param("kernel", _predictor, shape)
-        return conv(x.astype(jnp.float32), kernel, padding=self.padding)
+        x = x.astype(jnp.float32)
+        return conv(x, kernel, padding=self.padding, precision="highest")
 
 
 def project(params):

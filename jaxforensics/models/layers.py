@@ -36,6 +36,7 @@ class Conv(nn.Module):
     use_bias: bool = True
     kernel_init: Any = nn.initializers.lecun_normal()
     dtype: Any = jnp.float32
+    precision: Any = None
 
     @nn.compact
     def __call__(self, x):
@@ -43,7 +44,8 @@ class Conv(nn.Module):
         shape = self.size, self.size, x.shape[-1], self.width
         kernel = self.param("kernel", self.kernel_init, shape)
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
-        x = conv(x, kernel, padding=self.padding, stride=self.stride)
+        sides = {"padding": self.padding, "stride": self.stride}
+        x = conv(x, kernel, **sides, precision=self.precision)
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.width,))
             x = x + bias.astype(self.dtype).reshape(1, 1, 1, -1)
@@ -65,11 +67,12 @@ class DepthwiseConv(nn.Module):
         return depthwise(x.astype(self.dtype), kernel.astype(self.dtype))
 
 
-def conv(x, kernel, *, padding="SAME", stride=1):
+def conv(x, kernel, *, padding="SAME", stride=1, precision=None):
     """Convolution (b, h, w, c), (k, k, c, d) -> (b, h', w', d).
 
     `padding` is lax's, or the number of zeros on every side.  The formulation follows
-    the backend and the kernel's shape; values are the same to round-off.  XLA:CPU
+    the backend and the kernel's shape; values are the same to round-off, with
+    `precision` "highest" also on GPUs, which drop digits otherwise.  XLA:CPU
     multiplies matrices faster than it convolves with 1x1, and takes several times as
     long as it needs without padding, with few channels, and for a kernel's gradient.
     """
@@ -80,7 +83,7 @@ def conv(x, kernel, *, padding="SAME", stride=1):
         x, stride = x[:, ::stride, ::stride], 1
     sides = _sides(padding, size, stride, x.shape[1:3])
     if jax.default_backend() != "cpu":
-        return _plain(x, kernel, sides, stride)
+        return _plain(x, kernel, sides, stride, precision)
     if stride > 1:
         return _strided(x, kernel, sides, stride)
     small = max(*sides[0], *sides[1]) < size <= COLUMNS + 1
@@ -95,13 +98,14 @@ def _sides(padding, size, stride, shape):
     return tuple(lax.padtype_to_pads(shape, (size, size), (stride, stride), padding))
 
 
-def _plain(x, kernel, sides, stride=1):
+def _plain(x, kernel, sides, stride=1, precision=None):
     return lax.conv_general_dilated(
         x,
         kernel,
         (stride, stride),
         sides,
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=precision,
     )
 
 

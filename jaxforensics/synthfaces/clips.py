@@ -75,6 +75,7 @@ class Film(NamedTuple):
     landmarks: np.ndarray
 
 
+@photos.on_cpu()
 def write(
     folder, *, clips, frames, size, seed, compressions=COMPRESSIONS, progress=True
 ):
@@ -108,6 +109,7 @@ def revision():
     return f"{REVISION}{made[:6]}"
 
 
+@photos.on_cpu()
 def write_unseen(folder, *, clips, frames, size, seed, progress=True):
     """Write a test set of other people, cameras and places, in Celeb-DF's layout.
 

@@ -5,6 +5,7 @@ an argument, so that a changed scene can be photographed as if nothing else had
 happened: that is what makes before/after pairs exact.
 """
 
+import contextlib
 import functools
 
 import jax
@@ -16,6 +17,20 @@ from jaxforensics.synthfaces import cameras, landscapes, render, scenes
 DOMAINS = (*scenes.DOMAINS, "scenes")
 CHUNK = 32  # pictures computed together, so that no picture depends on its company
 CPU_BATCH = 2  # of them at a time on CPUs: planes of more pictures leave the cache
+
+
+@contextlib.contextmanager
+def on_cpu():
+    """Meanwhile nothing is computed elsewhere: the same pictures on every machine.
+
+    Unless JAX_PLATFORMS leaves the CPU out.
+    """
+    try:
+        device = jax.local_devices(backend="cpu")[0]
+    except RuntimeError:
+        device = None
+    with jax.default_device(device):
+        yield
 
 
 def pose(seed, index, *, domain):

@@ -88,6 +88,7 @@ def split_of(index):
     return TENTH[index % len(TENTH)]
 
 
+@photos.on_cpu()
 def convert(item, *, size):
     """The records of a block: ([Record], [])."""
     known = item.attributes

@@ -25,7 +25,11 @@ def exponential(*, rate, every, factor):
 
 
 def cosine(*, rate, steps, warmup=0, final=0.0):
-    """Linear warm-up to `rate`, then half a cosine down to `final` at `steps`."""
+    """Linear warm-up to `rate`, then half a cosine down to `final` at `steps`.
+
+    A `warmup` below 1 is a share of the steps.
+    """
+    warmup = round(warmup * steps) if 0 < warmup < 1 else warmup
     if warmup >= steps:
         raise ValueError(
             f"a warm-up of {warmup} steps leaves none of {steps}: train longer, or "

@@ -228,6 +228,7 @@ def tiny(tmp_path_factory):
         {},
         models=found.models,
         steps=6,
+        longer={},
         training=found.training,
         optimisers=found.optimisers,
         seeds=(0,),
@@ -244,8 +245,8 @@ def checked(bench, *, base="AMTENnet", optimisers=("Meso-4",), **changed):
         "traces": nobody | {"after": ()},
     }
     groups = {name: row | changed.get(name, {}) for name, row in groups.items()}
-    limits = {"base": base, "steps": 6, "others": {}}
-    amten_checks.check(bench, groups, optimisers=optimisers, **limits)
+    limits = {"base": base, "steps": 6, "longer": changed.pop("longer", {})}
+    amten_checks.check(bench, groups, optimisers=optimisers, others={}, **limits)
 
 
 @pytest.mark.parametrize(
@@ -253,6 +254,7 @@ def checked(bench, *, base="AMTENnet", optimisers=("Meso-4",), **changed):
     [
         ({"base": "AMTENet"}, "did you mean 'AMTENnet'"),
         ({"optimisers": ("Meso4",)}, "did you mean 'Meso-4'"),
+        ({"longer": {"ME6": 2}}, "did you mean 'ME5'"),
         ({"identification": {"models": ("Mesa-4",)}}, "did you mean 'Meso-4'"),
         ({"identification": {"sets": ("raw",)}}, "set for identification 'raw'"),
         ({"identification": {"sets": ("Small",)}}, "set for identification 'Small'"),
@@ -297,7 +299,12 @@ def test_every_group_names_known_networks_and_sets():
 
 @pytest.mark.parametrize(
     ("trained_on", "after", "stops", "ends"),
-    [("Raw", None, 6, 6), ("Large", None, 18, 18), ("Raw", 2, 2, 6)],
+    [
+        ("Raw", None, 6, 6),
+        ("Large", None, 18, 18),
+        ("ME5", None, 24, 24),
+        ("Raw", 2, 2, 6),
+    ],
 )
 def test_rates_end_with_the_whole_training(trained_on, after, stops, ends, monkeypatch):
     """Three times as long for three times the pictures; a look on the way ends none."""
@@ -312,6 +319,7 @@ def test_rates_end_with_the_whole_training(trained_on, after, stops, ends, monke
         {trained_on: Corpus(SimpleNamespace(sources=("real", "fake")), None)},
         models=found.models,
         steps=6,
+        longer={"ME5": 4},
         training=found.training,
         optimisers=found.optimisers,
         seeds=(0,),
@@ -359,6 +367,7 @@ def test_amtennet_learns_more_than_spectra_tell_a_linear_model(tmp_path):
             {},
             models=found.experiment.models,
             steps=found.experiment.steps,
+            longer=found.experiment.longer,
             training=found.experiment.training,
             optimisers=found.experiment.optimisers,
             seeds=(0, 1),

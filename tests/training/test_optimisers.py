@@ -147,7 +147,12 @@ def test_bias_rate_is_a_rate_in_every_rule():
 
 @pytest.mark.parametrize(
     ("own", "training"),
-    [({"steps": 4}, {}), ({}, {"steps": 4}), ({"steps": 4}, {"steps": 9})],
+    [
+        ({"steps": 4}, {}),
+        ({}, {"steps": 4}),
+        ({"steps": 4}, {"steps": 9}),
+        ({"warmup": 0.4}, {"steps": 4}),  # a share, rounded to steps
+    ],
 )
 def test_cosine_warms_up_and_ends_with_training_or_where_it_says(own, training):
     tx = optimiser(
