@@ -78,16 +78,15 @@ def run(
 
     `models` {title: {'model': …, and its settings}} is what the groups choose from:
     each names its 'models', the 'sets' to train them on, and how many 'seeds' it takes,
-    from the first on.  `base` is the paper's own network, whose
-    errors others are compared with.  Trainings take `steps`, on a set {name: factor} of
-    `longer` so many times as many.  `training` holds the classifier's other settings,
-    `optimisers` {title: settings} those of networks that have one of their own.
-    `others` {name: Corpus} are further sets, video frames for instance.
+    from the first on.  `base` is the paper's own network, whose errors others are
+    compared with.  Trainings take `steps`, on a set {name: factor} of `longer` so many
+    times as many.  `training` holds the classifier's other settings, `optimisers`
+    {title: settings} those of networks with their own.  `others` {name: Corpus} too.
     """
     bench = Bench(
         workspace,
         data,
-        others or {},
+        others := others or {},
         models=models,
         steps=steps,
         longer=longer,
@@ -105,12 +104,12 @@ def run(
         "grid": grid,
         "traces": traces,
     }
-    limits = {"steps": steps, "longer": longer, "others": others or {}}
-    amten_checks.check(bench, groups, base=base, optimisers=optimisers, **limits)
+    limits = {"steps": steps, "longer": longer, "optimisers": optimisers}
+    amten_checks.check(bench, groups, base=base, others=others, **limits)
     if share(workspace, _parts(bench, groups, base)):
         return
     workspace.section("Data and protocol", PROTOCOL)
-    _report_counts(workspace, {PLAIN: data, **(others or {})})
+    _report_counts(workspace, {PLAIN: data, **others})
     for group, settings in groups.items():
         _report(bench, group, settings, base)
     amten_claims.report(bench, base, design, mixed)
