@@ -312,7 +312,7 @@ def test_rates_end_with_the_whole_training(trained_on, after, stops, ends, monke
     monkeypatch.setattr(
         amten_bench.detection, "train", lambda *args, **_: asked.append(args)
     )
-    found = config.get_config().experiment
+    found = config.get_config("paper").experiment
     bench = amten_bench.Bench(
         None,
         None,
