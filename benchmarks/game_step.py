@@ -1,7 +1,7 @@
 """One step of TR-Net's game against the same game in PyTorch: 16 pairs at 64x64.
 
 Three discriminators move, each with a gradient penalty, then the generator, float32,
-RMSprop, the losses of `configs/trnet.py`; on two CPU devices where there is no
+RMSprop, the losses of configs/trnet.py:released; on two CPU devices where there is no
 accelerator (JAX_NUM_CPU_DEVICES sets others).  PyTorch's networks start from the same
 weights, see the same penalties' interpolations, and must report the same losses; planar
 and channels-last memory are both tried, and both are shown.

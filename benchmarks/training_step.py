@@ -1,9 +1,8 @@
 """One training step of AMTENnet against the same network in PyTorch: 64 at 128x128.
 
 Forward, backward and SGD with momentum, float32, on two CPU devices where there is no
-accelerator, as `make demo` trains.  PyTorch's network has the same layers and starts
-from the same weights; planar and channels-last memory are both tried, and both are
-shown.
+accelerator.  PyTorch's network has the same layers and starts from the same weights;
+planar and channels-last memory are both tried, and both are shown.
 """
 
 import sys

@@ -8,6 +8,7 @@ Presets: `default`, a telling part in minutes on two cores; `quick`, for tests; 
 every network and protocol on embedded data, in hours; `paper`, the paper's sizes on
 prepared data (its videos: --config.others.HQ.root=DIR and LQ); `folder`, three networks
 on your own prepared pictures; `variant=NAME`, one of Table VI against the full network.
+`paper` and `folder` train by the paper's rule, the others with Adam.
 """
 
 from configs import common
@@ -255,8 +256,7 @@ def _short():
 def _falling():
     """Rates for short trainings, from nothing to nothing as in the paper's 18 halvings.
 
-    Started at once, AMTEN may end up enlarging the picture a hundredfold, and stay so;
-    not ended, running averages of normalisations are those of other weights.
+    Not ended so, running averages of normalisations lag behind the weights.
     """
     return {"schedule": "cosine", "schedule_settings": {"warmup": 0.1}}
 

@@ -1,7 +1,7 @@
 """Train, evaluate and report one study.
 
   python launch/main.py --config=configs/trnet.py --processes=2
-  python launch/main.py --config=configs/detection.py:quick --workdir=/tmp/quick
+  python launch/main.py --config=configs/detection.py:quick --workdir=runs/quick
   python launch/main.py --config=configs/detection.py:folder --config.data.root=DIR
 
 Any setting of a config may be overridden: --config.SECTION.NAME=VALUE.  The same

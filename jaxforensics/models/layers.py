@@ -82,7 +82,7 @@ def conv(x, kernel, *, padding="SAME", stride=1, precision=None):
             x, padding = _surround(x, padding), "VALID"
         x, stride = x[:, ::stride, ::stride], 1
     sides = _sides(padding, size, stride, x.shape[1:3])
-    if jax.default_backend() != "cpu":
+    if fusion.backend() != "cpu":
         return _plain(x, kernel, sides, stride, precision)
     if stride > 1:
         return _strided(x, kernel, sides, stride)
@@ -310,7 +310,7 @@ def depthwise(x, kernel):
     """
     if kernel.shape[0] % 2 == 0 or kernel.shape[0] != kernel.shape[1]:
         raise ValueError(f"a kernel of {kernel.shape[:2]} pixels is not square and odd")
-    form = "taps" if jax.default_backend() == "cpu" else "plain"
+    form = "taps" if fusion.backend() == "cpu" else "plain"
     return DEPTHWISE_FORMS[form](x, kernel)
 
 

@@ -7,6 +7,12 @@ import jax
 from jax.experimental.xla_metadata import set_xla_metadata
 
 
+def backend():
+    """The platform that computes here: the default device's, where one is set."""
+    device = jax.config.jax_default_device
+    return jax.default_backend() if device is None else device.platform
+
+
 def stage(function):
     """Keep XLA:CPU from fusing `function` of arrays into its consumers.
 
@@ -18,7 +24,7 @@ def stage(function):
 
     @functools.wraps(function)
     def call(*arrays):
-        if jax.default_backend() == "cpu":
+        if backend() == "cpu":
             context = set_xla_metadata(inlineable="false")
         else:
             context = contextlib.nullcontext()

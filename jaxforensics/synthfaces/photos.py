@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxforensics.ops import fusion
 from jaxforensics.synthfaces import cameras, landscapes, render, scenes
 
 DOMAINS = (*scenes.DOMAINS, "scenes")
@@ -21,7 +22,7 @@ CPU_BATCH = 2  # of them at a time on CPUs: planes of more pictures leave the ca
 
 @contextlib.contextmanager
 def on_cpu():
-    """Meanwhile nothing is computed elsewhere: the same pictures on every machine.
+    """Meanwhile nothing is computed on an accelerator, as on machines without one.
 
     Unless JAX_PLATFORMS leaves the CPU out.
     """
@@ -103,7 +104,7 @@ def in_chunks(function, *arrays):
 
 def batched(function):
     """`function` of one example as a compiled one of stacked arguments."""
-    if jax.default_backend() != "cpu":
+    if fusion.backend() != "cpu":
         return jax.jit(jax.vmap(function))
 
     def mapped(*stacked):
