@@ -15,9 +15,10 @@ ROOT = Path(__file__).resolve().parents[1]
 QUICK = "--xla_backend_optimization_level=0"
 if version("jaxlib").startswith("0.10."):
     QUICK += " --xla_cpu_use_fusion_emitters=false"
-if os.environ.get("JAXFORENSICS_TEST_OPTIMISE") != "1":
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+on_cpu = os.environ["JAX_PLATFORMS"] == "cpu"
+if on_cpu and os.environ.get("JAXFORENSICS_TEST_OPTIMISE") != "1":
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax-tests"))
 
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
@@ -38,6 +39,20 @@ def pytest_collection_modifyitems(items):
 def key():
     """A fixed random key."""
     return jax.random.key(0)
+
+
+@pytest.fixture
+def four_devices():
+    """A test of batches spread over four, which a GPU machine may not have."""
+    if jax.device_count() < 4:
+        pytest.skip("there are fewer than four devices")
+
+
+@pytest.fixture
+def only_cpu():
+    """A test of what XLA:CPU makes of a program."""
+    if jax.default_backend() != "cpu":
+        pytest.skip("this is about XLA for CPUs")
 
 
 @pytest.fixture(scope="session")

@@ -47,8 +47,9 @@ def ssim(image, reference, *, borders=False):
     mean_p, var_p = _moments(x + y)
     mean_m, var_m = _moments(x - y)
     mean_p, mean_m = jnp.square(mean_p), jnp.square(mean_m)
-    luminance = (mean_p - mean_m + 2 * _C1) / (mean_p + mean_m + 2 * _C1)
-    structure = (var_p - var_m + 2 * _C2) / (var_p + var_m + 2 * _C2)
+    # What is missing from 1, so that equal pictures have 1 whatever a division rounds.
+    luminance = 1 - 2 * mean_m / (mean_p + mean_m + 2 * _C1)
+    structure = 1 - 2 * var_m / (var_p + var_m + 2 * _C2)
     similarity = luminance * structure
     if not borders:
         inside = slice(_RADIUS, -_RADIUS)  # the rest has met mirrored pixels

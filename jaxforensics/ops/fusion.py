@@ -10,7 +10,9 @@ from jax.experimental.xla_metadata import set_xla_metadata
 def backend():
     """The platform that computes here: the default device's, where one is set."""
     device = jax.config.jax_default_device
-    return jax.default_backend() if device is None else device.platform
+    if device is None:
+        return jax.default_backend()
+    return device if isinstance(device, str) else device.platform
 
 
 def stage(function):

@@ -162,7 +162,11 @@ def _box_weights(size, out, start, extent, method, antialias):
     position = jnp.expand_dims(jnp.arange(out, dtype=jnp.float32)[:, None], batch)
     centre = start * out + (position + 0.5) * extent
     stretch = jnp.maximum(extent, out) if antialias and method != "nearest" else out
-    weight = _KERNELS[method](((pixel + 0.5) * out - centre) / stretch)
+    offset = (pixel + 0.5) * out - centre
+    if _KERNELS[method] is _box:  # compilers divide by multiplying, and ties move
+        weight = ((-stretch < 2 * offset) & (2 * offset <= stretch)) * 1.0
+    else:
+        weight = _KERNELS[method](offset / stretch)
     inside = (pixel + 1 > start) & (pixel < start + extent)
     return _normalise(weight * inside) * ((0 <= centre) & (centre <= size * out))
 

@@ -227,10 +227,14 @@ def _mouth(landmarks, points):
     width = jnp.linalg.norm(axis) + 1e-6
     axis = axis / width
     normal = jnp.stack([axis[1], -axis[0]])
-    across = (points @ axis - (left + right) @ axis / 2) / width
-    top = upper @ normal
-    corner, height = left @ normal - top, lower @ normal - top
-    return _Mouth(across, points @ normal - top, corner, height, width)
+    along, below = (
+        functools.partial(jnp.matmul, b=line, precision="highest")
+        for line in (axis, normal)
+    )
+    across = (along(points) - along(left + right) / 2) / width
+    top = below(upper)
+    corner, height = below(left) - top, below(lower) - top
+    return _Mouth(across, below(points) - top, corner, height, width)
 
 
 def _finish(picture):

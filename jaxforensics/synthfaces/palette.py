@@ -60,7 +60,7 @@ def palette(scene):
 
 
 def _hair(i, a):
-    base = a.hair_colour @ jnp.float32(_HAIR)
+    base = jnp.matmul(a.hair_colour, jnp.float32(_HAIR), precision="highest")
     warm = i.warmth * (1 - 0.9 * a.hair_colour[3])
     return (
         base * i.lightness * jnp.stack([1 + 0.35 * warm, jnp.ones(()), 1 - 0.3 * warm])

@@ -92,7 +92,8 @@ def in_chunks(function, *arrays):
     `function` (a partial of a module's function) takes and returns one example; it is
     compiled once.  Arguments and results are trees of arrays, on the host.
     """
-    compiled = _compiled(function.func, tuple(sorted(function.keywords.items())))
+    settings = tuple(sorted(function.keywords.items()))
+    compiled = _compiled(function.func, settings, fusion.backend())
     total = len(jax.tree.leaves(arrays)[0])
     found = []
     for start in range(0, total, CHUNK):
@@ -114,7 +115,7 @@ def batched(function):
 
 
 @functools.cache
-def _compiled(function, settings):
+def _compiled(function, settings, _):  # once per backend
     return batched(functools.partial(function, **dict(settings)))
 
 

@@ -27,6 +27,13 @@ CASES = [  # form, size of the kernel, channels in and out
 ]
 
 
+@pytest.fixture(autouse=True)
+def every_digit():
+    """It is algebra that is tested, not what GPUs make of float32."""
+    with jax.default_matmul_precision("highest"):
+        yield
+
+
 @pytest.mark.parametrize(("form", "size", "channels", "width"), CASES)
 @pytest.mark.parametrize("shape", [(4, 9, 7), (1, 6, 11)])
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])

@@ -234,7 +234,7 @@ def test_pixelwise_limits_are_the_identity_and_the_mean():
             image, precision + value
         )
         np.testing.assert_allclose(gradients[0], 2 * image, rtol=1e-6)
-        np.testing.assert_array_equal(gradients[1], 0)
+        np.testing.assert_allclose(gradients[1], 0, atol=1e-30)  # subnormal on GPUs
 
 
 @given(st.floats(0.3, 3), st.sampled_from((3, 5, 9)))
@@ -266,6 +266,7 @@ def test_pixelwise_gradients_to_image_and_map(size):
     np.testing.assert_allclose(np.sum(got[1] * slope), want, rtol=2e-5)
 
 
+@pytest.mark.usefixtures("only_cpu")
 @pytest.mark.parametrize("gradient", (False, True))
 def test_pixelwise_keeps_no_patches(gradient):
     def blur(*arrays):
@@ -299,6 +300,7 @@ def test_new_values_compile_nothing():
     assert len(traces) == 1
 
 
+@pytest.mark.usefixtures("four_devices")
 @every_op
 def test_a_batch_over_four_devices_stays_there(name):
     mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,))

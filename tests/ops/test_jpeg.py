@@ -176,6 +176,7 @@ def test_bfloat16_is_the_same_picture_rounded(batch):
     np.testing.assert_array_equal(result, expected)
 
 
+@pytest.mark.usefixtures("four_devices")
 def test_a_sharded_batch_stays_sharded(batch):
     mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     sharding = jax.NamedSharding(mesh, jax.P("data"))

@@ -147,6 +147,17 @@ def test_crop_resize_equals_slice_and_pillow(method):
         np.testing.assert_allclose(result, pillow(cut, (8, 10), method), atol=5e-6)
 
 
+@pytest.mark.parametrize("out", [41, 47, 55, 60])
+@pytest.mark.parametrize("method", ["nearest", "box"])
+def test_halving_breaks_ties_as_pillow_does(out, method):
+    """n / 2 times the rounded 1 / n is below 1/2 for these odd numbers."""
+    image = random(2 * out, 2 * out, 1)
+    crop = jax.jit(partial(resample.crop_resize, shape=(out, out), method=method))
+    halved = crop(image, (0, 0, 2 * out, 2 * out))
+    expected = pillow(image, (out, out), method)
+    np.testing.assert_allclose(halved, expected, atol=1e-6)
+
+
 def test_crop_resize_at_fractions_of_a_pixel():
     """Pillow's own `box` also sees the pixels around it: equal off the border."""
     image = random(16, 16, 3)
