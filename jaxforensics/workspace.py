@@ -13,7 +13,7 @@ from absl import logging
 
 from jaxforensics.files import replacing
 from jaxforensics.provenance import environment
-from jaxforensics.reporting import figures, page, tables
+from jaxforensics.reporting import figures, page, readme, tables
 from jaxforensics.settings import differences, digest, plain
 from jaxforensics.training import checkpoints, fit, mesh
 from jaxforensics.training.predict import Predictor
@@ -29,7 +29,7 @@ class Workspace:
         config.json, environment.json   the resolved settings and the surroundings
         nets/NAME/                      settings, checkpoints, metrics of a training
         measurements/NAME.json          cached numbers; NAME.npz cached predictions
-        report/                         index.html, tables/, figures/
+        report/                         index.html, README.md, tables/, figures/
 
     Started again after a kill it skips what is finished, resumes what is not, and
     refuses to reuse nets that were trained with other settings or data.
@@ -205,21 +205,18 @@ class Workspace:
             return
         data = figures.png(figure)
         (self._folder("report/figures") / f"{name}.png").write_bytes(data)
-        self._sections.append({"figure": data, "caption": caption})
+        shown = {"figure": data, "file": f"figures/{name}.png"}
+        self._sections.append(shown | {"caption": caption})
 
     def report(self, title, *, subtitle=""):
-        """Write report/index.html and return its path."""
+        """Write report/index.html, whose path is returned, and README.md beside it."""
         path = self.directory / "report/index.html"
         details = {"Configuration": self._config, "Environment": environment()}
         closing = {"title": "Reproduction", "details": details}
         if self._reports:
-            page.write(
-                path,
-                title=title,
-                subtitle=subtitle,
-                meta=self._facts(),
-                sections=[*self._sections, closing],
-            )
+            told = {"title": title, "subtitle": subtitle, "meta": self._facts()}
+            page.write(path, **told, sections=[*self._sections, closing])
+            readme.write(path.with_name("README.md"), **told, sections=self._sections)
         return path
 
     def _facts(self):

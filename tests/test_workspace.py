@@ -188,6 +188,7 @@ def test_reports_are_complete_and_repeatable(workspaces, tmp_path):
     assert "Two numbers." in text and "A line." in text and "data:image/png" in text
     assert "a|b,0.9,0.8,0.95" in (tmp_path / "report/tables/numbers.csv").read_text()
     assert (tmp_path / "report/figures/plot.png").stat().st_size > 1000
+    assert "![A line.](figures/plot.png)" in (tmp_path / "report/README.md").read_text()
     assert json.loads((tmp_path / "config.json").read_text())["seeds"] == [0, 1]
     stored = json.loads((tmp_path / "environment.json").read_text())
     assert stored["libraries"]["jax"] == jax.__version__

@@ -12,7 +12,8 @@ from PIL import Image
 from jaxforensics.files import replacing
 from jaxforensics.reporting import figures, tables
 
-KEYS = "title", "text", "table", "columns", "digits", "figure", "caption", "details"
+KEYS = "title", "text", "table", "columns", "digits", "figure", "file"
+KEYS += "caption", "details"
 
 
 def write(path, *, title, sections, subtitle="", meta=None):
@@ -30,6 +31,7 @@ def render(*, title, sections, subtitle="", meta=None):
     text:     paragraphs and "- " lists apart by empty lines, with `code` and **bold**
     table:    rows as in `tables`, shown with `columns` and `digits`
     figure:   a matplotlib figure or PNG bytes, shown with its `caption`
+    file:     where else the figure is, for `readme`
     details:  {summary: text, or dict for JSON}, folded away
     """
     body, contents = [], []
