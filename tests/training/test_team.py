@@ -21,6 +21,7 @@ if "helper" in role:
     print("helper", flush=True)
     time.sleep(float(sys.argv[2]))
 with team.helped(shares):
+    sys.stdin.readline()
     time.sleep(float(sys.argv[1]))
 """
 
@@ -91,13 +92,14 @@ def test_beside_an_accelerator_one_process_does_it_all(cores, monkeypatch, capsy
 
 @contextmanager
 def lead(tmp_path, *seconds):
-    """A leader and a helper that sleep for so long."""
+    """A leader and a helper that sleep for so long, from when both have begun."""
     script = tmp_path / "leader.py"
     script.write_text(LEADER)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     command = [sys.executable, str(script), *seconds]
-    with subprocess.Popen(command, **pipes) as process:
+    with subprocess.Popen(command, **pipes, text=True) as process:
         assert process.stdout.readline() == "helper\n"
+        print(file=process.stdin, flush=True)
         yield process
 
 
