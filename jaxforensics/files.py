@@ -1,5 +1,6 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and whose turn it is to write them."""
 
+import fcntl
 import hashlib
 import os
 from contextlib import contextmanager
@@ -23,6 +24,30 @@ def replacing(path):
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(path, *, waiting):
+    """Meanwhile no other process of this machine holds the file at `path`.
+
+    `waiting` is printed before waiting for one.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        if not locked(file):
+            print(waiting, flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def locked(file):
+    """Whether the lock of an open file is ours now."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def sha256(path):

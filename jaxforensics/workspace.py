@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from absl import logging
 
-from jaxforensics.files import replacing
+from jaxforensics.files import locked, replacing
 from jaxforensics.provenance import environment
 from jaxforensics.reporting import figures, page, readme, tables
 from jaxforensics.settings import differences, digest, plain
@@ -265,7 +265,7 @@ class Workspace:
             yield
             return
         with self._claim(name).open("w") as file:
-            if not _locked(file):
+            if not locked(file):
                 if not self._reports:
                     raise Taken(name)
                 print(f"waiting for {name}, which another process is at", flush=True)
@@ -316,18 +316,9 @@ def _predictions(path, mark):
 
 def _lock(directory):
     file = (directory / ".lock").open("w")
-    if not _locked(file):
+    if not locked(file):
         file.close()
         raise SystemExit(
             f"another run is using {directory}: wait for it, or set another --workdir"
         )
     return file
-
-
-def _locked(file):
-    """Whether the lock of an open file is ours now."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

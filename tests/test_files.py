@@ -1,8 +1,10 @@
 """Files are replaced whole, or not at all."""
 
+import threading
+
 import pytest
 
-from jaxforensics.files import replacing
+from jaxforensics.files import alone, replacing
 
 
 def test_a_file_is_replaced_once_it_is_whole(tmp_path):
@@ -23,3 +25,20 @@ def test_what_was_there_stays_when_writing_fails(tmp_path):
         raise OSError("disk full")
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_turn_is_waited_for(tmp_path, capsys):
+    path, order = tmp_path / "new" / ".lock", []
+
+    def second():
+        with alone(path, waiting="waiting for the first"):
+            order.append("second")
+
+    with alone(path, waiting="there is nobody"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.3)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+    assert capsys.readouterr().out == "waiting for the first\n"

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 from collections import Counter, defaultdict
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from jaxforensics.data.items import (
     printable,
 )
 from jaxforensics.data.progress import bar
+from jaxforensics.files import alone
 
 __all__ = [
     "DiskFull",
@@ -98,11 +100,12 @@ def prepare(
     tasks = _tasks(items, work / "shards", convert, size, seed, per_shard)
     plan = _digest([[split, t.file.name] for split, ts in tasks.items() for t in ts])
     try:
-        if not _published(folder, work, plan):
-            _clear(work)
-            _run(tasks, name, workers, progress)
-            _publish(tasks, work, name, plan, left_out=left_out, strict=strict)
-            _published(folder, work, plan)
+        with nullcontext() if folder.exists() else _turn(folder):
+            if not _published(folder, work, plan):
+                _clear(work)
+                _run(tasks, name, workers, progress)
+                _publish(tasks, work, name, plan, left_out=left_out, strict=strict)
+                _published(folder, work, plan)
     except (OSError, RuntimeError) as error:
         if not _is_full(error):
             raise
@@ -115,6 +118,13 @@ def prepare(
     if strict and report.reasons:  # finished earlier, without strict
         raise ValueError(f"strict: {_words(report.reasons)}; see {folder}")
     return report
+
+
+def _turn(folder):
+    """One process at a time makes a data set."""
+    waiting = f"waiting for {folder}, which another process prepares"
+    lock = folder.parent.with_name(f".{folder.parent.name}.lock")
+    return alone(lock, waiting=waiting)
 
 
 def _completed(items):

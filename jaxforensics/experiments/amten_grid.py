@@ -30,6 +30,7 @@ def report(bench, *, models, sets):
             "at the size they are stored in.)",
         )
         where = f"robustness_{trained_on}"
+        chance = 1 / len(bench.corpus(trained_on).test.sources)
         bench.workspace.table(where, rows, caption="Accuracy of sources.")
         for operation in dict.fromkeys(operation for operation, _ in operations):
             here = {s: name for name, (o, s) in cells.items() if o == operation}
@@ -38,7 +39,13 @@ def report(bench, *, models, sets):
                 for title, found in values.items()
             }
             axis = f"{degrade.AMTEN[operation].name} ({operation})"
-            figure = figures.curves(series, x_label=axis, y_label="accuracy")
+            figure = figures.curves(
+                series,
+                x_label=axis,
+                y_label="accuracy",
+                y_limits=(0, 1.02),
+                level=(chance, "chance"),
+            )
             caption = f"{operation}: accuracy by severity; a band holds all seeds."
             bench.workspace.figure(f"{where}_{operation}", figure, caption=caption)
 

@@ -556,6 +556,18 @@ def test_a_killed_run_leaves_nothing_running_and_loses_nothing(tmp_path):
     assert contents(tmp_path / "out/tiny") == contents(tmp_path / "whole/tiny")
 
 
+def test_one_process_at_a_time_makes_a_data_set(tmp_path):
+    folder_of(tmp_path / "in", 400)
+    for out in ("out", "whole"):
+        (tmp_path / out / "pids").mkdir(parents=True)
+    runs = [script(tmp_path, "slow", tmp_path / "out", tmp_path / "in") for _ in "ab"]
+    told = [run.communicate()[0] for run in runs]
+    assert all("records=400" in text for text in told)
+    assert sum("another process prepares" in text for text in told) == 1
+    script(tmp_path, "slow", tmp_path / "whole", tmp_path / "in").communicate()
+    assert contents(tmp_path / "out/tiny") == contents(tmp_path / "whole/tiny")
+
+
 def test_an_item_that_kills_its_worker_is_one_failure(tmp_path):
     folder_of(tmp_path / "in", 100)
     process = script(tmp_path, "deadly", tmp_path / "out", tmp_path / "in")
