@@ -8,8 +8,9 @@ Presets: `default`, a telling part in minutes on two cores; `demo`, less of it; 
 for tests; `full`, every victim, attack and limit on embedded data, in hours (of strong
 defences, those of two victims);
 `paper`, its sizes and losses on prepared data; `released`, the same with the losses,
-rates and views of its released script; `folder`, three victims on your own prepared
-pictures.  Short trainings take a smaller TR-Net with the losses of the released script.
+rates and views of its released script; `folder`, what the default does on your own
+prepared pictures.  Short trainings take a smaller TR-Net with the losses of the
+released script.
 
 Attacks are evaluated on labelled test pictures, to measure and to harden detectors.
 """
@@ -33,6 +34,7 @@ VICTIMS = {  # models, and what they are told
     "NF": {},  # mean noise residuals: nothing to set
 }
 RATES = {"Xception": 2e-4, "Patch-CNN": 1e-3, "DCTA": 1e-3, "F3-Net": 2e-4, "LF": 1e-3}
+SHORT = RATES | {"Xception": 1e-3, "F3-Net": 1e-3, "LF": 4e-3}  # in hundreds of steps
 LF_ADAM = {"b1": 0.0, "b2": 0.99, "eps": 1e-8}
 LIGHT = "Patch-CNN", "DCTA", "NF"
 # Of three kinds, as in the paper: synthesised, edited, replaced.
@@ -55,14 +57,21 @@ def get_config(preset="default"):
 
 
 def _default():
+    return _light(_embedded(faces=2400, batch_size=16))
+
+
+def _folder():
+    return _light(common.folder(size=128, batch_size=16))
+
+
+def _light(data):
     """A victim of each kind.  Xception takes long: gradients are those of Patch-CNN."""
-    steps = {"Patch-CNN": 600, "DCTA": 900}
     attacks = _on("Patch-CNN")
     return _config(
-        _embedded(faces=2400, batch_size=16),
-        _victims(LIGHT, steps),
+        data,
+        _victims(LIGHT, {"Patch-CNN": 600, "DCTA": 900}),
         attacks=attacks,
-        networks={"ganprintr": _ganprintr(400), "trnet": _small(800)},
+        networks={"ganprintr": _ganprintr(400), "trnet": _small(1200)},
         defences={
             "none": _group(*LIGHT, attacks=attacks),
             "weak": _group(*LIGHT, attacks=attacks),
@@ -121,11 +130,11 @@ def _full():
 
     Strong defences are one training per victim and attack: of the two quickest alone.
     """
-    steps = dict.fromkeys(VICTIMS, 300) | {"Patch-CNN": 600, "DCTA": 900}
+    steps = dict.fromkeys(VICTIMS, 300) | {"Patch-CNN": 600, "DCTA": 900, "LF": 600}
     return _config(
         _embedded(faces=2400, batch_size=16),
         _victims(VICTIMS, steps),
-        networks={"ganprintr": _ganprintr(400), "trnet": _small(800)},
+        networks={"ganprintr": _ganprintr(400), "trnet": _small(2000)},
         defences={
             "none": _group(*VICTIMS, attacks=ATTACKS, seeds=3),
             "weak": _group(*VICTIMS, attacks=ATTACKS),
@@ -186,18 +195,6 @@ def _of_paper(game, *, weak):
     )
 
 
-def _folder():
-    three = "Xception", "Patch-CNN", "NF"
-    return _config(
-        common.folder(size=128, batch_size=16),
-        _victims(three, dict.fromkeys(three, 800)),
-        networks={"ganprintr": _ganprintr(500), "trnet": _small(800)},
-        defences={name: _group(*three, attacks=ATTACKS) for name in ("none", "weak")},
-        traces=_traces("Xception"),
-        seeds=(0,),
-    )
-
-
 def _config(
     data,
     victims,
@@ -234,14 +231,15 @@ def _config(
 
 
 def _victims(titles, steps, *, falling=True):
-    """Their authors' rates; those of short trainings warm up and fall to nothing."""
+    """Their authors' rates; in short trainings higher ones, which fall to nothing."""
     found = {}
     for title in titles:
         found[title] = dict(VICTIMS[title])
         if title == "Patch-CNN" and falling:
             found[title]["gain"] = 1.0  # from its authors' 0.02 it takes thousands
         if title in RATES:
-            optimiser = {"name": "adam", "rate": RATES[title]}
+            rates = SHORT if falling else RATES
+            optimiser = {"name": "adam", "rate": rates[title]}
             optimiser |= {"settings": LF_ADAM} if title == "LF" else {}
             if falling:
                 warmup = min(50, steps[title] // 2)
@@ -261,16 +259,16 @@ def _ganprintr(steps):
 def _small(steps):
     """For embedded pictures of 64 x 64: a quarter of G's widths, a 16th of critics'.
 
-    G changes the picture instead of drawing it anew, critics are normalised by layer
-    without a penalty, the adversarial weight is three times the released one, rates are
-    ours and fall to nothing, and it is the G of the end that attacks: for hundreds of
-    steps instead of thousands.
+    G changes the picture instead of drawing it anew and is normalised by batch, critics
+    by layer without a penalty, the adversarial weight is three times the released one
+    and that of spectra twelve times, rates are ours and fall to nothing, and it is the
+    G of the end that attacks: for hundreds of steps instead of thousands.
     """
     warmup = min(50, steps // 2)
     losses = _losses()
     return losses | {
-        "weights": losses["weights"] | {"adversarial": 0.3},
-        "generator": {"widths": (8, 16, 32, 64), "norm": "affine", "residual": True},
+        "weights": losses["weights"] | {"adversarial": 0.3, "spectrum": 10.0},
+        "generator": {"widths": (8, 16, 32, 64), "norm": "batch", "residual": True},
         "critic": {"width": 8},
         "penalty": 0.0,
         "optimiser": {"name": "rmsprop", "rate": 5e-4} | _falling(warmup),
