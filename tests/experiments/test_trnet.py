@@ -346,18 +346,22 @@ def test_the_game_learns(tmp_path):
             weak=(),
             seeds=(0, 1),
         )
+        heads, falls = [], []
         for seed in bench.seeds:
             told = bench.network("trnet", seed).over(
                 data.test.batches(), outputs=("fingerprint_sources",)
             )
             right = np.argmax(told["fingerprint_sources"], axis=-1) == told["source"]
             shares = [right[told["source"] == kind].mean() for kind in kinds]
-            print("head", seed, shares)
-            assert np.mean(shares) > 1 / len(kinds) + 0.3
-            look = trnet_bench.likeness(bench.attacked("TR-Net", seed)["psnr"])
-            print(look)
-            falls = [
-                bench.clean(victim, seed).fake - bench.fooled(victim, "TR-Net", seed)
-                for victim in bench.victims
-            ]
-            print("falls", [bench.clean(v, seed) for v in bench.victims], falls)
+            heads.append(np.mean(shares))
+            falls.append(
+                [
+                    bench.clean(victim, seed).fake
+                    - bench.fooled(victim, "TR-Net", seed)
+                    for victim in bench.victims
+                ]
+            )
+    print(f"heads {heads}, falls {falls}")
+    assert min(heads) > 1 / len(kinds) + 0.3
+    assert np.min(falls, axis=0)[0] > 0.05
+    assert np.mean(falls) > 0.03
