@@ -69,7 +69,7 @@ def _light(data):
     attacks = _on("Patch-CNN")
     return _config(
         data,
-        _victims(LIGHT, {"Patch-CNN": 600, "DCTA": 900}),
+        _victims(LIGHT, {"Patch-CNN": 600, "DCTA": 2000}),
         attacks=attacks,
         networks={"ganprintr": _ganprintr(400), "trnet": _small(1200)},
         defences={
@@ -86,7 +86,7 @@ def _demo():
     """The default on fewer faces and steps: sound enough to look at, no more."""
     return _config(
         _embedded(faces=900, batch_size=16),
-        _victims(LIGHT, {"Patch-CNN": 240, "DCTA": 400}),
+        _victims(LIGHT, {"Patch-CNN": 240, "DCTA": 1000}),
         attacks=_on("Patch-CNN"),
         networks={"ganprintr": _ganprintr(100), "trnet": _small(240)},
         defences={
@@ -130,7 +130,7 @@ def _full():
 
     Strong defences are one training per victim and attack: of the two quickest alone.
     """
-    steps = dict.fromkeys(VICTIMS, 300) | {"Patch-CNN": 600, "DCTA": 900, "LF": 600}
+    steps = dict.fromkeys(VICTIMS, 300) | {"Patch-CNN": 600, "DCTA": 2000, "LF": 600}
     return _config(
         _embedded(faces=2400, batch_size=16),
         _victims(VICTIMS, steps),

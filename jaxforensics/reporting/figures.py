@@ -116,8 +116,9 @@ def confusion(counts, names, *, title=""):
 def matrix(values, *, rows, columns, x_label, y_label, title="", limits=(0, 1)):
     """A heat map with its numbers: one cell per row and column."""
     values = np.asarray(values)
-    side = min(0.85 * WIDTH, 1.5 + 0.7 * max(values.shape))
-    figure, axes = _figure(side + 0.9, side)
+    cell = min(0.7, (0.85 * WIDTH - 1.5) / max(values.shape))
+    height, width = cell * np.array(values.shape)
+    figure, axes = _figure(2.4 + width, 1.5 + height)
     low, high = limits
     image = axes.imshow(values, cmap="Blues", vmin=low, vmax=high)
     for (row, column), value in np.ndenumerate(values):
