@@ -40,7 +40,7 @@ def choose(table, name, kind):
 
 
 def misspelt(argv, load):
-    """What is wrong with the first --config.PATH=… that the config lacks, or ''.
+    """What is wrong with the first --config.PATH=… that has a wrong name, or ''.
 
     `load` turns the value of --config=… into the config.
     """
@@ -55,6 +55,9 @@ def misspelt(argv, load):
                     f"--{path}: there is no {name!r}{nearest(name, section)}. "
                     f"Valid: {', '.join(sorted(section))}"
                 )
+            if not name.isidentifier():
+                spelt = path.replace(f".{name}", f"['{name}']")
+                return f'--{path}: write "--{spelt}=..."'
             section = section[name]
             if not hasattr(section, "keys"):
                 break

@@ -65,8 +65,8 @@ def parse(argv):
     try:
         return FLAGS(argv)
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
-        unknown = isinstance(error, AttributeError | KeyError)
-        wrong = unknown and misspelt(argv, FLAGS["config"].parser.parse)
+        named = isinstance(error, AttributeError | KeyError) or "malform" in str(error)
+        wrong = named and misspelt(argv, FLAGS["config"].parser.parse)
         sys.exit(f"configuration: {wrong or str(error).strip().splitlines()[-1]}")
 
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ml_collections import ConfigDict
+from ml_collections.config_flags import config_path
 
 from jaxforensics.settings import call, choose, differences, digest, misspelt, plain
 
@@ -50,6 +51,16 @@ def test_misspelt_overrides_are_explained(path, message):
     argv = ["main.py", "--config=file", f"--config.{path}=1"]
     found = misspelt(argv, lambda file: ConfigDict({"run": {"seed": 0}, "net": net}))
     assert found == (message and f"--config.{path}: there is {message}")
+
+
+@pytest.mark.parametrize("name", ["Patch-CNN", "1-D spectrum"])
+def test_how_to_override_a_name_that_is_no_identifier(name):
+    """ml_collections reads it in brackets."""
+    config = ConfigDict({"nets": {name: {"steps": 1}}})
+    argv = ["main.py", "--config=file", f"--config.nets.{name}.steps=2"]
+    spelt = f"nets['{name}'].steps"
+    assert misspelt(argv, lambda file: config).endswith(f'"--config.{spelt}=..."')
+    assert config_path.get_value(spelt, config) == 1
 
 
 def test_plain_knows_config_dicts_and_refuses_objects():
