@@ -328,7 +328,8 @@ def test_no_group_no_claims():
 def test_the_game_learns(tmp_path):
     """The third critic tells sources apart, the generator lowers what victims find.
 
-    Measured: X.
+    Measured: 0.66 and 0.64 on average of the four kinds, where chance is 0.25; falls of
+    0.19 and 0.08 on average of both victims (with the preset's rates 0.07 and 0.10).
     """
     found = config.get_config("demo")
     data = embedded.open_data(directory=tmp_path / "data", **found.data)
@@ -361,7 +362,6 @@ def test_the_game_learns(tmp_path):
                     for victim in bench.victims
                 ]
             )
-    print(f"heads {heads}, falls {falls}")
     assert min(heads) > 1 / len(kinds) + 0.3
-    assert np.min(falls, axis=0)[0] > 0.05
-    assert np.mean(falls) > 0.03
+    assert np.mean(falls, axis=1).min() > 0.03
+    assert np.mean(falls) > 0.05
