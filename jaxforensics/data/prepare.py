@@ -37,6 +37,7 @@ __all__ = [
     "Report",
     "convert_picture",
     "prepare",
+    "turn",
 ]
 
 SHARDS = 128  # per split, at most
@@ -100,7 +101,7 @@ def prepare(
     tasks = _tasks(items, work / "shards", convert, size, seed, per_shard)
     plan = _digest([[split, t.file.name] for split, ts in tasks.items() for t in ts])
     try:
-        with nullcontext() if folder.exists() else _turn(folder):
+        with nullcontext() if folder.exists() else turn(folder.parent):
             if not _published(folder, work, plan):
                 _clear(work)
                 _run(tasks, name, workers, progress)
@@ -120,11 +121,10 @@ def prepare(
     return report
 
 
-def _turn(folder):
-    """One process at a time makes a data set."""
+def turn(folder):
+    """Meanwhile no other process of this machine prepares what lies in this folder."""
     waiting = f"waiting for {folder}, which another process prepares"
-    lock = folder.parent.with_name(f".{folder.parent.name}.lock")
-    return alone(lock, waiting=waiting)
+    return alone(folder.with_name(f".{folder.name}.lock"), waiting=waiting)
 
 
 def _completed(items):

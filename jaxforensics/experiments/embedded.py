@@ -8,7 +8,6 @@ import jax
 from jax.experimental import multihost_utils
 
 from jaxforensics.data import commands, corpus, prepare
-from jaxforensics.files import alone
 from jaxforensics.settings import call, choose
 from jaxforensics.synthfaces import streams, views
 from jaxforensics.training import mesh
@@ -65,8 +64,7 @@ def videos(
     name = f"synthfaces_{kind}_{clips}x{frames}x{size}_seed{seed}_r{films.revision()}"
     folder = Path(out) / f"{name}_clips"
     make = films.write_unseen if unseen else films.write
-    lock = folder.with_name(f".{folder.name}.lock")
-    with alone(lock, waiting=f"waiting for {folder}, which another process makes"):
+    with prepare.turn(folder):
         make(folder, clips=clips, frames=frames, size=size, seed=seed)
     listing = layouts.find(folder, compression="c23" if unseen else compression)
     return prepare.prepare(
