@@ -1,10 +1,13 @@
 """Files that are whole or not there, and whose turn it is to write them."""
 
+import errno
 import fcntl
 import hashlib
 import os
 from contextlib import contextmanager
 from pathlib import Path
+
+READ_ONLY = errno.EACCES, errno.EPERM, errno.EROFS
 
 
 @contextmanager
@@ -30,11 +33,19 @@ def replacing(path):
 def alone(path, *, waiting):
     """Meanwhile no other process of this machine holds the file at `path`.
 
-    `waiting` is printed before waiting for one.
+    `waiting` is printed before waiting for one.  Where nothing may be written nobody is
+    waited for: what is there already can still be used.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
+        yield
+        return
+    with file:
         if not locked(file):
             print(waiting, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,6 +1,8 @@
 """Files are replaced whole, or not at all."""
 
+import errno
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +44,20 @@ def test_a_turn_is_waited_for(tmp_path, capsys):
     thread.join()
     assert order == ["first", "second"]
     assert capsys.readouterr().out == "waiting for the first\n"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_nobody_is_waited_for_where_nothing_may_be_written(
+    tmp_path, monkeypatch, number
+):
+    def refused(*args):
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(Path, "open", refused)
+    reached = False
+    try:
+        with alone(tmp_path / ".lock", waiting="there is nobody"):
+            reached = True
+    except OSError as error:
+        assert error.errno == number
+    assert reached == (number != errno.ENOSPC)
