@@ -24,7 +24,8 @@ demo: .venv/ready
 
 test: .venv/ready-test
 	$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) --durations=25 -m "not slow"
-	JAXFORENSICS_TEST_OPTIMISE=1 $(BIN)/python -m pytest -n $(WORKERS) --durations=0 -m slow
+	JAXFORENSICS_TEST_OPTIMISE=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
+	    --durations=0 -m slow
 
 lint: .venv/ready-test
 	$(BIN)/ruff check .

@@ -130,7 +130,7 @@ def _full():
 
     Strong defences are one training per victim and attack: of the two quickest alone.
     """
-    steps = dict.fromkeys(VICTIMS, 300) | {"Patch-CNN": 600, "DCTA": 2000, "LF": 600}
+    steps = {"Patch-CNN": 600, "DCTA": 2000, "Xception": 300, "F3-Net": 200, "LF": 600}
     return _config(
         _embedded(faces=2400, batch_size=16),
         _victims(VICTIMS, steps),

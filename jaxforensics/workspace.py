@@ -65,7 +65,8 @@ class Workspace:
         )
         self._sections, self._lead = [], jax.process_index() == 0
         self._reports = self._lead and not helper
-        self._config, self._data, self._trained = {}, {}, {}
+        self._config, self._data = {}, {}
+        self._trained, self._methods = {}, {}
         self.mesh = mesh.data_mesh()
         self.directory.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.directory) if self._reports else None
@@ -110,6 +111,7 @@ class Workspace:
                 "evaluate_every": self._intervals.evaluate_every,
             }
         )
+        method = self._alike(method, identity["method"])
         folder = f"nets/{name}"
         with self._claimed(folder):
             self._trained[name] = True
@@ -126,6 +128,12 @@ class Workspace:
             mesh=self.mesh,
             fingerprint=digest([identity, mark]),
         )
+
+    def _alike(self, method, settings):
+        """The first method like this one: what was compiled for it serves again."""
+        kind = getattr(method.predict, "func", method.predict)
+        key = f"{kind.__module__}.{kind.__qualname__} {digest(settings)}"
+        return self._methods.setdefault(key, method)
 
     def _fitted(self, folder, name, method, streams, identity, measure, select, seed):
         common = {"select": select, "mesh": self.mesh}

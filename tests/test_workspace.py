@@ -85,6 +85,32 @@ def test_finished_trainings_and_predictions_are_reused(trained, workspaces):
         workspace.predict("net", predictor, unread, "v2")
 
 
+def test_a_method_is_traced_once_for_all_seeds(workspaces, tmp_path):
+    workspace, traced = workspaces(tmp_path), []
+
+    def method(number, **settings):
+        found = tiny.method(**settings)
+        step = found.stages[0].step
+
+        def counted(*args):
+            traced.append(number)
+            return step(*args)
+
+        stages = (found.stages[0]._replace(step=counted), found.stages[1])
+        return found._replace(stages=stages)
+
+    for number, settings in enumerate(({}, {}, {"second": 7})):
+        name, seed = f"net{number}", number
+        workspace.train(name, method(number, **settings), tiny.Stream(), seed=seed)
+    assert set(traced) == {0, 2}
+    weights = [
+        workspace.train(f"net{n}", method(n), tiny.Stream(), seed=n).state.nets["a"]
+        for n in (0, 1)
+    ]
+    first, second = (jax.tree.leaves(net.params) for net in weights)
+    assert not any(map(np.array_equal, first[:1], second[:1]))
+
+
 @pytest.mark.parametrize(
     "change, message",
     [

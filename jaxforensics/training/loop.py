@@ -1,5 +1,6 @@
 """The loop that every method shares; it knows nothing of losses or players."""
 
+import functools
 import itertools
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -29,18 +30,12 @@ def train(method, streams, state, *, seed, hooks=(), mesh):
     batch is a function of its step.  A hook is called after every step, in the order
     given; a state is valid until the hooks return (its memory is then reused).
     """
-    whole, split = meshes.whole(mesh), meshes.split(mesh)
     step_key = jax.random.key(seed)
     done, total, first = int(state.step), sum(s.steps for s in method.stages), 0
     for stage in method.stages:
         stop = first + stage.steps
         if done < stop:
-            step = jax.jit(
-                _with_float_pictures(stage.step),
-                in_shardings=(whole, whole, split),
-                out_shardings=whole,
-                donate_argnums=1,
-            )
+            step = _compiled(stage.step, mesh)
             batches = streams[stage.data].batches(start=done - first)
             for host, batch in ahead(itertools.islice(batches, stop - done), mesh):
                 key = jax.random.fold_in(step_key, done)
@@ -55,17 +50,17 @@ def train(method, streams, state, *, seed, hooks=(), mesh):
 
 def initial_state(method, streams, *, seed, mesh):
     """The state before the first step, born replicated over the mesh."""
-    init = jax.jit(_init(method, streams), out_shardings=meshes.whole(mesh))
     # The last of 2³² steps, so that no step shares a key with the initial weights.
-    return init(jax.random.fold_in(jax.random.key(seed), 2**32 - 1))
+    key = jax.random.fold_in(jax.random.key(seed), 2**32 - 1)
+    return _born(method.init, mesh)(key, _example(method, streams))
 
 
 def state_shapes(method, streams, *, mesh):
     """Shapes, types and placement of the state: nothing is compiled or computed."""
-    sharding = meshes.whole(mesh)
+    sharding, example = meshes.whole(mesh), _example(method, streams)
     return jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
-        jax.eval_shape(_init(method, streams), jax.random.key(0)),
+        _born(method.init, mesh).eval_shape(jax.random.key(0), example),
     )
 
 
@@ -88,14 +83,28 @@ def ahead(batches, mesh, *, depth=2):
                 future.cancel()
 
 
-def _init(method, streams):
+def _example(method, streams):
     host = next(iter(streams[method.stages[0].data].batches(start=0)))
-    example = meshes.example(host)
-    return lambda key: method.init(key, example)
+    return meshes.example(host)
 
 
-def _with_float_pictures(step):
+# The next training of the same method shares what was compiled.
+@functools.lru_cache(maxsize=16)
+def _born(init, mesh):
+    return jax.jit(init, out_shardings=meshes.whole(mesh))
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled(step, mesh):
+    """A step on float pictures."""
+
     def floated(key, state, batch):
         return step(key, state, meshes.floats(batch))
 
-    return floated
+    whole, split = meshes.whole(mesh), meshes.split(mesh)
+    return jax.jit(
+        floated,
+        in_shardings=(whole, whole, split),
+        out_shardings=whole,
+        donate_argnums=1,
+    )

@@ -1,6 +1,6 @@
 """Predictions over a whole split: sharded, gathered once, padding dropped."""
 
-from functools import partial
+from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ class Predictor:
         self.fingerprint = fingerprint
         self._predict = predict
         self._narrow = narrow or (lambda outputs: predict)
-        self._compiled, self._functions = {}, {}
+        self._compiled = {}
 
     def at(self, state):
         """This predictor with another state; what was compiled is kept."""
@@ -42,14 +42,9 @@ class Predictor:
     def function(self, output):
         """images -> one output, as a `Partial` of the state.
 
-        What is compiled for it serves this predictor whatever its state.
+        What is compiled for it serves all predictors of the method.
         """
-        if output not in self._functions:
-            predict = self._predict
-            self._functions[output] = lambda state, image: predict(
-                state, {"image": image}
-            )[output]
-        return Partial(self._functions[output], self.state)
+        return Partial(_only(self._predict, output), self.state)
 
     def through(self, operations, key, *, output="score"):
         """A predictor of scores under {name: (key, image) -> image}, in one pass.
@@ -105,16 +100,25 @@ class Predictor:
     def _compile(self, outputs):
         if outputs not in self._compiled:
             predict = self._narrow(outputs)
-
-            def chosen(state, batch):
-                found = predict(state, meshes.floats(batch))
-                return {k: found[k] for k in outputs if k in found}
-
-            whole, split = meshes.whole(self.mesh), meshes.split(self.mesh)
-            self._compiled[outputs] = jax.jit(
-                chosen, in_shardings=(whole, split), out_shardings=split
-            )
+            self._compiled[outputs] = _compiled(predict, tuple(outputs), self.mesh)
         return self._compiled[outputs]
+
+
+@lru_cache(maxsize=32)
+def _only(predict, output):
+    return lambda state, image: predict(state, {"image": image})[output]
+
+
+@lru_cache(maxsize=32)
+def _compiled(predict, outputs, mesh):
+    """A pass that keeps some outputs; all predictors of one method share it."""
+
+    def chosen(state, batch):
+        found = predict(state, meshes.floats(batch))
+        return {k: found[k] for k in outputs if k in found}
+
+    whole, split = meshes.whole(mesh), meshes.split(mesh)
+    return jax.jit(chosen, in_shardings=(whole, split), out_shardings=split)
 
 
 def _degraded(predict, operations, output, key, state, batch):

@@ -340,7 +340,10 @@ def test_an_unknown_variant_is_named_with_the_choice():
 
 @pytest.mark.slow
 def test_amtennet_learns_more_than_spectra_tell_a_linear_model(tmp_path):
-    """Measured: 0.875 ± 0.020 over three seeds, 0.70 by spectra."""
+    """Measured: validation 0.76 and 0.85, model_base 0.69, spectra 0.70.
+
+    After all the steps of the preset 0.875 ± 0.020 over three seeds.
+    """
     found = config.get_config()
     data = embedded.open_data(directory=tmp_path / "data", **found.data)
     profile = jax.jit(lambda image: spectrum.azimuthal_power(image, log=True))
@@ -366,7 +369,7 @@ def test_amtennet_learns_more_than_spectra_tell_a_linear_model(tmp_path):
             data,
             {},
             models=found.experiment.models,
-            steps=found.experiment.steps,
+            steps=500,
             longer=found.experiment.longer,
             training=found.experiment.training,
             optimisers=found.experiment.optimisers,

@@ -16,32 +16,39 @@ LIMIT = 0.6  # AUC of what says nothing of forgery
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("view", ("pairs", "generators"))
-def test_no_shortcuts(view, tmp_path):
-    report = embedded.synthfaces(tmp_path, view=view, faces=600)
-    found = audit.audit(report.root, progress=False).report
-    leaks = [row for row in found["leaks"] if row["fakes"] == "all fakes"]
-    assert {row["family"] for row in leaks} >= {"file size", "contrast", "border"}
-    alone = [row for row in leaks if row["family"] != "all together"]
-    assert not [row for row in alone if row["auc"] > LIMIT]
+def test_pairs_have_no_shortcuts(tmp_path):
+    report = embedded.synthfaces(tmp_path, view="pairs", faces=600)
+    assert not leaks_of(report.root)
 
 
 @pytest.mark.slow
-def test_room_to_measure(tmp_path):
-    """The study of docs/synthfaces.md, with one generator to learn and two seeds."""
-    config = study.get_config()
-    data = dict(config.data) | {"view": dict(config.data.view) | {"faces": 500}}
-    settings = dict(config.experiment) | {"generators": ("bilinear",), "seeds": (0, 1)}
-    settings["editors"] = ("deconv", "nearest", "shuffle", *study.EDITORS)
+def test_generators_have_no_shortcuts_but_room(tmp_path):
+    """The study of docs/synthfaces.md with its quicker detector and one generator."""
+    config, known, title = study.get_config(), "bilinear", "model_base"
+    settings = dict(config.experiment)
+    settings["detectors"] = {title: config.experiment.detectors[title]}
+    settings["editors"] = (*set(study.GENERATORS) - {known}, *study.EDITORS)
+    settings["generators"] = (known,)
     del settings["name"]
-    opened = embedded.open_data(directory=tmp_path / "data", **data)
+    view = {"view": "generators", "size": 64, "faces": 600}
+    report = embedded.synthfaces(tmp_path, **view)
+    assert not leaks_of(report.root)
+    data = dict(config.data) | {"root": report.root, "view": None}
+    opened = embedded.open_data(directory=tmp_path, **data)
     with closing(call(Workspace, config.run, tmp_path / "run")) as workspace:
         call(experiment.run, settings, workspace, opened, where="experiment")
     with (tmp_path / "run/report/tables/room.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert {row["detector"] for row in rows} == set(config.experiment.detectors)
-    for row in rows:
-        found = {name: value.split(" ")[0] for name, value in row.items()}
-        assert 0.85 <= float(found["accuracy, seen"]) <= 0.999, row
-        assert float(found["points lost, unseen"]) >= 10, row
-        assert float(found["points lost, JPEG"]) >= 5, row
+        (row,) = csv.DictReader(file)
+    found = {name: value.split(" ")[0] for name, value in row.items()}
+    assert 0.85 <= float(found["accuracy, seen"]) <= 0.999, row
+    assert float(found["points lost, unseen"]) >= 10, row
+    assert float(found["points lost, JPEG"]) >= 5, row
+
+
+def leaks_of(root):
+    """What says nothing of forgery and still tells fakes from reals."""
+    found = audit.audit(root, progress=False).report
+    leaks = [row for row in found["leaks"] if row["fakes"] == "all fakes"]
+    assert {row["family"] for row in leaks} >= {"file size", "contrast", "border"}
+    alone = [row for row in leaks if row["family"] != "all together"]
+    return [row for row in alone if row["auc"] > LIMIT]
