@@ -16,7 +16,14 @@ from jaxforensics.provenance import environment
 from jaxforensics.reporting import figures, page, readme, tables
 from jaxforensics.settings import differences, digest, plain
 from jaxforensics.training import checkpoints, fit, mesh
+from jaxforensics.training.hooks import NotFinite
 from jaxforensics.training.predict import Predictor
+
+DIVERGED = """\
+The losses or weights of these became NaN or infinite, and their training ended there.
+What this report says of them is said of the state named below, and they are worth
+another look before anything is concluded: a lower rate, or those records.
+"""
 
 
 class Taken(Exception):
@@ -95,10 +102,22 @@ class Workspace:
         finally:
             self._reports = before
 
-    def train(self, name, method, data, *, measure=None, select=None, seed=None):
+    def train(
+        self,
+        name,
+        method,
+        data,
+        *,
+        measure=None,
+        select=None,
+        seed=None,
+        strict=False,
+    ):
         """A `Predictor` of `method`, trained on a Training or {stream: Training}.
 
-        `measure(outputs)` and `select` choose the state on validation, see `fit`.
+        `measure(outputs)` and `select` choose the state on validation, see `fit`.  If
+        it diverges the run goes on with its best state, or the one that it began with,
+        and the report says so; with `strict` that is the end of the run.
         """
         seed = self.seed if seed is None else seed
         streams = data if isinstance(data, dict) else {method.stages[0].data: data}
@@ -114,13 +133,13 @@ class Workspace:
         method = self._alike(method, identity["method"])
         folder = f"nets/{name}"
         with self._claimed(folder):
-            self._trained[name] = True
             self._refuse_other(folder, identity)
-            fitted = self._fitted(
-                folder, name, method, streams, identity, measure, select, seed
+            fitted, diverged = self._fitted(
+                folder, method, streams, identity, name, measure, strict
             )
+            self._trained[name] = diverged, fitted.note["best"]
             mark = checkpoints.digest(checkpoints.host_copy(fitted.state))[:16]
-            done = {"best": fitted.note["best"], "state": mark}
+            done = {"best": fitted.note["best"], "state": mark, "diverged": diverged}
             self._write(f"{folder}/done.json", done)
         return Predictor(
             method.predict,
@@ -135,22 +154,27 @@ class Workspace:
         key = f"{kind.__module__}.{kind.__qualname__} {digest(settings)}"
         return self._methods.setdefault(key, method)
 
-    def _fitted(self, folder, name, method, streams, identity, measure, select, seed):
-        common = {"select": select, "mesh": self.mesh}
-        if self._read(f"{folder}/done.json"):
-            return fit.load(self.directory / folder, method, streams, **common)
+    def _fitted(self, folder, method, streams, identity, name, measure, strict):
+        """(what was trained, now or before; where it diverged, or '')."""
+        place = self.directory / folder, method, streams
+        select = {"select": identity["select"], "mesh": self.mesh}
+        common = select | {"seed": identity["seed"]}
+        if done := self._read(f"{folder}/done.json"):
+            diverged = done.get("diverged", "")
+            if diverged:
+                return fit.salvage(*place, **common), diverged
+            return fit.load(*place, **select), ""
         self._write(f"{folder}/settings.json", identity)
-        with self._timed(f"{folder}/runtime.json"):
-            return fit.fit(
-                self.directory / folder,
-                method,
-                streams,
-                seed=seed,
-                name=name,
-                measure=measure,
-                **common,
-                intervals=self._intervals,
-            )
+        common |= {"name": name, "measure": measure, "intervals": self._intervals}
+        try:
+            with self._timed(f"{folder}/runtime.json"):
+                return fit.fit(*place, **common), ""
+        except NotFinite as error:
+            if strict:
+                raise
+            logging.error("%s: %s The run goes on, its report says so.", name, error)
+            diverged = error.what
+        return fit.salvage(*place, **select, seed=identity["seed"]), diverged
 
     def history(self, name):
         """The rows of a training's metrics file."""
@@ -223,9 +247,24 @@ class Workspace:
         closing = {"title": "Reproduction", "details": details}
         if self._reports:
             told = {"title": title, "subtitle": subtitle, "meta": self._facts()}
-            page.write(path, **told, sections=[*self._sections, closing])
-            readme.write(path.with_name("README.md"), **told, sections=self._sections)
+            sections = [*self._diverged(), *self._sections]
+            page.write(path, **told, sections=[*sections, closing])
+            readme.write(path.with_name("README.md"), **told, sections=sections)
         return path
+
+    def _diverged(self):
+        """The first section, of trainings that met NaN, if there are any."""
+        rows = [
+            {
+                "training": name,
+                "what happened": what,
+                "state": f"of step {best['step']}" if best else "before the first step",
+            }
+            for name, (what, best) in self._trained.items()
+            if what
+        ]
+        about = {"title": "Trainings that diverged", "text": DIVERGED}
+        return [about, {"table": rows, "columns": None}] if rows else []
 
     def _facts(self):
         times = [self._runtime(f"nets/{name}/runtime.json") for name in self._trained]

@@ -12,6 +12,7 @@ import tiny
 
 from jaxforensics.experiments.groups import share
 from jaxforensics.reporting import figures
+from jaxforensics.training.hooks import NotFinite
 from jaxforensics.workspace import Taken, Workspace
 
 OFTEN = {"log_every": 2, "evaluate_every": 4, "save_every": 4}
@@ -109,6 +110,36 @@ def test_a_method_is_traced_once_for_all_seeds(workspaces, tmp_path):
     ]
     first, second = (jax.tree.leaves(net.params) for net in weights)
     assert not any(map(np.array_equal, first[:1], second[:1]))
+
+
+@pytest.mark.parametrize(
+    "poison, kept", [(3, "before the first step"), (5, "of step 4")]
+)
+def test_a_run_goes_on_when_a_training_diverges(
+    workspaces, tmp_path, caplog, poison, kept
+):
+    """Twice the same report, from the best state before; clocks do not matter."""
+    found = []
+    for seconds in (0.0, 1e9):
+        workspace = workspaces(tmp_path / str(seconds), save_seconds=seconds)
+        for _ in range(2):  # trained, then read back
+            predictor = train(workspace, stream=tiny.Stream(poison=poison))
+            batches = tiny.Stream().validation()
+            found.append(predictor.over(batches)["score"])
+        assert caplog.text.count(f"net: step {poison + 1}: ") == 1
+        caplog.clear()
+        page = workspace.report("A study").with_name("README.md").read_text()
+        assert "Trainings that diverged" in page and kept in page
+        records = str(list(range(8 * poison, 8 * poison + 8)))
+        assert f"step {poison + 1}: " in page and records in page
+    assert np.isfinite(found).all()
+    assert all(np.array_equal(found[0], scores) for scores in found[1:])
+
+
+def test_a_strict_training_ends_the_run(workspaces, tmp_path):
+    streams = tiny.Stream(poison=3)
+    with pytest.raises(NotFinite, match="step 4"):
+        workspaces(tmp_path).train("net", tiny.method(), streams, strict=True)
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,9 @@ def _train(workspace, streams, name, row, seed):
         if settings.get(part):
             settings[part] = str(_weights_of(workspace, settings[part], seed))
     method = call(kind.make, settings, where=name)
-    predictor = workspace.train(f"{name}/seed{seed}", method, stream, seed=seed)
+    predictor = workspace.train(
+        f"{name}/seed{seed}", method, stream, seed=seed, strict=True
+    )
     params = {net: found.params for net, found in predictor.state.nets.items()}
     held = kind.stored(params)
     if row.get("encoder"):  # it lies in that forger's file

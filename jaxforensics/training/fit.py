@@ -100,3 +100,18 @@ def load(directory, method, data, *, select=None, mesh=None):
     if found is None:
         raise FileNotFoundError(f"there is no checkpoint under {directory}")
     return Fitted(*found)
+
+
+def salvage(directory, method, data, *, seed, select=None, mesh=None):
+    """What a `fit` that met NaN leaves: its best state, or the one that it began with.
+
+    Its newest checkpoint is no answer: when that was written depends on the clock.
+    """
+    mesh = meshes.data_mesh() if mesh is None else mesh
+    if select is not None:
+        template = loop.state_shapes(method, data, mesh=mesh)
+        with Checkpoints(directory) as checkpoints:
+            if found := checkpoints.restore_best(template):
+                return Fitted(*found)
+    begun = loop.initial_state(method, data, seed=seed, mesh=mesh)
+    return Fitted(begun, {"best": None})

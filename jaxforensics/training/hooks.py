@@ -17,7 +17,11 @@ from jaxforensics.files import replacing
 
 
 class NotFinite(FloatingPointError):
-    """Training produced NaN or infinity."""
+    """Training produced NaN or infinity; `what` says where, the same in every run."""
+
+    def __init__(self, what, advice):
+        super().__init__(f"{what} {advice}")
+        self.what = what
 
 
 class Every:
@@ -82,11 +86,11 @@ class Guard:
             self._stop(step, wrong, batch)
 
     def _stop(self, step, what, batch):
+        records = np.asarray(batch.get("index", ())).tolist()
         raise NotFinite(
-            f"step {step}: {what} is not finite. Records of that batch: "
-            f"{np.asarray(batch.get('index', ())).tolist()}. Last good checkpoint: "
-            f"{self._newest() or 'none'}. Lower the learning rate or inspect those "
-            "records; nothing bad was saved."
+            f"step {step}: {what} is not finite. Records of that batch: {records}.",
+            f"Last good checkpoint: {self._newest() or 'none'}. Lower the learning "
+            "rate or inspect those records; nothing bad was saved.",
         )
 
 
