@@ -9,8 +9,8 @@ for tests; `full`, every victim, attack and limit on embedded data, in hours (of
 defences, those of two victims);
 `paper`, its sizes and losses on prepared data; `released`, the same with the losses,
 rates and views of its released script; `folder`, what the default does on your own
-prepared pictures.  Short trainings take a smaller TR-Net with the losses of the
-released script.
+prepared pictures.  Short trainings take a smaller TR-Net, see `_small`; docs/trnet.md
+compares all readings.
 
 Attacks are evaluated on labelled test pictures, to measure and to harden detectors.
 """
@@ -130,7 +130,7 @@ def _full():
 
     Strong defences are one training per victim and attack: of the two quickest alone.
     """
-    steps = {"Patch-CNN": 600, "DCTA": 2000, "Xception": 300, "F3-Net": 200, "LF": 600}
+    steps = dict.fromkeys(VICTIMS, 600) | {"Xception": 300, "F3-Net": 200, "DCTA": 2000}
     return _config(
         _embedded(faces=2400, batch_size=16),
         _victims(VICTIMS, steps),
@@ -177,7 +177,7 @@ def _of_paper(game, *, weak):
     steps = dict.fromkeys(VICTIMS, 20_000)
     fractions = 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1
     return _config(
-        common.folder(size=128, batch_size=150),
+        common.folder(size=128, batch_size=150) | {"flip": False},  # no augmentation
         _victims(VICTIMS, steps, falling=False),
         networks={
             "ganprintr": _ganprintr(80_000) | {"size": 224},

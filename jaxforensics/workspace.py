@@ -197,8 +197,9 @@ class Workspace:
                 print(f"predicting {name}", flush=True)
             found = predictor.over(batches(), outputs=outputs)
             if self._lead:
+                notice = {"notice": predictor.notice} if predictor.notice else {}
                 with replacing(path) as partial, partial.open("wb") as file:
-                    np.savez(file, fingerprint=mark, **found)
+                    np.savez(file, fingerprint=mark, **notice, **found)
             return found
 
     def measure(self, name, function, *inputs):
@@ -231,11 +232,14 @@ class Workspace:
             {"table": rows, "columns": columns},
         ]
 
-    def figure(self, name, figure, *, caption=""):
-        """A figure of the report: a PNG file, and a part of the page."""
+    def figure(self, name, figure, *, caption="", texts=None):
+        """A figure of the report: a PNG file, and a part of the page.
+
+        `texts` {name: text} are fields of the file.
+        """
         if not self._reports:
             return
-        data = figures.png(figure)
+        data = figures.png(figure, texts=texts)
         (self._folder("report/figures") / f"{name}.png").write_bytes(data)
         shown = {"figure": data, "file": f"figures/{name}.png"}
         self._sections.append(shown | {"caption": caption})
@@ -355,6 +359,7 @@ def _predictions(path, mark):
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             found = dict(stored)
+        found.pop("notice", None)
         return found if str(found.pop("fingerprint")) == mark else None
     except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile):
         logging.warning("%s is damaged and will be made again", path)

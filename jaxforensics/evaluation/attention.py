@@ -14,11 +14,14 @@ def grad_cam(logits, image, *, layer):
     """
 
     def through(shift):
-        seen = []
+        seen, names = [], []
 
         def shifted(call, args, kwargs, context):
             found = call(*args, **kwargs)
-            if context.module.name != layer or context.method_name != "__call__":
+            if context.method_name != "__call__" or getattr(found, "ndim", 0) != 4:
+                return found
+            names.append(context.module.name)
+            if context.module.name != layer:
                 return found
             seen.append(found)
             return found if shift is None else found + shift
@@ -26,7 +29,11 @@ def grad_cam(logits, image, *, layer):
         with nn.intercept_methods(shifted):
             value = logits(image).sum()
         if len(seen) != 1:
-            raise ValueError(f"{len(seen)} layers are called {layer!r}; one has to be")
+            found = ", ".join(dict.fromkeys(filter(None, names))) or "none with maps"
+            raise ValueError(
+                f"{len(seen)} layers are called {layer!r}, one has to be; there are: "
+                f"{found}"
+            )
         return value, seen[0]
 
     shape = jax.eval_shape(lambda: through(None)[1])

@@ -14,4 +14,7 @@ def have_both_labels(splits, *, of=""):
         reals = sum(n for source, n in counts.items() if is_real_source(source))
         if not 0 < reals < sum(counts.values()):
             where = f"split {split} of {of}" if of else f"split {split}"
-            raise ValueError(f"{where} needs reals and fakes: it has {counts}")
+            raise ValueError(
+                f"{where} needs reals and fakes: it has {counts}; prepare.py shares "
+                "pictures out with --fractions, and names splits with --rename"
+            )

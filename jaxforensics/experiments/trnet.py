@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from jaxforensics.data import marks
 from jaxforensics.experiments import (
     detection,
     trnet_checks,
@@ -151,14 +152,15 @@ def _report_defence(bench, defence, *, victims, attacks):
         real, fake = mine[0][3:5]
         shares = {"real": real, "fake": fake} | {cell[2]: cell[5] for cell in mine}
         rows.append({"victim": victim} | shares)
-    _report_rows(bench.workspace, f"accuracy_{defence}", rows)
+    followed = _followed(bench, attacks)
+    _report_rows(bench.workspace, f"accuracy_{defence}", rows, more=followed)
     paper = [
         {"victim": victim} | shares
         for victim, shares in printed[defence].items()
         if victim in victims
     ]
     if paper:
-        caption = "The same in the paper."
+        caption = "The same in the paper, whose FGSM and PGD follow Xception."
         bench.workspace.table(f"accuracy_{defence}_paper", paper, caption=caption)
     return cells
 
@@ -171,7 +173,13 @@ def _measured(bench, victim, defence, attack):
     return *np.array(clean).T, np.array(left)
 
 
-def _report_rows(workspace, name, rows):
+def _followed(bench, attacks):
+    """Which victims the attacks know: for others they are a transfer."""
+    known = {a: bench.attacks[a]["on"] for a in attacks if "on" in bench.attacks[a]}
+    return "".join(f" {attack} follows {victim}." for attack, victim in known.items())
+
+
+def _report_rows(workspace, name, rows, *, more=""):
     """A table of accuracies per seed with their average, and a heat map."""
     columns = [column for column in rows[0] if column != "victim"]
     average = {c: np.mean([row[c] for row in rows], axis=0) for c in columns}
@@ -179,7 +187,7 @@ def _report_rows(workspace, name, rows):
         {k: v if k == "victim" else tables.spread(v) for k, v in row.items()}
         for row in [*rows, {"victim": "average"} | average]
     ]
-    workspace.table(name, shown, caption="Accuracy within a class.")
+    workspace.table(name, shown, caption=f"Accuracy within a class.{more}")
     figure = figures.matrix(
         [[row[c].mean() for c in columns] for row in rows],
         rows=[row["victim"] for row in rows],
@@ -278,7 +286,8 @@ def _report_quality(bench, used):
         names=[names[fakes["source"][i]] for i in places],
     )
     caption = "The first test fake of each kind, and what each attack makes of it."
-    workspace.figure("attacked", figure, caption=caption)
+    mark = marks.mark(", ".join(found), [bench.attacks[attack] for attack in found])
+    workspace.figure("attacked", figure, caption=caption, texts={marks.FIELD: mark})
 
 
 def _report_limited(bench, *, attack, victims, fractions, leave_out):

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxforensics import attacks
 from jaxforensics.data.items import is_real_source
+from jaxforensics.data.marks import mark
 from jaxforensics.evaluation import quality
 from jaxforensics.evaluation.calibration import choose_threshold
 from jaxforensics.evaluation.intervals import bootstrap
@@ -113,6 +114,7 @@ class Bench:
             jax.random.fold_in(jax.random.key(seed), split == "test"),
             self.workspace.mesh,
             digest(marks),
+            mark(attack, self.attacks[attack]),
         )
         found = self.workspace.predict(
             _path("attacks", attack, self._less, f"seed{seed}", split),
@@ -229,12 +231,12 @@ class Bench:
 class Attacker:
     """An attack over a split, as `Workspace.predict` takes it: pictures as saved.
 
-    Batches draw from `key` and the record they start with.
+    Batches draw from `key` and the record they start with; `notice` is their mark.
     """
 
-    def __init__(self, attack, key, mesh, fingerprint):
+    def __init__(self, attack, key, mesh, fingerprint, notice):
         self._attack, self._key, self._mesh = attack, key, mesh
-        self.fingerprint = fingerprint
+        self.fingerprint, self.notice = fingerprint, notice
 
     def over(self, batches, *, outputs):
         """{'image', 'psnr', 'ssim', 'index', 'source'} of the valid rows."""

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from jaxforensics.evaluation.attention import grad_cam
 from jaxforensics.experiments import checks
 from jaxforensics.experiments.trnet_bench import GRADIENT, NONE
 from jaxforensics.settings import choose
@@ -11,6 +12,7 @@ from jaxforensics.settings import choose
 def check(bench, defences, limited, traces):
     """The attacks that are used; an error says what cannot be done, and what helps."""
     groups = [*defences.values(), traces]
+    _check_seeds(bench, (*groups, limited))
     for group in groups:
         if group["victims"] and not group["attacks"]:
             raise ValueError(f"victims {group['victims']} without attacks")
@@ -24,6 +26,8 @@ def check(bench, defences, limited, traces):
             victims.add(_followed(bench, attack, settings))
     _check_data(bench.data, limited["leave_out"])
     _check_sizes(bench, victims, used)
+    for victim in traces["victims"]:
+        _check_layer(bench, victim, traces["layer"])
     return list(used)
 
 
@@ -34,6 +38,8 @@ def fakes(data):
 
 def _followed(bench, attack, settings):
     """The victim whose gradients an attack follows: one that answers real or fake."""
+    if "on" not in settings:
+        raise ValueError(f"{attack} needs 'on': the victim whose gradients it follows")
     victim = settings["on"]
     if choose(bench.victims, victim, "victim").get("target") != "label":
         raise ValueError(
@@ -41,6 +47,15 @@ def _followed(bench, attack, settings):
             "sources apart: set its 'on' to a victim with target 'label'"
         )
     return victim
+
+
+def _check_seeds(bench, groups):
+    for group in groups:
+        if group["victims"] and group["seeds"] > len(bench.seeds):
+            raise ValueError(
+                f"a group asks for {group['seeds']} seeds, there are {bench.seeds}: "
+                '--config.experiment.seeds="(0, 1, 2)" has more'
+            )
 
 
 def _check_data(data, leave_out):
@@ -68,9 +83,31 @@ def _check_data(data, leave_out):
 def _check_sizes(bench, victims, attacks):
     """Whether pictures are as large as all networks need, before any is trained."""
     methods = [bench.detector(victim, NONE) for victim in victims]
+    batch = _pictures(bench)
     kinds = {bench.attacks[attack]["attack"] for attack in attacks}
     methods += [bench.redrawer(kind)[0] for kind in bench.networks if kind in kinds]
-    shape = bench.batch_size, bench.data.train.size, bench.data.train.size, 3
-    batch = {"image": jax.ShapeDtypeStruct(shape, jnp.float32)}
     for method in methods:
         jax.eval_shape(method.init, jax.random.key(0), batch)
+
+
+def _check_layer(bench, victim, layer):
+    """Whether a victim has the layer whose maps are to be shown."""
+    method, batch = bench.detector(victim, NONE), _pictures(bench)
+    state = jax.eval_shape(method.init, jax.random.key(0), batch)
+
+    def look(state, image):
+        return grad_cam(
+            lambda image: method.predict(state, {"image": image})["logits"].sum(-1),
+            image,
+            layer=layer,
+        )
+
+    try:
+        jax.eval_shape(look, state, batch["image"])
+    except ValueError as error:
+        raise ValueError(f"traces.layer, of {victim}: {error}") from None
+
+
+def _pictures(bench):
+    shape = bench.batch_size, bench.data.train.size, bench.data.train.size, 3
+    return {"image": jax.ShapeDtypeStruct(shape, jnp.float32)}

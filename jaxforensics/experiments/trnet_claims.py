@@ -11,18 +11,14 @@ REMOVER = "TR-Net"
 GRADIENT = "FGSM", "PGD"
 FREQUENCY, PATCHES = ("DCTA", "F3-Net"), "Patch-CNN"
 CAPTION = """\
-Each on these data, whatever it says. What is said of victims presupposes sound ones.\
+Each on these data, whatever it says. Attacks are judged by sound victims alone.\
 """
 
 
 def report(bench, undefended, traces):
     """A section with every claim that these groups can decide."""
     few, settings = of_group(bench, undefended)
-    found = [
-        *_of_victims(few, **settings),
-        *_of_removal(few, **settings),
-        *_of_gradients(few, **settings),
-    ]
+    found = of_attacks(few, **settings)
     few, settings = of_group(bench, traces)
     if REMOVER in settings["attacks"]:
         found += _of_traces(few)
@@ -31,19 +27,31 @@ def report(bench, undefended, traces):
         bench.workspace.table("claims", found, caption=CAPTION)
 
 
-def _of_victims(bench, *, victims, attacks):
-    for victim in victims:
+def of_attacks(bench, *, victims, attacks):
+    """Rows of what is claimed of victims, and of attacks on those that are sound."""
+    room = {victim: _room(bench, victim) for victim in victims}
+    sound = tuple(victim for victim in victims if room[victim].mean() >= 0)
+    return [
+        *_of_victims(room),
+        *_of_removal(bench, sound, attacks if victims else ()),
+        *_of_gradients(bench, sound, attacks),
+    ]
+
+
+def _of_victims(room):
+    for victim, by in room.items():
         claim = f"{victim} recognises {_limit(victim):.0%} of reals and of fakes: by"
-        yield claims.decided(f"{claim} how much", _room(bench, victim))
+        yield claims.decided(f"{claim} how much", by)
 
 
-def _of_removal(bench, *, victims, attacks):
-    if not victims or REMOVER not in attacks:
+def _of_removal(bench, victims, attacks):
+    if REMOVER not in attacks:
         return
-    drops = np.mean([_falls(bench, v, REMOVER) for v in victims], axis=0)
-    who = f"the mean accuracy of fakes ({', '.join(victims)})"
-    claim = f"{REMOVER} lowers {who} by {DROP:.0%}: beyond"
-    yield _decided(bench, victims, claim, drops - DROP)
+    if victims:
+        drops = np.mean([_falls(bench, v, REMOVER) for v in victims], axis=0)
+        who = f"the mean accuracy of fakes ({', '.join(victims)})"
+        claim = f"{REMOVER} lowers {who} by {DROP:.0%}: beyond"
+        yield claims.decided(claim, drops - DROP)
     likeness = [
         trnet_bench.likeness(bench.attacked(REMOVER, s)["psnr"])[0] for s in bench.seeds
     ]
@@ -51,7 +59,7 @@ def _of_removal(bench, *, victims, attacks):
     yield claims.decided(claim, np.array(likeness) - LIKENESS)
 
 
-def _of_gradients(bench, *, victims, attacks):
+def _of_gradients(bench, victims, attacks):
     for attack in (a for a in GRADIENT if a in attacks):
         followed = bench.attacks[attack]["on"]
         falls = {v: _falls(bench, v, attack) for v in victims}
@@ -59,13 +67,12 @@ def _of_gradients(bench, *, victims, attacks):
         if followed in falls and others:
             claim = f"{attack} hits {followed} hardest: its fall beyond the next one's"
             gap = falls[followed] - np.max(others, axis=0)
-            yield _decided(bench, victims, claim, gap)
+            yield claims.decided(claim, gap)
         spectral = [v for v in FREQUENCY if v in falls and v != followed]
         if spectral and PATCHES in falls and PATCHES != followed:
             claim = f"{attack} transfers worse to {', '.join(spectral)} than to"
             gap = falls[PATCHES] - np.mean([falls[v] for v in spectral], axis=0)
-            compared = *spectral, PATCHES
-            yield _decided(bench, compared, f"{claim} {PATCHES}: its fall beyond", gap)
+            yield claims.decided(f"{claim} {PATCHES}: its fall beyond", gap)
 
 
 def _of_traces(bench):
@@ -93,12 +100,3 @@ def _falls(bench, victim, attack):
     left = [bench.fooled(victim, attack, seed) for seed in bench.seeds]
     before = [bench.clean(victim, seed).fake for seed in bench.seeds]
     return np.array(before) - left
-
-
-def _decided(bench, victims, claim, values):
-    """A row of a claim about victims, which says nothing of unsound ones."""
-    row = claims.decided(claim, values)
-    unsound = [v for v in victims if _room(bench, v).mean() < 0]
-    if unsound:
-        row["verdict"] = f"says nothing: {', '.join(unsound)} unsound"
-    return row

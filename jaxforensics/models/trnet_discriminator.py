@@ -120,6 +120,7 @@ def _stages(shape):
     if height != width or height != FINAL * 2**stages or not stages:
         raise ValueError(
             f"a discriminator sees squares of 8, 16, 32, … pixels, not {height} x "
-            f"{width}"
+            f"{width}: prepare the pictures at such a size, or crop them to it with "
+            "--config.data.size"
         )
     return stages

@@ -49,13 +49,13 @@ styled = matplotlib.rc_context(STYLE)  # a decorator: the style holds inside a f
 
 
 @styled
-def png(figure, *, dpi=200):
-    """The figure as PNG; equal figures give equal bytes."""
+def png(figure, *, dpi=200, texts=None):
+    """The figure as PNG with text fields {name: text}; equal figures, equal bytes."""
     file = io.BytesIO()
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # a second layout would move things a little
     FigureCanvasAgg(figure).print_figure(
-        file, format="png", dpi=dpi, metadata={"Software": None}
+        file, format="png", dpi=dpi, metadata={"Software": None} | (texts or {})
     )
     return file.getvalue()
 

@@ -19,8 +19,10 @@ class Predictor:
     """A trained method: `predictor(batch)` runs it, `over(batches)` gathers a split.
 
     `narrow(outputs)` is a `predict` of these alone, for a compiler that would not see
-    that others are unused.
+    that others are unused.  `notice` goes with what is stored of its predictions.
     """
+
+    notice = ""
 
     def __init__(self, predict, state, *, mesh=None, fingerprint="", narrow=None):
         self.mesh = meshes.data_mesh() if mesh is None else mesh

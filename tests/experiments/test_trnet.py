@@ -65,6 +65,17 @@ def test_every_group_names_known_victims_and_attacks(preset):
             assert {"model", "target", "steps", "optimiser"} <= set(settings)
 
 
+def test_a_new_victim_needs_two_rows(monkeypatch):
+    row = {"model": "meso4", "target": "label"}
+    monkeypatch.setitem(config.VICTIMS, "Meso-4", row)
+    for rates in (config.RATES, config.SHORT):
+        monkeypatch.setitem(rates, "Meso-4", 1e-3)
+    for preset in ("full", "paper", "released"):
+        found = config.get_config(preset).experiment
+        assert found.victims["Meso-4"].steps > 0
+        assert "Meso-4" in found.defences.none.victims
+
+
 def test_weak_defences_are_operations():
     for row in (config._weak(), config._weak(gandct_compat=True)):
         image = jnp.full((4, 16, 16, 3), 0.5)
@@ -116,7 +127,7 @@ def test_attacks_are_stored_as_a_file_would_be():
     def attack(key, image, label):
         return image * 0.9 + 0.013 * label[:, None, None, None]
 
-    attacker = trnet_bench.Attacker(attack, jax.random.key(0), data_mesh(), "mark")
+    attacker = trnet_bench.Attacker(attack, jax.random.key(0), data_mesh(), "", "")
     found = attacker.over(batches(), outputs=("image", "psnr", "ssim"))
     expected = np.round(given * 0.9 + 0.013 * 255)
     np.testing.assert_allclose(found["image"], expected, atol=1)
@@ -156,12 +167,7 @@ class Told:
 def claimed(fake, left, **settings):
     """[(mean of what is measured, verdict)] of all claims about victims."""
     bench = Told(fake, left, **settings)
-    group = {"victims": tuple(fake), "attacks": tuple(left)}
-    rows = [
-        *trnet_claims._of_victims(bench, **group),
-        *trnet_claims._of_removal(bench, **group),
-        *trnet_claims._of_gradients(bench, **group),
-    ]
+    rows = trnet_claims.of_attacks(bench, victims=tuple(fake), attacks=tuple(left))
     return [(float(row["measured"].split(" ")[0]), row["verdict"]) for row in rows]
 
 
@@ -190,12 +196,15 @@ def test_claims_that_do_not_hold():
     assert patches[-1] == (pytest.approx(0.67 - 0.83, abs=1e-3), "does not hold")
 
 
-def test_nothing_is_said_of_unsound_victims():
+def test_attacks_are_judged_by_sound_victims():
     found = claimed(FAKE | {"DCTA": 0.8}, LEFT, on="Xception")
-    verdicts = [verdict for _, verdict in found]
-    assert verdicts[:3] == ["holds", "holds", "does not hold"]
-    assert verdicts[4] == "holds"  # of pictures, not of victims
-    assert {*verdicts[3:4], *verdicts[5:]} == {"says nothing: DCTA unsound"}
+    values, verdicts = zip(*found, strict=True)
+    assert verdicts == ("holds", "holds", "does not hold", "holds", "holds", "holds")
+    falls = 0.73 + 0.67 - 0.02, 0.83 - 0.67  # of Xception and Patch-CNN
+    expected = falls[0] / 2 - 0.3, 1, falls[1]
+    np.testing.assert_allclose(values[3:], expected, atol=1e-3)
+    found = claimed(dict.fromkeys(FAKE, 0.8), LEFT, on="Xception")
+    assert [verdict for _, verdict in found] == ["does not hold"] * 3 + ["holds"]
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +258,8 @@ def test_accuracies_are_those_of_each_class(tiny):
     limit = choose_threshold(
         stored["validation"]["label"], stored["validation"]["score"]
     ).value
+    attacked = tiny.workspace.directory / "measurements/attacks/Noise/seed0/test.npz"
+    assert str(np.load(attacked)["notice"]).startswith("attacked (Noise, ")
     test, after = stored["test"], stored["after/Noise"]
     assert clean.real == np.mean(test["score"][test["label"] == 0] < limit)
     assert clean.fake == np.mean(test["score"][test["label"] == 1] >= limit)
@@ -262,7 +273,7 @@ def test_accuracies_are_those_of_each_class(tiny):
 
 
 def checked(bench, **changed):
-    groups = {"none": {"victims": ("NF",), "attacks": ("Noise",)}}
+    groups = {"none": {"victims": ("NF",), "attacks": ("Noise",), "seeds": 1}}
     limited = {"attack": "Noise", "victims": (), "leave_out": ()}
     traces = {"victims": (), "attacks": ()}
     given = {"defences": groups, "limited": limited, "traces": traces} | changed
@@ -276,11 +287,29 @@ def test_what_is_used_is_found(tiny):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"traces": {"victims": ("NF",), "attacks": ()}}, "without attacks"),
+        (
+            {"traces": {"victims": ("NF",), "attacks": (), "seeds": 1}},
+            "without attacks",
+        ),
         ({"traces": {"victims": (), "attacks": ("Nois",)}}, "did you mean 'Noise'"),
         (
             {"limited": {"attack": "Noise", "victims": (), "leave_out": ("begin",)}},
             "did you mean 'began'",
+        ),
+        (
+            {"defences": {"none": {"victims": ("NF",), "attacks": (), "seeds": 3}}},
+            r"asks for 3 seeds, there are \(0,\)",
+        ),
+        (
+            {
+                "traces": {
+                    "victims": ("NF",),
+                    "attacks": ("Noise",),
+                    "layer": "block_2",
+                    "seeds": 1,
+                }
+            },
+            "traces.layer, of NF: 0 layers are called 'block_2'.*none with maps",
         ),
     ],
 )
@@ -293,6 +322,9 @@ def test_gradients_are_followed_of_real_and_fake_alone(tiny):
     bench = copy.copy(tiny)
     bench.attacks = {"Noise": {"attack": "fgsm", "on": "NF", "epsilon": 0.1}}
     with pytest.raises(ValueError, match="'NF' tells sources apart"):
+        checked(bench)
+    del bench.attacks["Noise"]["on"]
+    with pytest.raises(ValueError, match="Noise needs 'on'"):
         checked(bench)
 
 
