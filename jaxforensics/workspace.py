@@ -21,8 +21,9 @@ from jaxforensics.training.predict import Predictor
 
 DIVERGED = """\
 The losses or weights of these became NaN or infinite, and their training ended there.
-What this report says of them is said of the state named below, and they are worth
-another look before anything is concluded: a lower rate, or those records.
+What this report says of them, and of what builds on them, is said of the state named
+below. Before anything is concluded they want another look: a lower rate, or those
+records. No claim is decided.
 """
 
 
@@ -161,6 +162,8 @@ class Workspace:
         common = select | {"seed": identity["seed"]}
         if done := self._read(f"{folder}/done.json"):
             diverged = done.get("diverged", "")
+            if diverged and strict:
+                raise NotFinite(diverged, f"Delete {place[0]} to train it again.")
             if diverged:
                 return fit.salvage(*place, **common), diverged
             return fit.load(*place, **select), ""
@@ -256,17 +259,18 @@ class Workspace:
             readme.write(path.with_name("README.md"), **told, sections=sections)
         return path
 
+    @property
+    def diverged(self):
+        """Names of the trainings that met NaN."""
+        return [name for name, (what, _) in self._trained.items() if what]
+
     def _diverged(self):
         """The first section, of trainings that met NaN, if there are any."""
-        rows = [
-            {
-                "training": name,
-                "what happened": what,
-                "state": f"of step {best['step']}" if best else "before the first step",
-            }
-            for name, (what, best) in self._trained.items()
-            if what
-        ]
+        rows = []
+        for name in self.diverged:
+            what, best = self._trained[name]
+            state = f"of step {best['step']}" if best else "before the first step"
+            rows.append({"training": name, "what happened": what, "state": state})
         about = {"title": "Trainings that diverged", "text": DIVERGED}
         return [about, {"table": rows, "columns": None}] if rows else []
 

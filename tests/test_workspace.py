@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+from contextlib import nullcontext
 from functools import partial
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import tiny
 
+from jaxforensics.experiments import claims
 from jaxforensics.experiments.groups import share
 from jaxforensics.reporting import figures
 from jaxforensics.training.hooks import NotFinite
@@ -113,33 +115,44 @@ def test_a_method_is_traced_once_for_all_seeds(workspaces, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "poison, kept", [(3, "before the first step"), (5, "of step 4")]
+    "broken, step, kept",
+    [
+        ({"stream": tiny.Stream(poison=3)}, 4, "before the first step"),
+        ({"stream": tiny.Stream(poison=5)}, 6, "of step 4"),
+        ({"method": tiny.spoilt(5)}, 6, "of step 4"),  # a state before metrics say so
+    ],
 )
 def test_a_run_goes_on_when_a_training_diverges(
-    workspaces, tmp_path, caplog, poison, kept
+    workspaces, tmp_path, caplog, broken, step, kept
 ):
-    """Twice the same report, from the best state before; clocks do not matter."""
-    found = []
-    for seconds in (0.0, 1e9):
+    """The same report, of the best state before, however often the clock saves."""
+    found, rows = [], []
+    for seconds in (1e-9, 1e9):
         workspace = workspaces(tmp_path / str(seconds), save_seconds=seconds)
         for _ in range(2):  # trained, then read back
-            predictor = train(workspace, stream=tiny.Stream(poison=poison))
+            predictor = train(workspace, **broken)
             batches = tiny.Stream().validation()
             found.append(predictor.over(batches)["score"])
-        assert caplog.text.count(f"net: step {poison + 1}: ") == 1
+        assert caplog.text.count(f"net: step {step}: ") == 1
         caplog.clear()
+        claims.report(workspace, [claims.decided("It works: how well", [1, 1.1])])
         page = workspace.report("A study").with_name("README.md").read_text()
-        assert "Trainings that diverged" in page and kept in page
-        records = str(list(range(8 * poison, 8 * poison + 8)))
-        assert f"step {poison + 1}: " in page and records in page
+        assert "Trainings that diverged" in page
+        assert "says nothing: trainings diverged" in page
+        rows += [line for line in page.splitlines() if f"step {step}: " in line]
+    assert rows[0] == rows[1] and kept in rows[0]
+    assert str(list(range(8 * step - 8, 8 * step))) in rows[0]
     assert np.isfinite(found).all()
     assert all(np.array_equal(found[0], scores) for scores in found[1:])
 
 
 def test_a_strict_training_ends_the_run(workspaces, tmp_path):
-    streams = tiny.Stream(poison=3)
-    with pytest.raises(NotFinite, match="step 4"):
-        workspaces(tmp_path).train("net", tiny.method(), streams, strict=True)
+    workspace, stream = workspaces(tmp_path), tiny.Stream(poison=3)
+    for strict in (True, False):
+        with pytest.raises(NotFinite, match="step 4") if strict else nullcontext():
+            workspace.train("net", tiny.method(), stream, strict=strict)
+    with pytest.raises(NotFinite, match="Delete .*net to train it again"):
+        workspace.train("net", tiny.method(), stream, strict=True)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import time
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -106,6 +107,21 @@ def method(*, first=6, second=6, rate=1e-2):
         Stage("second", second, "train", lambda *args: learn("b", *args)),
     )
     return Method(init, stages, predict, {"first": first, "second": second})
+
+
+def spoilt(step):
+    """`method()`, whose net `a` is NaN after this step; metrics say so a step later."""
+    sound = method()
+
+    def spoil(key, state, batch):
+        after, metrics = sound.stages[0].step(key, state, batch)
+        factor = jnp.where(after.step == step, jnp.nan, 1.0)
+        params = jax.tree.map(lambda x: x * factor, after.nets["a"].params)
+        nets = after.nets | {"a": after.nets["a"].replace(params=params)}
+        return after.replace(nets=nets), metrics
+
+    stages = (sound.stages[0]._replace(step=spoil), sound.stages[1])
+    return sound._replace(stages=stages)
 
 
 def accuracy(outputs):

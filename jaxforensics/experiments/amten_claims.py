@@ -15,10 +15,8 @@ def report(bench, base, design, mixed):
     found = [*_of_design(few, base=base, **settings)]
     few, settings = of_group(bench, mixed)
     found += _of_mixing(few, **settings)
-    if found:
-        bench.workspace.section("The paper's claims", claims.CRITERION)
-        caption = "Each on these data, whatever it says."
-        bench.workspace.table("claims", found, caption=caption)
+    caption = "Each on these data, whatever it says."
+    claims.report(bench.workspace, found, caption=caption)
 
 
 def _of_design(bench, *, base, models, sets):

@@ -12,6 +12,15 @@ it lies below, and is open if zero is inside: few seeds decide large differences
 """
 
 
+def report(workspace, rows, *, caption=""):
+    """A section with rows of `decided`; nothing is, if a training diverged."""
+    if workspace.diverged:
+        rows = [row | {"verdict": "says nothing: trainings diverged"} for row in rows]
+    if rows:
+        workspace.section("The paper's claims", CRITERION)
+        workspace.table("claims", rows, caption=caption)
+
+
 def decided(claim, values):
     """A row of a table of claims."""
     values = np.asarray(values, float)

@@ -22,9 +22,7 @@ def report(bench, undefended, traces):
     few, settings = of_group(bench, traces)
     if REMOVER in settings["attacks"]:
         found += _of_traces(few)
-    if found:
-        bench.workspace.section("The paper's claims", claims.CRITERION)
-        bench.workspace.table("claims", found, caption=CAPTION)
+    claims.report(bench.workspace, found, caption=CAPTION)
 
 
 def of_attacks(bench, *, victims, attacks):

@@ -81,7 +81,8 @@ def fit(
             )
             hooks.append(watch)
         if intervals.profile:
-            hooks.append(Profile(f"{directory}/profile", *intervals.profile))
+            profile = Profile(f"{directory}/profile", *intervals.profile)
+            hooks.append(stack.enter_context(profile))
         every = Every(steps=intervals.save_every, seconds=intervals.save_seconds)
         save = Save(checkpoints, every=every, guard=guard, note=note, name=name)
         hooks.append(stack.enter_context(save))

@@ -32,11 +32,12 @@ class Every:
 
     def __call__(self, moment):
         """Whether it is time at this moment."""
-        if moment.step == moment.total:
-            return True
-        if self.steps and moment.step % self.steps == 0:
-            return True
-        return bool(self.seconds) and self._waited(moment)
+        return self.counted(moment) or bool(self.seconds) and self._waited(moment)
+
+    def counted(self, moment):
+        """Whether it is time whatever the clock says."""
+        last = moment.step == moment.total
+        return last or bool(self.steps) and moment.step % self.steps == 0
 
     def _waited(self, moment):
         late = time.monotonic() - self._since >= self.seconds
@@ -56,7 +57,9 @@ class Guard:
 
     Metrics are looked at two steps late, so that devices never wait for the host;
     `settle` is called before anything is measured or kept: it looks at the rest, and
-    at the state, which a step may spoil although its metrics were finite.
+    at the state, which a step may spoil although its metrics were finite.  Where the
+    clock decides, `sound` asks the same and stops nothing: a training stops at the same
+    step in every run.
     """
 
     def __init__(self, *, newest=lambda: None, lag=2):
@@ -72,17 +75,17 @@ class Guard:
         """Look at everything queued, and at the state after this moment's step."""
         while self._pending:
             self._look(*self._pending.popleft())
-        finite = jax.device_get(_finite(moment.state.nets))
-        leaves = jax.tree_util.tree_leaves_with_path(finite)
-        wrong = [jax.tree_util.keystr(path) for path, fine in leaves if not fine]
-        if wrong:
+        if wrong := _spoilt(moment.state):
             what = f"{wrong[0]} ({len(wrong)} arrays in all)"
             self._stop(moment.step, what, moment.batch)
 
+    def sound(self, moment):
+        """Whether all that `settle` would look at is finite."""
+        seen = any(_wrong(metrics) for _, metrics, _ in self._pending)
+        return not (seen or _spoilt(moment.state))
+
     def _look(self, step, metrics, batch):
-        values = {k: float(v) for k, v in jax.device_get(metrics).items()}
-        wrong = {k: v for k, v in values.items() if not np.isfinite(v)}
-        if wrong:
+        if wrong := _wrong(metrics):
             self._stop(step, wrong, batch)
 
     def _stop(self, step, what, batch):
@@ -92,6 +95,18 @@ class Guard:
             f"Last good checkpoint: {self._newest() or 'none'}. Lower the learning "
             "rate or inspect those records; nothing bad was saved.",
         )
+
+
+def _wrong(metrics):
+    values = {k: float(v) for k, v in jax.device_get(metrics).items()}
+    return {k: v for k, v in values.items() if not np.isfinite(v)}
+
+
+def _spoilt(state):
+    """Names of the arrays that are not finite."""
+    finite = jax.device_get(_finite(state.nets))
+    leaves = jax.tree_util.tree_leaves_with_path(finite)
+    return [jax.tree_util.keystr(path) for path, fine in leaves if not fine]
 
 
 @jax.jit
@@ -233,22 +248,28 @@ class Save:
             self._previous = handler
         return self
 
-    def __exit__(self, *_):
-        """Give SIGTERM back to whoever had it."""
+    def __exit__(self, kind, *_):
+        """Give SIGTERM back to whoever had it, with one that was not acted upon."""
         if self._previous is not None:
             signal.signal(signal.SIGTERM, self._previous)
+            if self._asked.is_set() and kind is not SystemExit:
+                signal.raise_signal(signal.SIGTERM)
 
     def __call__(self, moment):
         """Save if due; leave if asked to."""
         leave = self._leave(moment.step)
-        if not (leave or self._every(moment)):
+        if not (self._every(moment) or leave):
             return
-        self._guard.settle(moment)
-        self._checkpoints.save(moment.state, dict(self._note))
+        if self._every.counted(moment):
+            self._guard.settle(moment)
+        sound = self._guard.sound(moment)
+        if sound:
+            self._checkpoints.save(moment.state, dict(self._note))
         if leave:
             if jax.process_index() == 0:
+                kept = "saved" if sound else "not saved, as it is not finite"
                 print(
-                    f"{self._name} stopped at step {moment.step}, saved: "
+                    f"{self._name} stopped at step {moment.step}, {kept}: "
                     "resume with the same command",
                     flush=True,
                 )
@@ -273,15 +294,30 @@ class Profile:
 
     def __init__(self, directory, first, steps):
         self._directory, self._first, self._last = directory, first, first + steps
+        self._open = False
 
     def __call__(self, moment):
         """Open or close the window."""
         if moment.step == self._first:
             jax.profiler.start_trace(str(self._directory))
-        if moment.step == min(self._last, moment.total) and moment.step > self._first:
+            self._open = True
+        if moment.step == min(self._last, moment.total) and self._open:
             jax.block_until_ready(moment.state)
-            jax.profiler.stop_trace()
+            self._stop()
             print(f"profile of steps up to {moment.step}: {self._directory}")
+
+    def __enter__(self):
+        """Nothing is open before the first step."""
+        return self
+
+    def __exit__(self, *_):
+        """Close the window that a training which ended early leaves open."""
+        if self._open:
+            self._stop()
+
+    def _stop(self):
+        jax.profiler.stop_trace()
+        self._open = False
 
 
 def _truncated(path, step):

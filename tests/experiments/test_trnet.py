@@ -350,7 +350,9 @@ def test_no_group_no_claims():
     def section(*_):
         raise AssertionError("there is nothing to report")
 
-    workspace = SimpleNamespace(helper=False, section=section, table=section)
+    workspace = SimpleNamespace(
+        helper=False, diverged=[], section=section, table=section
+    )
     bench = SimpleNamespace(first=lambda seeds: None, workspace=workspace)
     nobody = {"victims": (), "attacks": (), "seeds": 1}
     trnet_claims.report(bench, nobody, nobody)

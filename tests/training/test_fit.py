@@ -1,5 +1,6 @@
 """A training that is interrupted, damaged or poisoned loses nothing and says why."""
 
+import functools
 import json
 import os
 import shutil
@@ -142,21 +143,10 @@ def test_nan_stops_with_step_records_and_last_good_checkpoint(tmp_path):
 
 
 def test_a_state_spoilt_behind_finite_metrics_is_not_saved(tmp_path):
-    sound = tiny.method()
-
-    def step(key, state, batch):
-        after, metrics = sound.stages[0].step(key, state, batch)
-        factor = jax.numpy.where(after.step == 4, jax.numpy.nan, 1.0)
-        spoilt = jax.tree.map(lambda x: x * factor, after.nets["a"].params)
-        nets = after.nets | {"a": after.nets["a"].replace(params=spoilt)}
-        return after.replace(nets=nets), metrics
-
-    stages = (sound.stages[0]._replace(step=step), sound.stages[1])
-    method = sound._replace(stages=stages)
     with pytest.raises(hooks.NotFinite, match=r"step 4: .*params.* is not finite"):
         fit(
             tmp_path,
-            method,
+            tiny.spoilt(4),
             {"train": tiny.Stream()},
             seed=3,
             intervals=Intervals(**OFTEN),
@@ -292,6 +282,31 @@ def test_a_kill_while_the_metrics_file_is_mended_loses_nothing(tmp_path, monkeyp
     with pytest.raises(Killed):
         hooks.Log(tmp_path, every=1, start=2)
     assert path.read_text().count("step") == 3
+
+
+def test_sigterm_is_not_lost_when_a_training_diverges():
+    """Who listened before hears it then, and the run ends."""
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda *_: heard.append(True))
+    try:
+        with pytest.raises(hooks.NotFinite):
+            with hooks.Save(None, every=None, guard=None, note={}):
+                signal.raise_signal(signal.SIGTERM)
+                assert not heard
+                raise hooks.NotFinite("step 1", "")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [True]
+
+
+def test_a_training_that_diverges_closes_its_profile(tmp_path, monkeypatch):
+    calls = []
+    for name in ("start", "stop"):
+        called = functools.partial(lambda name, *_: calls.append(name), name)
+        monkeypatch.setattr(jax.profiler, f"{name}_trace", called)
+    with pytest.raises(hooks.NotFinite):
+        run(tmp_path, stream=tiny.Stream(poison=3), profile=(1, 9))
+    assert calls == ["start", "stop"]
 
 
 def test_a_profile_window_leaves_a_trace(tmp_path):
