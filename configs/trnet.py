@@ -37,6 +37,29 @@ RATES = {"Xception": 2e-4, "Patch-CNN": 1e-3, "DCTA": 1e-3, "F3-Net": 2e-4, "LF"
 SHORT = RATES | {"Xception": 1e-3, "F3-Net": 1e-3, "LF": 4e-3}  # in hundreds of steps
 LF_ADAM = {"b1": 0.0, "b2": 0.99, "eps": 1e-8}
 LIGHT = "Patch-CNN", "DCTA", "NF"
+# The paper's game: 60,000 pairs, batches of 150, 8 epochs of 400 steps (Section 5.4).
+GAME = {
+    "views": {"spatial": "image", "spectral": "spectrum", "fingerprint": "residual"},
+    "generator": {
+        "widths": (32, 64, 128, 256),
+        "norm": "batch",
+        "activation": "tanh",
+        "residual": False,
+    },
+    "critic": {"width": 128, "norm": "batch"},
+    "adversarial": "vanilla",
+    "penalty": 0.0,
+    "similarity": "ssim",  # Eqs. 8 and 9: "vgg", once features.weights name a file
+    "features": {"weights": "", "layer": "relu3_3"},
+    "regulariser": "power",
+    "cutoff": 1 / 16,
+    "weights": {"adversarial": 1.0, "similarity": 1.0, "spectrum": 100.0},
+    "optimiser": {"name": "rmsprop", "rate": 1.6e-3},
+    "critic_optimiser": {"name": "rmsprop", "rate": 1.6e-4},
+    "epoch": 400,  # rates are halved when an epoch's loss stops falling
+    "last": 400,
+    "steps": 3200,
+}
 # Of three kinds, as in the paper: synthesised, edited, replaced.
 FAKES = "nearest", "edit_deconv", "swap_neural"
 
@@ -104,15 +127,14 @@ def _quick():
     two = "Patch-CNN", "NF"
     attacks = _on("Patch-CNN")
     attacks["PGD"]["steps"] = 2
-    small = {
-        "generator": {"widths": (4, 8), "norm": "affine", "residual": True},
-        "critic": {"width": 4},
-    }
+    small = _small(2)
+    small["generator"] |= {"widths": (4, 8), "norm": "affine"}
+    small["critic"]["width"] = 4
     return _config(
         _embedded(faces=80, batch_size=8, fakes=("nearest", "swap_graphic")),
         _victims(two, steps),
         attacks=attacks,
-        networks={"ganprintr": _ganprintr(2), "trnet": _small(2) | small},
+        networks={"ganprintr": _ganprintr(2), "trnet": small},
         defences={
             "none": _group(*two, attacks=attacks),
             "weak": _group(*two, attacks=("Noise",)),
@@ -147,28 +169,16 @@ def _full():
 
 
 def _paper():
-    """Section 5.4: 60,000 pairs, batches of 150, 8 epochs of 400 steps."""
-    game = {
-        "adversarial": "vanilla",
-        "similarity": "ssim",  # Eqs. 8 and 9: "vgg", once features.weights name a file
-        "features": {"weights": "", "layer": "relu3_3"},
-        "regulariser": "power",
-        "weights": {"adversarial": 1.0, "similarity": 1.0, "spectrum": 100.0},
-        "generator": {"norm": "batch"},
-        "critic": {"norm": "batch"},
-        "optimiser": {"name": "rmsprop", "rate": 1.6e-3},
-        "critic_optimiser": {"name": "rmsprop", "rate": 1.6e-4},
-        "epoch": 400,  # halved when an epoch's loss stops falling
-    }
-    return _of_paper(game, weak=_weak())
+    return _of_paper(GAME, weak=_weak())
 
 
 def _released():
     """What its authors released, which hardly ever halves its rates."""
-    game = _losses() | {
-        "generator": {"norm": "affine"},
+    game = _losses(generator={"norm": "affine"}) | {
+        "penalty": 1.0,
         "optimiser": {"name": "rmsprop", "rate": 1.6e-4},
         "critic_optimiser": {"name": "rmsprop", "rate": 1.6e-3},
+        "epoch": 0,
     }
     return _of_paper(game, weak=_weak(gandct_compat=True))
 
@@ -181,7 +191,7 @@ def _of_paper(game, *, weak):
         _victims(VICTIMS, steps, falling=False),
         networks={
             "ganprintr": _ganprintr(80_000) | {"size": 224},
-            "trnet": game | {"steps": 3200, "last": 400},
+            "trnet": game,
         },
         defences={
             name: _group(*VICTIMS, attacks=ATTACKS, seeds=3)
@@ -264,26 +274,25 @@ def _small(steps):
     and that of spectra twelve times, rates are ours and fall to nothing, and it is the
     G of the end that attacks: for hundreds of steps instead of thousands.
     """
-    warmup = min(50, steps // 2)
-    losses = _losses()
-    return losses | {
-        "weights": losses["weights"] | {"adversarial": 0.3, "spectrum": 10.0},
-        "generator": {"widths": (8, 16, 32, 64), "norm": "batch", "residual": True},
-        "critic": {"width": 8},
-        "penalty": 0.0,
-        "optimiser": {"name": "rmsprop", "rate": 5e-4} | _falling(warmup),
-        "critic_optimiser": {"name": "rmsprop", "rate": 5e-4} | _falling(warmup),
+    falling = {"name": "rmsprop", "rate": 5e-4} | _falling(min(50, steps // 2))
+    small = {"widths": (8, 16, 32, 64), "residual": True}
+    return _losses(generator=small, critic={"width": 8}) | {
+        "weights": {"adversarial": 0.3, "similarity": 0.1, "spectrum": 10.0},
+        "optimiser": falling,
+        "critic_optimiser": dict(falling),
+        "epoch": 0,
+        "last": 0,
         "steps": steps,
     }
 
 
-def _losses():
-    """Least squares, a penalty and the weights of the released script."""
-    return {
-        "views": {"spectral": "power"},
+def _losses(*, generator, critic=None):
+    """The losses, views and weights of the released script, without its penalty."""
+    return GAME | {
+        "views": GAME["views"] | {"spectral": "power"},
+        "generator": GAME["generator"] | generator,
+        "critic": GAME["critic"] | {"norm": "layer"} | (critic or {}),
         "adversarial": "lsgan",
-        "penalty": 1.0,
-        "similarity": "ssim",
         "regulariser": "log",
         "weights": {"adversarial": 0.1, "similarity": 0.1, "spectrum": 0.8},
     }

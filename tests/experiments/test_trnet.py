@@ -1,7 +1,9 @@
 """TR-Net's experiments: printed averages, presets that fit together, decisions."""
 
 import copy
+import inspect
 from contextlib import closing
+from dataclasses import fields
 from types import SimpleNamespace
 
 import jax
@@ -20,6 +22,9 @@ from jaxforensics.experiments import (
     trnet_claims,
     trnet_paper,
 )
+from jaxforensics.methods import trnet
+from jaxforensics.models.trnet_discriminator import TRNetDiscriminator
+from jaxforensics.models.trnet_generator import TRNetGenerator
 from jaxforensics.ops import degrade
 from jaxforensics.ops.color import to_gray
 from jaxforensics.ops.residuals import noise_residual
@@ -63,6 +68,16 @@ def test_every_group_names_known_victims_and_attacks(preset):
     for settings in found.victims.values():
         if settings:
             assert {"model", "target", "steps", "optimiser"} <= set(settings)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_setting_of_the_game_can_be_overridden(preset):
+    found = config.get_config(preset).experiment.networks.trnet
+    known = inspect.signature(trnet.make).parameters.keys()
+    assert {*found} == known - {"sources"}
+    for name, model in (("generator", TRNetGenerator), ("critic", TRNetDiscriminator)):
+        assert {*found[name]} <= {field.name for field in fields(model)}
+    assert {*found.generator} >= {"widths", "norm", "activation", "residual"}
 
 
 def test_a_new_victim_needs_two_rows(monkeypatch):
