@@ -538,8 +538,8 @@ def test_a_killed_run_leaves_nothing_running_and_loses_nothing(tmp_path):
         process = script(tmp_path, "slow", tmp_path / "out", tmp_path / "in")
         while process.poll() is None:
             if len(list(tmp_path.glob("out/tiny/*/shards/*.json"))) >= shards_done:
-                process.send_signal(signal.SIGKILL)
-                kills += 1
+                process.kill()
+                kills += process.wait() == -signal.SIGKILL
             time.sleep(0.02)
         process.communicate()
         pids = [int(path.name) for path in (tmp_path / "out/pids").iterdir()]
