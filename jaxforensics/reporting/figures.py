@@ -172,6 +172,10 @@ def curves(
     axes.set(xlabel=x_label, ylabel=y_label, title=title, ylim=y_limits)
     axes.set_xscale("log" if x_log else "linear")
     axes.set_yscale("log" if y_log else "linear")
+    places = np.unique(np.concatenate([np.ravel(x) for x, *_ in series.values()]))
+    if x_log and len(places) < 9:  # few enough to be named: 10 and not 10¹
+        axes.set_xticks(places, [f"{place:g}" for place in places], minor=False)
+        axes.minorticks_off()
     _legend(figure, axes)
     return figure
 
@@ -195,11 +199,7 @@ def bars(series, *, y_label, title="", y_limits=None, level=None):
             yerr=(point - low, high - point),
             color=COLORS[index % len(COLORS)],
             hatch="///" if index >= len(COLORS) else None,
-            error_kw={
-                "elinewidth": 0.9,
-                "capsize": min(2.5, 15 * width),
-                "ecolor": INK,
-            },
+            error_kw=dict(elinewidth=0.9, capsize=min(2.5, 15 * width), ecolor=INK),
             label=name,
         )
     _level(axes, level)
