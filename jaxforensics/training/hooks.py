@@ -260,9 +260,9 @@ class Save:
         leave = self._leave(moment.step)
         if not (self._every(moment) or leave):
             return
-        if self._every.counted(moment):
+        if counted := self._every.counted(moment):
             self._guard.settle(moment)
-        sound = self._guard.sound(moment)
+        sound = counted or self._guard.sound(moment)
         if sound:
             self._checkpoints.save(moment.state, dict(self._note))
         if leave:
