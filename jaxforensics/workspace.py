@@ -159,25 +159,25 @@ class Workspace:
         """(what was trained, now or before; where it diverged, or '')."""
         place = self.directory / folder, method, streams
         select = {"select": identity["select"], "mesh": self.mesh}
-        common = select | {"seed": identity["seed"]}
+        chosen = select | {"seed": identity["seed"]}
         if done := self._read(f"{folder}/done.json"):
             diverged = done.get("diverged", "")
             if diverged and strict:
                 raise NotFinite(diverged, f"Delete {place[0]} to train it again.")
             if diverged:
-                return fit.salvage(*place, **common), diverged
+                return fit.salvage(*place, **chosen), diverged
             return fit.load(*place, **select), ""
         self._write(f"{folder}/settings.json", identity)
-        common |= {"name": name, "measure": measure, "intervals": self._intervals}
+        watched = {"name": name, "measure": measure, "intervals": self._intervals}
         try:
             with self._timed(f"{folder}/runtime.json"):
-                return fit.fit(*place, **common), ""
+                return fit.fit(*place, **chosen, **watched), ""
         except NotFinite as error:
             if strict:
                 raise
             logging.error("%s: %s The run goes on, its report says so.", name, error)
             diverged = error.what
-        return fit.salvage(*place, **select, seed=identity["seed"]), diverged
+        return fit.salvage(*place, **chosen), diverged
 
     def history(self, name):
         """The rows of a training's metrics file."""
