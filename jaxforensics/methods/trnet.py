@@ -31,6 +31,7 @@ from jaxforensics.training.nets import (
     forward,
     new_net,
     new_state,
+    once,
 )
 from jaxforensics.training.optimisers import optimiser as build_optimiser
 from jaxforensics.training.optimisers import plateau
@@ -128,14 +129,14 @@ def _play(game, key, state, batch):
     move = partial(descend, game.txs)
     if game.epoch:
         move = partial(move, pace=nets["plateau"].stats.pace)
-    attacked, _ = _remove(game, nets, nets["generator"].params, batch, train=True)
-    attacked = jax.lax.stop_gradient(attacked)
+    remove = partial(_remove, game, nets["generator"].stats, batch)
+    (attacked, _), remove = once(remove, nets["generator"].params)
     for part, name in zip(jax.random.split(key, len(critics)), critics, strict=True):
         told = partial(_tell, game, part, name, nets, attacked, batch)
         nets, found = move(nets, told, name)
         metrics |= found
     judged = {name: nets[name] for name in game.nets}
-    nets, found = move(nets, partial(_fool, game, nets, batch), "generator")
+    nets, found = move(nets, partial(_fool, game, remove, nets, batch), "generator")
     nets |= _watched(game, state.step, nets, judged, found["loss"])
     return state.replace(step=state.step + 1, nets=nets), metrics | found
 
@@ -226,10 +227,9 @@ def _better(chosen, nets, loss, counts):
     )
 
 
-def _remove(game, nets, params, batch, *, train):
+def _remove(game, stats, batch, params):
     """The pictures without traces, not clipped, and the generator's new statistics."""
-    net, stats = game.nets["generator"], nets["generator"].stats
-    return forward(net, params, stats, batch["image"], train=train)
+    return forward(game.nets["generator"], params, stats, batch["image"], train=True)
 
 
 def _tell(game, key, name, nets, attacked, batch, params):
@@ -260,14 +260,15 @@ def _apart(look, stats, first, second):
         a, stats = look(stats, first)
         b, stats = look(stats, second)
         return (a, b), stats
-    both, _ = look(stats, jnp.concatenate([first, second]))
-    halves = jax.tree.map(lambda x: jnp.split(x, 2), both)
-    return tuple({k: v[i] for k, v in halves.items()} for i in (0, 1)), stats
+    pairs = jnp.stack([first, second], axis=1)  # one after the other, on one device
+    both, _ = look(stats, pairs.reshape(-1, *first.shape[1:]))
+    pairs = jax.tree.map(lambda x: x.reshape(-1, 2, *x.shape[1:]), both)
+    return tuple({k: v[:, i] for k, v in pairs.items()} for i in (0, 1)), stats
 
 
-def _fool(game, nets, batch, params):
+def _fool(game, remove, nets, batch, params):
     """The generator's loss: taken for real, alike, of a real one's spectrum."""
-    attacked, moved = _remove(game, nets, params["generator"], batch, train=True)
+    attacked, moved = remove(params["generator"])
     (_, fooled), mean = game.adversarial, _mean_of(batch)
     judged = (
         forward(net, nets[name].params, nets[name].stats, attacked, train=True)[0]
@@ -348,7 +349,7 @@ def power_distance(attacked, real, *, cutoff):
     height, width = real.shape[1:3]
     rings = min(height, width) // 2
     a, b = (
-        2 * jnp.pi / (height * width) * azimuthal_power(_high(x, cutoff))[..., :rings]
+        2 * jnp.pi / (height * width) * _high_power(x, cutoff)[..., :rings]
         for x in (attacked, real)
     )
     return jnp.sum(jnp.square(a - b), axis=-1) / (rings - 1)
@@ -360,20 +361,21 @@ def log_distance(attacked, real, *, cutoff):
     The released script lost its gradient, compared with the mean over a batch, and
     split bands otherwise.
     """
-    a, b = (
-        _stretched(azimuthal_power(_high(x, cutoff), log=True))
-        for x in (attacked, real)
-    )
+    a, b = (_stretched(_high_power(x, cutoff, log=True)) for x in (attacked, real))
     start = int(START * a.shape[-1])
     return jnp.mean(jnp.square(a - b)[..., start:], axis=-1)
 
 
 def _low(image, cutoff):
-    return split_bands(image, sigma=cutoff * min(image.shape[1:3]))[0]
+    return split_bands(image, sigma=_sigma(image, cutoff))[0]
 
 
-def _high(image, cutoff):
-    return image - _low(image, cutoff)
+def _high_power(image, cutoff, *, log=False):
+    return azimuthal_power(image, high=_sigma(image, cutoff), log=log)
+
+
+def _sigma(image, cutoff):
+    return cutoff * min(image.shape[1:3])
 
 
 def _stretched(profile):

@@ -11,10 +11,11 @@ from jax import lax
 
 from jaxforensics.ops import fusion
 
-COLUMNS = 4  # in a block
-FEW = 128  # at most as many pairs of channels: the kernel's gradient by such blocks
-PIXELS = 2**16, 2**12  # laid out at a time for it: in blocks, as neighbourhoods
+SMALL = 5  # pixels per side: at most such kernels are convolved by `_pieces`
+PIXELS = 2**10  # whose neighbourhoods are laid out at a time for a kernel's gradient
 NARROW = 36  # at most as many pairs are worth a product of planes each
+FEW = 4  # channels at most that are laid out as neighbourhoods
+WIDE = 32  # channels from which on XLA:CPU has a quick convolution
 FLOAT = {"preferred_element_type": jnp.float32}
 
 # Caffe's "xavier".
@@ -86,7 +87,7 @@ def conv(x, kernel, *, padding="SAME", stride=1, precision=None):
         return _plain(x, kernel, sides, stride, precision)
     if stride > 1:
         return _strided(x, kernel, sides, stride)
-    small = max(*sides[0], *sides[1]) < size <= COLUMNS + 1
+    small = max(*sides[0], *sides[1]) < size <= SMALL
     form = "matmul" if size == 1 else "pieces" if small else "plain"
     return CONV_FORMS[form](x, kernel, sides)
 
@@ -111,12 +112,17 @@ def _plain(x, kernel, sides, stride=1, precision=None):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _strided(x, kernel, sides, stride):
-    """Plain, with gradients whose own gradients are plain convolutions' too.
+    """With gradients whose own gradients are such convolutions' too.
 
     JAX takes the kernel's gradient of the picture's gradient, which gradient penalties
     ask for, as a convolution that takes XLA:CPU ten times as long as it needs.
     """
-    return _plain(x, kernel, sides, stride)
+    few = x.shape[-1] <= FEW and len(kernel) <= SMALL
+    return (_blocks if few else _plain)(x, kernel, sides, stride)
+
+
+def _strided_forward(x, kernel, sides, stride):
+    return _strided(x, kernel, sides, stride), (x, kernel)
 
 
 def _strided_backward(sides, stride, saved, gradient):
@@ -128,6 +134,8 @@ def _strided_backward(sides, stride, saved, gradient):
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def _picture_gradient(gradient, kernel, sides, stride, shape):
     """Linear in both: what convolves a picture of `shape`, transposed."""
+    if len(kernel) % stride == 0 and kernel.shape[2] < WIDE:
+        return _phases(gradient, kernel, sides, stride, shape)
     picture = jax.ShapeDtypeStruct(shape, gradient.dtype)
     back = jax.linear_transpose(lambda x: _plain(x, kernel, sides, stride), picture)
     return back(gradient)[0]
@@ -135,7 +143,7 @@ def _picture_gradient(gradient, kernel, sides, stride, shape):
 
 def _picture_gradient_backward(sides, stride, shape, saved, cotangent):
     gradient, kernel = saved
-    of_gradient = _plain(cotangent, kernel, sides, stride)
+    of_gradient = _strided(cotangent, kernel, sides, stride)
     return of_gradient, _of_kernel(cotangent, gradient, kernel, sides, stride)
 
 
@@ -144,10 +152,7 @@ def _of_kernel(x, gradient, kernel, sides, stride):
     return back(gradient)[0]
 
 
-_strided.defvjp(
-    lambda x, kernel, sides, stride: (_plain(x, kernel, sides, stride), (x, kernel)),
-    _strided_backward,
-)
+_strided.defvjp(_strided_forward, _strided_backward)
 _picture_gradient.defvjp(
     lambda gradient, kernel, *fixed: (
         _picture_gradient(gradient, kernel, *fixed),
@@ -155,6 +160,56 @@ _picture_gradient.defvjp(
     ),
     _picture_gradient_backward,
 )
+
+
+def _phases(gradient, kernel, sides, stride, shape):
+    """A picture's gradient as one convolution per phase of its rows and columns.
+
+    The same sums as over a gradient spread out with zeros between its pixels.
+    """
+    channels, depth = kernel.shape[2:]
+    taps = len(kernel) // stride
+    kernel = kernel.reshape(taps, stride, taps, stride, channels, depth)
+    kernel = kernel[::-1, :, ::-1].transpose(0, 2, 5, 1, 3, 4)
+    full = ((taps - 1, taps - 1),) * 2
+    x = _plain(gradient, kernel.reshape(taps, taps, depth, -1), full)
+    height, width = x.shape[1:3]
+    x = x.reshape(-1, height, width, stride, stride * channels).swapaxes(2, 3)
+    x = x.reshape(-1, height * stride, width * stride, channels)
+    starts = [first for first, _ in sides]
+    missing = (
+        max(0, first + size - found)
+        for first, size, found in zip(starts, shape[1:3], x.shape[1:3], strict=True)
+    )
+    x = jnp.pad(x, [(0, 0), *((0, n) for n in missing), (0, 0)])
+    (top, left), (height, width) = starts, shape[1:3]
+    return x[:, top : top + height, left : left + width]
+
+
+def _blocks(x, kernel, sides, stride=1):
+    """Few channels: one product of neighbourhoods, whose rows are cut as blocks.
+
+    A block of columns is as wide as the stride, or two without one; then a product has
+    the values of two pixels.
+    """
+    size, _, channels, depth = kernel.shape
+    wide = max(2, stride)
+    pixels = wide // stride  # of the result, in a block
+    shape = [n + sum(side) - size for n, side in zip(x.shape[1:3], sides, strict=True)]
+    height, width = (n // stride + 1 for n in shape)
+    blocks, more = -(-width // pixels), -(-((pixels - 1) * stride + size) // wide)
+    spare = (blocks + more - 1) * wide - x.shape[2] - sides[1][0]
+    x = jnp.pad(x, ((0, 0), sides[0], (sides[1][0], max(0, spare)), (0, 0)))
+    x = x[:, :, : (blocks + more - 1) * wide]
+    x = fusion.keep(x.reshape(*x.shape[:2], -1, wide * channels))
+    rows = (x[:, i : i + stride * (height - 1) + 1 : stride] for i in range(size))
+    near = [row[:, :, j : j + blocks] for row in rows for j in range(more)]
+    spread = jnp.zeros((size, more * wide, channels, pixels, depth), kernel.dtype)
+    for i in range(pixels):
+        spread = spread.at[:, i * stride : i * stride + size, :, i].set(kernel)
+    near = fusion.keep(jnp.concatenate(near, axis=-1))
+    y = jnp.einsum("bhni,io->bhno", near, spread.reshape(near.shape[-1], -1))
+    return y.reshape(*y.shape[:2], blocks * pixels, depth)[:, :, :width]
 
 
 def _matmul(x, kernel, sides):
@@ -189,6 +244,8 @@ def _padded(x, kernel, sides):
     narrow = kernel.shape[2] * kernel.shape[3] <= NARROW
     if narrow and x.dtype == jnp.float32:
         return _planes(jnp.pad(x, ((0, 0), *sides, (0, 0))), kernel)
+    if x.shape[-1] <= FEW:
+        return _blocks(x, kernel, sides)
     more = [[0 if before or after else 1] * 2 for before, after in sides]
     wide = [(m + a, n + b) for (m, n), (a, b) in zip(sides, more, strict=True)]
     (top, bottom), (left, right) = more
@@ -233,67 +290,33 @@ def _kernel_gradient(size, x, gradient):
     """(b, h + k - 1, w + k - 1, c), (b, h, w, d) -> (k, k, c, d) in float32.
 
     A band of a picture or a few pictures at a time, so that what is laid out for them
-    stays in the cache.
+    stays in the cache.  Every pixel's neighbourhood is the second factor: XLA:CPU would
+    copy a first one to contract its rows, and so would it if its own simplification
+    could turn the products around, which ends at the loop.
     """
     batch, height, width, depth = gradient.shape
-    few = x.shape[-1] * depth <= FEW
-    of_part, pixels = (_of_columns, PIXELS[0]) if few else (_of_neighbours, PIXELS[1])
-    bands = -(-height * width // pixels)
+    bands = -(-height * width // PIXELS)
     rows = -(-height // bands)
     spare = [(0, 0), (0, bands * rows - height), (0, 0), (0, 0)]
     x, gradient = jnp.pad(x, spare), jnp.pad(gradient, spare)
-    fits = range(min(batch, max(1, pixels // (rows * width))), 0, -1)
+    fits = range(min(batch, max(1, PIXELS // (rows * width))), 0, -1)
     share = next(n for n in fits if batch % n == 0)
 
     def add(total, part):
         start = part // bands * share, part % bands * rows, 0, 0
         near = lax.dynamic_slice(x, start, (share, rows + size - 1, *x.shape[2:]))
         slopes = lax.dynamic_slice(gradient, start, (share, rows, width, depth))
-        return total + of_part(near, slopes, size), None
+        shifted = [
+            near[:, i : i + rows, j : j + width]
+            for i in range(size)
+            for j in range(size)
+        ]
+        near = jnp.concatenate(shifted, axis=-1)
+        return total + jnp.einsum("bhwq,bhwp->qp", slopes, near, **FLOAT), None
 
-    start = jnp.zeros((size, size, x.shape[-1], depth), jnp.float32)
-    return lax.scan(add, start, jnp.arange(batch // share * bands))[0]
-
-
-def _of_neighbours(x, gradient, size):
-    """The same at once: every pixel's neighbourhood times its slopes."""
-    height, width = gradient.shape[1:3]
-    shifted = (
-        x[:, i : i + height, j : j + width] for i in range(size) for j in range(size)
-    )
-    near = jnp.concatenate(list(shifted), axis=-1)
-    found = jnp.einsum("bhwp,bhwq->pq", near, gradient, **FLOAT)
-    return found.reshape(size, size, x.shape[-1], -1)
-
-
-def _of_columns(x, gradient, size):
-    """The same for few channels, `COLUMNS` columns at a time, in less thin matrices.
-
-    A product holds all pairs of columns within a block, and the kernel's taps are sums
-    along its diagonals.
-    """
-    *_, height, width, _ = gradient.shape
-    blocks = -(-width // COLUMNS)
-    reach = COLUMNS + size - 1
-    columns = [(0, 0), (0, 0), (0, (blocks + 1) * COLUMNS - x.shape[2]), (0, 0)]
-    x = jnp.pad(x, columns)  # one block more, for what reaches over the last
-    columns[2] = 0, blocks * COLUMNS - width
-    gradient = _blocked(jnp.pad(gradient, columns))
-    here, there = _blocked(x[:, :, :-COLUMNS]), _blocked(x[:, :, COLUMNS:])
-    x = jnp.concatenate([here, there], axis=3)[:, :, :, :reach]
-    wide, narrow = (a.reshape(*a.shape[:3], -1) for a in (x, gradient))
-    rows = (wide[:, i : i + height] for i in range(size))
-    products = jnp.stack(
-        [jnp.einsum("bhnp,bhnq->pq", row, narrow, **FLOAT) for row in rows]
-    )
-    pairs = products.reshape(size, reach, x.shape[-1], COLUMNS, gradient.shape[-1])
-    taps = [sum(pairs[:, j + n, :, n] for n in range(COLUMNS)) for j in range(size)]
-    return jnp.stack(taps, axis=1)
-
-
-def _blocked(x):
-    batch, height, width, channels = x.shape
-    return x.reshape(batch, height, width // COLUMNS, COLUMNS, channels)
+    start = jnp.zeros((depth, size**2 * x.shape[-1]), jnp.float32)
+    total, _ = lax.scan(add, start, jnp.arange(batch // share * bands))
+    return total.T.reshape(size, size, x.shape[-1], depth)
 
 
 _pieces.defvjp(

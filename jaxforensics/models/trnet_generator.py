@@ -3,17 +3,22 @@
 Liu et al., "Making DeepFakes more spurious: evading deep face forgery detection via
 trace removal attack" (2022).  A U-Net without any transposed convolution, whose last
 enlargement is undone at once by a convolution of stride 2 (its feature scaling layer).
+Enlarging does not mix channels, so layers that do come first here, while maps are
+small: the same sums, sooner.
 """
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 
 from jaxforensics.models.layers import Conv
 from jaxforensics.models.pools import floor_max_pool
-from jaxforensics.ops.resample import resize
+from jaxforensics.ops import fusion
+from jaxforensics.ops.resample import resize, weight_matrix
 from jaxforensics.settings import choose
 
 XAVIER = nn.initializers.xavier_uniform()
@@ -58,29 +63,26 @@ class TRNetGenerator(nn.Module):
         for i, (width, other) in enumerate(
             zip(self.widths[-2::-1], kept[-2::-1], strict=True), 1
         ):
-            x = resize(x, other.shape[1:3], method="bilinear", antialias=False)
-            x = self._layer(x, width, 1, f"narrow_{i}", train)
+            size = other.shape[1:3]
+            x = self._layer(x, width, 1, f"narrow_{i}", train, enlarged=size)
             x = jnp.concatenate([x, other], axis=-1)
             x = self._stage(x, width, f"up_{i}", train)
-        x = self._rescale(x)
+        x = FeatureScaling(3, XAVIER, self.dtype, name="rescale")(x)
         start = nn.initializers.zeros if self.residual else XAVIER
         x = self._conv(3, 1, "output", kernel_init=start)(x).astype(jnp.float32)
         x = choose(ACTIVATIONS, self.activation, "activation")(x)
         return x + jnp.float32(image) if self.residual else x
-
-    def _rescale(self, x):
-        """Feature scaling: twice the size, corner to corner, and back by a stride."""
-        shape = 2 * x.shape[1], 2 * x.shape[2]
-        x = resize(x, shape, method="bilinear", antialias=False, align_corners=True)
-        return self._conv(3, 3, "rescale", stride=2)(x)
 
     def _stage(self, x, width, name, train):
         for i in (1, 2):
             x = self._layer(x, width, 3, f"{name}_{i}", train)
         return x
 
-    def _layer(self, x, width, size, name, train):
-        x = nn.relu(self._conv(width, size, name)(x))
+    def _layer(self, x, width, size, name, train, enlarged=None):
+        x = self._conv(width, size, name)(x)
+        if enlarged:
+            x = resize(x, enlarged, method="bilinear", antialias=False)
+        x = nn.relu(x)
         norms = {
             "batch": partial(
                 nn.BatchNorm,
@@ -92,12 +94,11 @@ class TRNetGenerator(nn.Module):
         norm = choose(norms, self.norm, "norm")
         return norm(dtype=self.dtype, name=f"{name}_norm")(x)
 
-    def _conv(self, width, size, name, stride=1, kernel_init=XAVIER):
+    def _conv(self, width, size, name, kernel_init=XAVIER):
         return Conv(
             width,
             size,
             padding=size // 2,
-            stride=stride,
             kernel_init=kernel_init,
             dtype=self.dtype,
             name=name,
@@ -119,3 +120,62 @@ class Affine(nn.Module):
             a.astype(self.dtype).reshape(*(1,) * rank, -1) for a in (scale, bias)
         )
         return x * scale + bias
+
+
+class FeatureScaling(nn.Module):
+    """To twice the size, corner to corner, and back by a 3 x 3 convolution of stride 2.
+
+    A pixel of the result sees its direct neighbours, with weights that depend on where
+    it is.
+    """
+
+    width: int
+    kernel_init: Any = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        """(b, h, w, c) -> (b, h, w, width)."""
+        shape = 3, 3, x.shape[-1], self.width
+        kernel = self.param("kernel", self.kernel_init, shape).astype(self.dtype)
+        bias = self.param("bias", nn.initializers.zeros, (self.width,))
+        mix = kernel.transpose(2, 1, 0, 3).reshape(x.shape[-1], -1)
+        mixed = jnp.matmul(
+            x.astype(self.dtype), mix, preferred_element_type=jnp.float32
+        )
+        mixed = fusion.keep(mixed).reshape(*x.shape[:3], 3, 3, self.width)
+        planes = jnp.moveaxis(mixed, (3, 4, 5), (0, 1, 2))
+        planes = _blended(_blended(planes, axis=-1), axis=-2)
+        found = jnp.moveaxis(planes, 0, -1) + bias.reshape(1, 1, 1, -1)
+        return found.astype(self.dtype)
+
+
+def _blended(planes, *, axis):
+    """What enlarging an axis and taking every second pixel of it make of planes.
+
+    (3, ...) for a kernel's taps -> (...).
+    """
+    planes, size = fusion.keep(planes), planes.shape[axis]
+    sides, column = [(0, 0)] * planes.ndim, [1] * (planes.ndim - 1)
+    sides[axis], column[axis] = (1, 1), -1
+    wide = jnp.pad(planes, sides)
+    return sum(
+        lax.slice_in_dim(wide[tap], near, near + size, axis=wide.ndim - 1 + axis)
+        * weights.reshape(column)
+        for tap, near, weights in _neighbours(size)
+    )
+
+
+@cache
+def _neighbours(size):
+    """Of taps 0 to 2: neighbours 0 to 2 that they see, and weights for every pixel."""
+    enlarge = weight_matrix(
+        size, 2 * size, method="bilinear", antialias=False, align_corners=True
+    )
+    enlarge = np.pad(enlarge, ((1, 1), (1, 1)))  # with zeros around what is convolved
+    pixels, found = np.arange(size), []
+    for tap in range(3):
+        seen = enlarge[2 * pixels + tap]
+        diagonals = [seen[pixels, pixels + near] for near in range(3)]
+        found += [(tap, n, np.float32(d)) for n, d in enumerate(diagonals) if d.any()]
+    return found

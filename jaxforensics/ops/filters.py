@@ -188,13 +188,55 @@ _weighted.defvjp(_weigh_forward, _weigh_backward)
 def _separable(image, weights):
     """Correlate columns, then rows, with weights by distance, made to sum to one."""
     total, radius = _total(weights), len(weights) - 1
-    weights = [weight / total for weight in weights]
-    height, width, channels = image.shape[-3:]
+    weights = [jnp.asarray(weight / total) for weight in weights]
+    channels = image.shape[-1]
     padded = _mirror(_float(image), radius, 0)
-    blurred = _symmetric(_slices(padded, height, -2), weights).reshape(image.shape)
-    padded = _mirror(blurred, 0, radius)
-    blurred = _symmetric(_slices(padded, width * channels, -1, channels), weights)
+    blurred = _correlated(padded, weights, -2, 1).reshape(image.shape)
+    blurred = _correlated(_mirror(blurred, 0, radius), weights, -1, channels)
     return blurred.reshape(image.shape).astype(image.dtype)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _correlated(padded, weights, axis, step):
+    """Along an axis that is padded by as many steps as there are weights but one."""
+    return _symmetric(_along(padded, weights, axis, step), weights)
+
+
+def _along(padded, weights, axis, step):
+    length = padded.shape[axis] - 2 * step * (len(weights) - 1)
+    return _slices(padded, length, axis, step)
+
+
+def _correlated_backward(axis, step, arrays, cotangent):
+    """Weights are symmetric: the same again, where autodiff would pad every slice."""
+    padded, weights = arrays
+    border = 2 * step * (len(weights) - 1)
+    borders = (border, 0) if axis == -2 else (0, border)
+    extended = stage(lambda x: _extend(x, *borders))(cotangent)
+    slices = _along(padded, weights, axis, step)
+    folded = slices[len(weights) - 1 :]  # by distance from the middle
+    folded[1:] = map(jnp.add, folded[1:], slices[len(weights) - 2 :: -1])
+    of_weights = [
+        _summed_to(jnp.shape(weight), cotangent * x)
+        for weight, x in zip(weights, folded, strict=True)
+    ]
+    return _correlated(extended, weights, axis, step), of_weights
+
+
+def _summed_to(shape, x):
+    """Undo broadcasting from a shape."""
+    x = x.sum(tuple(range(x.ndim - len(shape))))
+    axes = tuple(i for i, n in enumerate(shape) if n == 1)
+    return x.sum(axes, keepdims=True)
+
+
+_correlated.defvjp(
+    lambda padded, weights, axis, step: (
+        _correlated(padded, weights, axis, step),
+        (padded, weights),
+    ),
+    _correlated_backward,
+)
 
 
 def _gaussian(precision, radius):

@@ -55,14 +55,11 @@ def split_bands(image, *, sigma):
 
     `sigma` is the Gaussian's standard deviation in DFT indices; low + high = image.
     """
-    height, width = image.shape[-3:-1]
-    rows, columns = np.fft.fftfreq(height, 1 / height), np.arange(width // 2 + 1.0)
-    squared = jnp.float32(rows[:, None] ** 2 + columns[None] ** 2)
-    low = _filter(image, jnp.exp(-squared / (2 * sigma**2)))
+    low = _filter(image, _low_pass(image.shape[-3:-1], sigma))
     return low.astype(image.dtype), (image - low).astype(image.dtype)
 
 
-def azimuthal_power(image, *, bins=None, log=False, around_dc=True):
+def azimuthal_power(image, *, bins=None, log=False, around_dc=True, high=None):
     """Mean spectral power in rings around DC, lowest frequency first.
 
     (..., h, w, 3) -> (..., bins), from luma; Durall et al. (2020).  By default one ring
@@ -70,8 +67,11 @@ def azimuthal_power(image, *, bins=None, log=False, around_dc=True):
     them; `bins` divides the same range evenly.  `log` averages ln(|F|² + 1e-8) instead.
     `around_dc=False` centres the rings on the middle of the shifted spectrum, (h-1)/2
     and (w-1)/2, half an index beside DC at even sizes, as Durall's released code does.
+    `high` measures the high band alone, as `split_bands(image, sigma=high)` has it.
     """
     power = _power(_luma(image))
+    if high is not None:
+        power = power * (1 - _low_pass(image.shape[-3:-1], high)) ** 2
     power = jnp.log(power + _EPSILON) if log else power
     return _ring_mean(power, image.shape[-2], bins, around_dc).astype(image.dtype)
 
@@ -116,6 +116,14 @@ def log_dct(image):
     coefficients = dct2(jnp.moveaxis(_float(image), -1, -3))
     logarithm = jnp.log(jnp.abs(coefficients) + 1e-12)
     return jnp.moveaxis(logarithm, -3, -1).astype(image.dtype)
+
+
+def _low_pass(shape, sigma):
+    """A Gaussian over the real DFT's coefficients: (h, w // 2 + 1)."""
+    height, width = shape
+    rows, columns = np.fft.fftfreq(height, 1 / height), np.arange(width // 2 + 1.0)
+    squared = jnp.float32(rows[:, None] ** 2 + columns[None] ** 2)
+    return jnp.exp(-squared / (2 * sigma**2))
 
 
 def _float(x):

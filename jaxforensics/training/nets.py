@@ -76,6 +76,18 @@ def forward(module, params, stats, *inputs, train=False, key=None):
     return output, moved.get("batch_stats", stats)
 
 
+def once(function, params):
+    """What function(params) -> output, more gives, and the function for those `params`.
+
+    That one computes nothing anew, nor do its gradients: for a net from whose output
+    others learn before it moves itself.
+    """
+    output, back, more = jax.vjp(function, params, has_aux=True)
+    again = jax.custom_vjp(lambda params: output)
+    again.defvjp(lambda params: (output, None), lambda _, gradient: back(gradient))
+    return (output, more), lambda params: (again(params), more)
+
+
 def descend(txs, nets, loss, *names, pace=1.0):
     """One optimiser step on the nets in `names`; every other net is held fixed.
 

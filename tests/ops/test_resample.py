@@ -22,6 +22,8 @@ SIZES = [  # smaller, larger, mixed; odd, not square, a single row, whole factor
     ((16, 16), (8, 4)),
     ((1, 7), (3, 2)),
     ((30, 45), (20, 30)),
+    ((9, 4), (18, 8)),  # doubled
+    ((1, 3), (2, 6)),
 ]
 QUICK = settings(max_examples=15, deadline=None, derandomize=True)
 
@@ -31,6 +33,7 @@ CALLS = {
     "corners": lambda image, extra: resample.resize(
         image, (18, 7), method="bilinear", align_corners=True
     ),
+    "doubled": lambda image, extra: resample.rescale(image, 2, method="bilinear"),
     "rescale": lambda image, extra: resample.rescale(image, 0.6, method="lanczos"),
     "crop_resize": lambda image, extra: resample.crop_resize(
         image, 4 * extra[..., 0, 0, [0, 1, 0, 1]] + 3, (6, 9), method="bilinear"

@@ -148,6 +148,18 @@ def test_azimuthal_power(size, around_dc, bins):
         assert ours.shape == (int(np.hypot(size[0] // 2, size[1] // 2)) + 1,)
 
 
+@pytest.mark.parametrize("size", [(16, 16), (15, 15), (13, 22)])
+@pytest.mark.parametrize("around_dc", [True, False])
+def test_azimuthal_power_of_the_high_band(size, around_dc):
+    image = random(*size, 3)
+    ring, middle = rings(*size, around_dc=around_dc), np.array(size) // 2
+    squared = ((np.moveaxis(np.indices(size), 0, -1) - middle) ** 2).sum(-1)
+    gain = 1 - np.exp(-squared / (2 * 2.5**2))
+    expected = ring_means(gain**2 * shifted_power(luma(image)), ring)
+    ours = spectrum.azimuthal_power(image, around_dc=around_dc, high=2.5)
+    np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_azimuthal_power_of_a_grating_lies_in_its_ring():
     y, x = np.indices((32, 32))
     for u, v in ((0, 5), (3, 4), (-4, 3), (16, 0), (-16, 16)):

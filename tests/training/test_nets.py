@@ -8,7 +8,7 @@ import tiny
 
 from jaxforensics.training.loop import initial_state
 from jaxforensics.training.mesh import data_mesh
-from jaxforensics.training.nets import Net, descend, forward, new_net
+from jaxforensics.training.nets import Net, descend, forward, new_net, once
 
 
 def test_descend_equals_hand_written_momentum():
@@ -44,6 +44,29 @@ def test_pace_multiplies_the_step():
     np.testing.assert_allclose(half.params, nets["a"].params + way / 2, rtol=1e-6)
     np.testing.assert_array_equal(none.params, nets["a"].params)
     assert jax.tree.all(jax.tree.map(jnp.array_equal, whole.opt, half.opt))
+
+
+def test_what_is_computed_once_has_its_value_and_gradient():
+    weights, x = np.random.default_rng(0).normal(size=(2, 5, 5))
+
+    def both(weights):
+        (output, more), again = once(lambda w: (jnp.sin(x @ w), 2 * w), weights)
+
+        def loss(weights):
+            output, more = again(weights)
+            return jnp.sum(output**3), more
+
+        return output, more, jax.value_and_grad(loss, has_aux=True)(weights)
+
+    weights = jnp.float32(weights)
+    output, more, ((value, again), slope) = both(weights)
+    np.testing.assert_allclose(output, np.sin(x @ weights), atol=1e-5)
+    assert value == jnp.sum(output**3)
+    np.testing.assert_array_equal(more, again)
+    expected = x.T @ (3 * np.sin(x @ weights) ** 2 * np.cos(x @ weights))
+    np.testing.assert_allclose(slope, expected, atol=1e-4)
+    products = str(jax.make_jaxpr(both)(weights)).count("dot_general")
+    assert products == 2  # forth and back
 
 
 def test_joint_descent_moves_both_from_the_same_point():
