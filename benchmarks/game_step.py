@@ -4,7 +4,9 @@ Three discriminators move, each with a gradient penalty, then the generator, flo
 RMSprop, the losses of configs/trnet.py:released; on two CPU devices where there is no
 accelerator (JAX_NUM_CPU_DEVICES sets others).  PyTorch's networks start from the same
 weights, see the same penalties' interpolations, and must report the same losses; planar
-and channels-last memory are both tried, and both are shown.
+and channels-last memory are both tried, and both are shown.  PyTorch's side is written
+with its own layers, as one would; ours computes the same sums in another order where
+that is less work (docs/performance.md).
 """
 
 import os
@@ -360,7 +362,7 @@ def main():
             np.testing.assert_allclose(theirs[name], value, rtol=1e-3, err_msg=name)
     title = f"TR-Net's game, step, {len(jax.devices())} devices"
     rows = [
-        compare(title, ours, peer, peer_name=name, goal=1, rounds=9)
+        compare(title, ours, peer, peer_name=name, goal=1, row=5)
         for name, peer in peers.items()
     ]
     save(rows, "game_step")

@@ -122,7 +122,7 @@ def main():
     }
     np.testing.assert_allclose(float(ours()), peers["torch planar"](), rtol=1e-3)
     rows = [
-        compare("AMTENnet, step", ours, peer, peer_name=name, goal=1, rounds=5)
+        compare("AMTENnet, step", ours, peer, peer_name=name, goal=1, row=3)
         for name, peer in peers.items()
     ]
     save(rows, "training_step")
