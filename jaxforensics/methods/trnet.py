@@ -326,7 +326,8 @@ def _similarity(name, features, cutoff):
 def vgg_distance(net, cutoff, nets, attacked, image):
     """Squared distance of features of the low bands, per position; Eq. 9."""
     params = jax.lax.stop_gradient(nets[FEATURES].params)
-    a, b = (net.apply({"params": params}, _low(x, cutoff)) for x in (attacked, image))
+    bands = (split_bands(x, sigma=_sigma(x, cutoff)) for x in (attacked, image))
+    a, b = (net.apply({"params": params}, low) for low, _ in bands)
     return jnp.mean(jnp.sum(jnp.square(a - b), axis=-1), axis=(1, 2))
 
 
@@ -364,10 +365,6 @@ def log_distance(attacked, real, *, cutoff):
     a, b = (_stretched(_high_power(x, cutoff, log=True)) for x in (attacked, real))
     start = int(START * a.shape[-1])
     return jnp.mean(jnp.square(a - b)[..., start:], axis=-1)
-
-
-def _low(image, cutoff):
-    return split_bands(image, sigma=_sigma(image, cutoff))[0]
 
 
 def _high_power(image, cutoff, *, log=False):

@@ -53,21 +53,6 @@ class Conv(nn.Module):
         return x
 
 
-class DepthwiseConv(nn.Module):
-    """`nn.Conv` with one square kernel per channel and no bias, by `depthwise`."""
-
-    size: int = 3
-    kernel_init: Any = nn.initializers.lecun_normal()
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x):
-        """(b, h, w, c) -> (b, h, w, c)."""
-        shape = self.size, self.size, 1, x.shape[-1]
-        kernel = self.param("kernel", self.kernel_init, shape)
-        return depthwise(x.astype(self.dtype), kernel.astype(self.dtype))
-
-
 def conv(x, kernel, *, padding="SAME", stride=1, precision=None):
     """Convolution (b, h, w, c), (k, k, c, d) -> (b, h', w', d).
 
@@ -80,7 +65,7 @@ def conv(x, kernel, *, padding="SAME", stride=1, precision=None):
     size = len(kernel)
     if size == 1:  # sees no more than every `stride`-th pixel
         if isinstance(padding, int):
-            x, padding = _surround(x, padding), "VALID"
+            x, padding = surround(x, padding), "VALID"
         x, stride = x[:, ::stride, ::stride], 1
     sides = _sides(padding, size, stride, x.shape[1:3])
     if fusion.backend() != "cpu":
@@ -319,85 +304,13 @@ def _kernel_gradient(size, x, gradient):
     return total.T.reshape(size, size, x.shape[-1], depth)
 
 
-_pieces.defvjp(
-    lambda x, kernel, sides: (_padded(x, kernel, sides), (x, kernel)), _pieces_backward
-)
-CONV_FORMS = {"plain": _plain, "matmul": _matmul, "pieces": _pieces}
-
-
-def depthwise(x, kernel):
-    """Each channel with its own kernel: (b, h, w, c), (k, k, 1, c) -> (b, h, w, c).
-
-    Zeros around the picture, k odd.  XLA:CPU takes up to a hundred times as long as it
-    needs for a convolution in groups, and for its gradients.
-    """
-    if kernel.shape[0] % 2 == 0 or kernel.shape[0] != kernel.shape[1]:
-        raise ValueError(f"a kernel of {kernel.shape[:2]} pixels is not square and odd")
-    form = "taps" if fusion.backend() == "cpu" else "plain"
-    return DEPTHWISE_FORMS[form](x, kernel)
-
-
-def _depthwise_plain(x, kernel):
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        (1, 1),
-        "SAME",
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=x.shape[-1],
-    )
-
-
-@jax.custom_vjp
-def _depthwise_taps(x, kernel):
-    """A sum of shifted pictures, each times one tap per channel."""
-    size, (height, width) = kernel.shape[0], x.shape[1:3]
-    x = _surround(x, size // 2)
-    return sum(
-        x[:, i : i + height, j : j + width] * kernel[i : i + 1, j : j + 1]
-        for i in range(size)
-        for j in range(size)
-    )
-
-
-def _depthwise_taps_backward(saved, gradient):
-    x, kernel = saved
-    of_taps = by_device(functools.partial(_taps_gradient, len(kernel)), x, gradient)
-    of_x = _depthwise_taps(gradient, kernel[::-1, ::-1])
-    return of_x, of_taps.reshape(kernel.shape)
-
-
-def _taps_gradient(size, x, gradient):
-    """One tap after the other: nine shifted pictures at once would need fresh memory.
-
-    A few pictures are added up before the pixels are: XLA:CPU is quick at sums of
-    arrays and slow at sums over an array's leading axes.
-    """
-    batch, *shape = x.shape
-    parts = max(n for n in (1, 2, 3, 4) if batch % n == 0)
-    padded = _surround(x, size // 2)
-    padded = padded.reshape(parts, batch // parts, *padded.shape[1:])
-    slopes = gradient.reshape(parts, batch // parts, *shape)
-    ones = jnp.ones((batch // parts * shape[0] * shape[1],), x.dtype)
-
-    def of_tap(tap):
-        start = 0, tap // size, tap % size, 0
-        products = (
-            lax.dynamic_slice(padded[n], start, slopes[n].shape) * slopes[n]
-            for n in range(parts)
-        )
-        return ones @ sum(products).reshape(ones.size, -1)
-
-    return lax.map(of_tap, jnp.arange(size**2))
-
-
-def _surround(x, margin):
+def surround(x, margin):
+    """Zeros on every side of the picture."""
     sides = (margin, margin)
     return jnp.pad(x, [(0, 0), sides, sides, (0, 0)])
 
 
-_depthwise_taps.defvjp(
-    lambda x, kernel: (_depthwise_taps(x, kernel), (x, kernel)),
-    _depthwise_taps_backward,
+_pieces.defvjp(
+    lambda x, kernel, sides: (_padded(x, kernel, sides), (x, kernel)), _pieces_backward
 )
-DEPTHWISE_FORMS = {"plain": _depthwise_plain, "taps": _depthwise_taps}
+CONV_FORMS = {"plain": _plain, "matmul": _matmul, "pieces": _pieces}

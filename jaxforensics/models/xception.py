@@ -11,7 +11,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxforensics.models.layers import Conv, DepthwiseConv
+from jaxforensics.models.depthwise import DepthwiseConv
+from jaxforensics.models.layers import Conv
 from jaxforensics.models.pools import floor_max_pool
 
 # PyTorch's default, for training from scratch.

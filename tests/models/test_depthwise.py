@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from jaxforensics.models import layers
+from jaxforensics.models import depthwise, layers
 
 random = np.random.default_rng(0)
 
@@ -32,7 +32,7 @@ def of_kernel(x, size, gradient):
     return np.reshape(taps, (size, size, 1, -1))
 
 
-@pytest.mark.parametrize("form", layers.DEPTHWISE_FORMS)
+@pytest.mark.parametrize("form", depthwise.FORMS)
 @pytest.mark.parametrize(
     "shape, size",
     [
@@ -50,7 +50,7 @@ def test_values_and_gradients_agree_with_scipy(form, shape, size):
 
     @jax.jit
     def value_and_gradients(x, kernel, gradient):
-        value, pull_back = jax.vjp(layers.DEPTHWISE_FORMS[form], x, kernel)
+        value, pull_back = jax.vjp(depthwise.FORMS[form], x, kernel)
         return value, *pull_back(gradient)
 
     found = value_and_gradients(*map(jnp.float32, (x, kernel, gradient)))
@@ -67,19 +67,19 @@ def test_values_and_gradients_agree_with_scipy(form, shape, size):
 def test_the_backend_chooses_only_the_speed(monkeypatch, backend):
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
     x, kernel = random.normal(size=(2, 6, 5, 4)), random.normal(size=(3, 3, 1, 4))
-    ours = layers.depthwise(jnp.float32(x), jnp.float32(kernel))
+    ours = depthwise.depthwise(jnp.float32(x), jnp.float32(kernel))
     np.testing.assert_allclose(ours, correlated(x, kernel), atol=1e-5)
 
 
 def test_a_kernel_without_a_centre_is_refused():
     with pytest.raises(ValueError, match=r"\(2, 2\) pixels"):
-        layers.depthwise(jnp.zeros((1, 4, 4, 3)), jnp.zeros((2, 2, 1, 3)))
+        depthwise.depthwise(jnp.zeros((1, 4, 4, 3)), jnp.zeros((2, 2, 1, 3)))
     with pytest.raises(ValueError, match=r"\(3, 1\) pixels"):
-        layers.depthwise(jnp.zeros((1, 4, 4, 3)), jnp.zeros((3, 1, 1, 3)))
+        depthwise.depthwise(jnp.zeros((1, 4, 4, 3)), jnp.zeros((3, 1, 1, 3)))
 
 
 def test_the_module_keeps_float32_and_computes_in_its_type(key):
-    module = layers.DepthwiseConv(dtype=jnp.bfloat16)
+    module = depthwise.DepthwiseConv(dtype=jnp.bfloat16)
     x = random.normal(size=(2, 4, 5, 3))
     value, variables = module.init_with_output(key, jnp.float32(x))
     kernel = variables["params"]["kernel"]
