@@ -19,8 +19,8 @@ def compare(name, ours, peer, *, peer_name, goal, rounds=7, row=1, better="faste
     """Print the medians of `ours` and `peer`, alternated, and peer/ours.
 
     `goal` is the least ratio peer/ours that the project claims.  With `row` each is
-    called so often in a row as steps of a training are, and the first call, which the
-    other's threads still disturb while they wait for work, does not count.
+    called that often in a row, as the steps of a training are, and the first call does
+    not count: the other's threads still wait for work then, and take time.
     """
     times = {"ours": [], "peer": []}
     milliseconds(ours), milliseconds(peer)  # compile, warm caches

@@ -130,13 +130,13 @@ def _play(game, key, state, batch):
     if game.epoch:
         move = partial(move, pace=nets["plateau"].stats.pace)
     remove = partial(_remove, game, nets["generator"].stats, batch)
-    (attacked, _), remove = once(remove, nets["generator"].params)
+    (attacked, _), removed = once(remove, nets["generator"].params)
     for part, name in zip(jax.random.split(key, len(critics)), critics, strict=True):
         told = partial(_tell, game, part, name, nets, attacked, batch)
         nets, found = move(nets, told, name)
         metrics |= found
     judged = {name: nets[name] for name in game.nets}
-    nets, found = move(nets, partial(_fool, game, remove, nets, batch), "generator")
+    nets, found = move(nets, partial(_fool, game, removed, nets, batch), "generator")
     nets |= _watched(game, state.step, nets, judged, found["loss"])
     return state.replace(step=state.step + 1, nets=nets), metrics | found
 
@@ -260,15 +260,15 @@ def _apart(look, stats, first, second):
         a, stats = look(stats, first)
         b, stats = look(stats, second)
         return (a, b), stats
-    pairs = jnp.stack([first, second], axis=1)  # one after the other, on one device
+    pairs = jnp.stack([first, second], axis=1)  # a pair stays on its device
     both, _ = look(stats, pairs.reshape(-1, *first.shape[1:]))
     pairs = jax.tree.map(lambda x: x.reshape(-1, 2, *x.shape[1:]), both)
     return tuple({k: v[:, i] for k, v in pairs.items()} for i in (0, 1)), stats
 
 
-def _fool(game, remove, nets, batch, params):
+def _fool(game, removed, nets, batch, params):
     """The generator's loss: taken for real, alike, of a real one's spectrum."""
-    attacked, moved = remove(params["generator"])
+    attacked, moved = removed(params["generator"])
     (_, fooled), mean = game.adversarial, _mean_of(batch)
     judged = (
         forward(net, nets[name].params, nets[name].stats, attacked, train=True)[0]

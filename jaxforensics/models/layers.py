@@ -11,11 +11,11 @@ from jax import lax
 
 from jaxforensics.ops import fusion
 
-SMALL = 5  # pixels per side: at most such kernels are convolved by `_pieces`
+SMALL = 5  # pixels per side of kernels that `_pieces` and `_blocks` are for
 PIXELS = 2**10  # whose neighbourhoods are laid out at a time for a kernel's gradient
 NARROW = 36  # at most as many pairs are worth a product of planes each
-FEW = 4  # channels at most that are laid out as neighbourhoods
-WIDE = 32  # channels from which on XLA:CPU has a quick convolution
+FEW = 4  # channels of pictures at most that `_blocks` is for
+WIDE = 32  # channels of pictures from which on `_phases` gains nothing
 FLOAT = {"preferred_element_type": jnp.float32}
 
 # Caffe's "xavier".
@@ -97,7 +97,7 @@ def _plain(x, kernel, sides, stride=1, precision=None):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _strided(x, kernel, sides, stride):
-    """With gradients whose own gradients are such convolutions' too.
+    """A convolution with a stride, whose gradients' gradients are such ones too.
 
     JAX takes the kernel's gradient of the picture's gradient, which gradient penalties
     ask for, as a convolution that takes XLA:CPU ten times as long as it needs.
@@ -148,9 +148,10 @@ _picture_gradient.defvjp(
 
 
 def _phases(gradient, kernel, sides, stride, shape):
-    """A picture's gradient as one convolution per phase of its rows and columns.
+    """A picture's gradient; the stride divides the kernel.
 
-    The same sums as over a gradient spread out with zeros between its pixels.
+    Without zeros between the gradient's pixels: the channels of one convolution hold
+    every phase of rows and columns, which are then laid out as pixels.
     """
     channels, depth = kernel.shape[2:]
     taps = len(kernel) // stride
@@ -275,13 +276,13 @@ def _kernel_gradient(size, x, gradient):
     """(b, h + k - 1, w + k - 1, c), (b, h, w, d) -> (k, k, c, d) in float32.
 
     A band of a picture or a few pictures at a time, so that what is laid out for them
-    stays in the cache.  Every pixel's neighbourhood is the second factor: XLA:CPU would
-    copy a first one to contract its rows, and so would it if its own simplification
-    could turn the products around, which ends at the loop.
+    stays in the cache.  Neighbourhoods are the second factor, as XLA:CPU would copy a
+    first one to contract its rows; that the sum is turned around behind the loop alone
+    keeps XLA's simplifier from swapping the two.
     """
     batch, height, width, depth = gradient.shape
-    bands = -(-height * width // PIXELS)
-    rows = -(-height // bands)
+    rows = -(-height // -(-height * width // PIXELS))
+    bands = -(-height // rows)
     spare = [(0, 0), (0, bands * rows - height), (0, 0), (0, 0)]
     x, gradient = jnp.pad(x, spare), jnp.pad(gradient, spare)
     fits = range(min(batch, max(1, PIXELS // (rows * width))), 0, -1)

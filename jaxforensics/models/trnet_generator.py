@@ -3,8 +3,8 @@
 Liu et al., "Making DeepFakes more spurious: evading deep face forgery detection via
 trace removal attack" (2022).  A U-Net without any transposed convolution, whose last
 enlargement is undone at once by a convolution of stride 2 (its feature scaling layer).
-Enlarging does not mix channels, so layers that do come first here, while maps are
-small: the same sums, sooner.
+Enlarging does not mix channels, and layers of one pixel do nothing else: these come
+first here, while maps are small, which gives the same sums.
 """
 
 from functools import cache, partial
@@ -67,7 +67,7 @@ class TRNetGenerator(nn.Module):
             x = self._layer(x, width, 1, f"narrow_{i}", train, enlarged=size)
             x = jnp.concatenate([x, other], axis=-1)
             x = self._stage(x, width, f"up_{i}", train)
-        x = FeatureScaling(3, XAVIER, self.dtype, name="rescale")(x)
+        x = FeatureScaling(3, dtype=self.dtype, name="rescale")(x)
         start = nn.initializers.zeros if self.residual else XAVIER
         x = self._conv(3, 1, "output", kernel_init=start)(x).astype(jnp.float32)
         x = choose(ACTIVATIONS, self.activation, "activation")(x)
@@ -125,12 +125,12 @@ class Affine(nn.Module):
 class FeatureScaling(nn.Module):
     """To twice the size, corner to corner, and back by a 3 x 3 convolution of stride 2.
 
-    A pixel of the result sees its direct neighbours, with weights that depend on where
-    it is.
+    Computed without the larger map: a pixel of the result sees its direct neighbours,
+    with weights that depend on where it is, and zeros beyond the border.
     """
 
     width: int
-    kernel_init: Any = nn.initializers.lecun_normal()
+    kernel_init: Any = XAVIER
     dtype: Any = jnp.float32
 
     @nn.compact

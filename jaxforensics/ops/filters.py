@@ -198,24 +198,27 @@ def _separable(image, weights):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _correlated(padded, weights, axis, step):
-    """Along an axis that is padded by as many steps as there are weights but one."""
-    return _symmetric(_along(padded, weights, axis, step), weights)
+    """Correlate along an axis with symmetric weights, given by distance.
+
+    The axis is padded by as many steps, on either side, as there are weights but one.
+    """
+    return _symmetric(_along(padded, len(weights) - 1, axis, step), weights)
 
 
-def _along(padded, weights, axis, step):
-    length = padded.shape[axis] - 2 * step * (len(weights) - 1)
-    return _slices(padded, length, axis, step)
+def _along(padded, radius, axis, step):
+    return _slices(padded, padded.shape[axis] - 2 * step * radius, axis, step)
 
 
 def _correlated_backward(axis, step, arrays, cotangent):
     """Weights are symmetric: the same again, where autodiff would pad every slice."""
     padded, weights = arrays
-    border = 2 * step * (len(weights) - 1)
+    radius = len(weights) - 1
+    border = 2 * step * radius
     borders = (border, 0) if axis == -2 else (0, border)
     extended = stage(lambda x: _extend(x, *borders))(cotangent)
-    slices = _along(padded, weights, axis, step)
-    folded = slices[len(weights) - 1 :]  # by distance from the middle
-    folded[1:] = map(jnp.add, folded[1:], slices[len(weights) - 2 :: -1])
+    slices = _along(padded, radius, axis, step)
+    pairs = zip(slices[radius + 1 :], reversed(slices[:radius]), strict=True)
+    folded = [slices[radius], *(a + b for a, b in pairs)]  # by distance
     of_weights = [
         _summed_to(jnp.shape(weight), cotangent * x)
         for weight, x in zip(weights, folded, strict=True)

@@ -151,14 +151,16 @@ def _check(shape, method):
 
 @cache
 def weight_matrix(size, out, *, method, antialias=True, align_corners=False):
-    """What `resize` multiplies an axis of `size` pixels by: (out, size) in float64."""
+    """(out, size) weights of `size` pixels in float64, which nobody may write to."""
     pixel, position = np.arange(size)[None], np.arange(out)[:, None]
     if align_corners:
         size, out = (size - 1, out - 1) if out > 1 else (0, 1)
     else:
         pixel, position = pixel + 0.5, position + 0.5
     stretch = max(size, out) if antialias else out
-    return _normalise(_KERNELS[method]((pixel * out - position * size) / stretch))
+    weights = _normalise(_KERNELS[method]((pixel * out - position * size) / stretch))
+    weights.flags.writeable = False
+    return weights
 
 
 def _box_weights(size, out, start, extent, method, antialias):
@@ -185,7 +187,7 @@ def _normalise(weight):
 def _doubled(image):
     """Bilinear, twice the size: quarters of the neighbours, where there are any.
 
-    On CPUs up to nine times as fast as products with matrices that are mostly zero.
+    On CPUs six to eight times as fast as products with matrices, mostly of zeros.
     """
     height, width, channels = image.shape[-3:]
     wide = jnp.asarray(image, jnp.promote_types(image.dtype, jnp.float32))

@@ -67,11 +67,13 @@ def azimuthal_power(image, *, bins=None, log=False, around_dc=True, high=None):
     them; `bins` divides the same range evenly.  `log` averages ln(|F|² + 1e-8) instead.
     `around_dc=False` centres the rings on the middle of the shifted spectrum, (h-1)/2
     and (w-1)/2, half an index beside DC at even sizes, as Durall's released code does.
-    `high` measures the high band alone, as `split_bands(image, sigma=high)` has it.
+    `high`, a standard deviation in DFT indices, measures the high band alone, as
+    `split_bands(image, sigma=high)` has it.
     """
     power = _power(_luma(image))
     if high is not None:
-        power = power * (1 - _low_pass(image.shape[-3:-1], high)) ** 2
+        gain = (1 - _low_pass(image.shape[-3:-1], high)) ** 2
+        power = power * jnp.broadcast_to(gain, power.shape)
     power = jnp.log(power + _EPSILON) if log else power
     return _ring_mean(power, image.shape[-2], bins, around_dc).astype(image.dtype)
 

@@ -77,10 +77,11 @@ def forward(module, params, stats, *inputs, train=False, key=None):
 
 
 def once(function, params):
-    """What function(params) -> output, more gives, and the function for those `params`.
+    """What function(params) -> output, more gives, and what stands for it in a loss.
 
-    That one computes nothing anew, nor do its gradients: for a net from whose output
-    others learn before it moves itself.
+    That has to be asked at the same `params` and computes nothing anew; its gradient
+    uses what is kept from here on.  For a net from whose output others learn before it
+    moves itself.
     """
     output, back, more = jax.vjp(function, params, has_aux=True)
     again = jax.custom_vjp(lambda params: output)

@@ -217,6 +217,19 @@ def test_statistics_of_a_kind_are_not_those_of_another():
     assert not any(np.array_equal(x, y) for x, y in zip(*pair, strict=True))
 
 
+def test_without_statistics_two_kinds_are_seen_at_once_and_kept_apart():
+    net = models.build("trnet_discriminator", view="image", width=4, sources=3)
+    a, b = pictures(4, 16, 16), pictures(4, 16, 16)
+    look = partial(forward, net, net.init(jax.random.key(0), a)["params"], train=True)
+    told, stats = trnet._apart(look, {}, a, b)
+    assert stats == {}
+    for found, kind in zip(told, (a, b), strict=True):
+        expected, _ = look({}, kind)
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, atol=1e-5)
+
+
 def test_the_penalty_of_a_linear_critic_is_its_weight():
     batch, weight = pairs(), np.float32(random.normal(size=(16, 16, 3)))
     slopes = trnet._slopes(

@@ -22,6 +22,7 @@ CASES = [  # form, size of the kernel, channels in and out
     ("pieces", 3, 3, 16),  # blocks, as up to four channels
     ("pieces", 5, 4, 10),
     ("pieces", 4, 1, 40),
+    ("pieces", 4, 40, 1),  # whose picture's gradient is blocks
     ("pieces", 2, 5, 8),  # a border
     ("pieces", 3, 12, 16),
     ("pieces", 5, 12, 12),
@@ -107,8 +108,12 @@ def test_the_backend_chooses_only_the_speed(
     np.testing.assert_allclose(found, oracle, atol=1e-4)
 
 
-@pytest.mark.parametrize(("size", "stride"), [(4, 2), (3, 2), (5, 3), (2, 2), (3, 3)])
-@pytest.mark.parametrize("shape", [(2, 8, 8, 3), (3, 9, 7, 2), (2, 8, 9, 5)])
+@pytest.mark.parametrize(
+    ("size", "stride"), [(4, 2), (3, 2), (5, 3), (2, 2), (3, 3), (2, 3)]
+)
+@pytest.mark.parametrize(
+    "shape", [(2, 8, 8, 3), (3, 9, 7, 2), (2, 8, 9, 5), (2, 6, 6, 33)]
+)
 def test_strided_convolutions_differentiate_twice_as_jax_does(size, stride, shape):
     """A gradient penalty's value, and its gradients of picture and kernel."""
     x = jnp.float32(random.normal(size=shape))
@@ -128,3 +133,24 @@ def test_strided_convolutions_differentiate_twice_as_jax_does(size, stride, shap
         )
         scale = float(jnp.abs(theirs).max())
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(3, 1), (4, 2)])
+def test_half_precision_stays_and_rounds_alone(size, stride):
+    x = jnp.asarray(random.normal(size=(2, 8, 8, 3)), jnp.bfloat16)
+    kernel = jnp.asarray(random.normal(size=(size, size, 3, 24)), jnp.bfloat16)
+
+    def both(form, *arrays):
+        value, back = jax.vjp(form, *arrays)
+        return value, *back(jnp.ones_like(value))
+
+    def exact(x, kernel):
+        sides = ((1, 1), (1, 1))
+        return layers._plain(x, kernel, sides, stride)
+
+    ours = both(lambda *a: layers.conv(*a, padding=1, stride=stride), x, kernel)
+    wide = both(exact, jnp.float32(x), jnp.float32(kernel))
+    for found, expected in zip(ours, wide, strict=True):
+        assert found.dtype == jnp.bfloat16
+        scale = float(jnp.abs(expected).max())
+        np.testing.assert_allclose(np.float32(found), expected, atol=0.02 * scale)

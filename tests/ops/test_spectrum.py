@@ -33,6 +33,7 @@ CALLS = {
     "azimuthal_log_power": lambda image: spectrum.azimuthal_power(
         image, bins=4, log=True, around_dc=False
     ),
+    "high_power": lambda image: spectrum.azimuthal_power(image, high=2.5),
     "equalize_spectrum": lambda image: spectrum.equalize_spectrum(
         image, np.float32([20, 3, 2, 1])
     ),
