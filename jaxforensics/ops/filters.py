@@ -188,7 +188,7 @@ _weighted.defvjp(_weigh_forward, _weigh_backward)
 def _separable(image, weights):
     """Correlate columns, then rows, with weights by distance, made to sum to one."""
     total, radius = _total(weights), len(weights) - 1
-    weights = [jnp.asarray(weight / total) for weight in weights]
+    weights = [weight / total for weight in weights]
     channels = image.shape[-1]
     padded = _mirror(_float(image), radius, 0)
     blurred = _correlated(padded, weights, -2, 1).reshape(image.shape)
