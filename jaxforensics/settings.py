@@ -66,8 +66,15 @@ def misspelt(argv, load):
 
 def nearest(name, names):
     """' (did you mean …?)', or nothing when no name is close."""
-    close = difflib.get_close_matches(str(name), [str(n) for n in names], 1, 0.5)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    close = nearest_name(name, names, least=0.5)
+    return f" (did you mean {close!r}?)" if close else ""
+
+
+def nearest_name(name, names, *, least=0.0):
+    """The name that is spelt most alike, None below the similarity `least` in [0, 1]."""
+    candidates = [str(candidate) for candidate in names]
+    close = difflib.get_close_matches(str(name), candidates, n=1, cutoff=least)
+    return close[0] if close else None
 
 
 def plain(value):

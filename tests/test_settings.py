@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 from ml_collections import ConfigDict
 from ml_collections.config_flags import config_path
 
-from jaxforensics.settings import call, choose, differences, digest, misspelt, plain
+from jaxforensics.settings import (
+    call,
+    choose,
+    differences,
+    digest,
+    misspelt,
+    nearest_name,
+    plain,
+)
 
 
 def paint(canvas, *, colour, width=1):
@@ -90,3 +98,10 @@ def test_differences_name_the_path():
         "rate: absent → 1",
         "seed: 0 → absent",
     ]
+
+
+def test_the_nearest_name_is_that_of_difflib():
+    names = ("psnr", "ssim", "lpips")
+    assert nearest_name("psrn", names) == "psnr"
+    assert nearest_name("zzz", names, least=0.5) is None
+    assert nearest_name("zzz", ()) is None

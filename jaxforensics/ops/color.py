@@ -5,6 +5,11 @@ import jax.numpy as jnp
 _CHROMA_ZERO = 128 / 255  # JPEG centres chroma on the code 128, not on one half
 
 
+def to_float(pixels):
+    """Eight-bit pixels as float32 in [0, 1]; numpy stays numpy."""
+    return pixels.astype(jnp.float32) / 255
+
+
 def to_gray(image):
     """BT.601 luma 0.299 R + 0.587 G + 0.114 B, (..., h, w, 3) -> (..., h, w)."""
     red, green, blue = _channels(image)

@@ -76,6 +76,12 @@ def forward(module, params, stats, *inputs, train=False, key=None):
     return output, moved.get("batch_stats", stats)
 
 
+def masked_mean(values, valid):
+    """Mean of one value per example over those with `valid` 1; zero if there is none."""
+    weight = valid / jnp.maximum(valid.sum(), 1.0)
+    return jnp.sum(values * weight)
+
+
 def once(function, params):
     """What function(params) -> output, more gives, and what stands for it in a loss.
 

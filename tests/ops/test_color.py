@@ -139,3 +139,13 @@ def test_gamma_of_black_is_black_with_finite_gradients(gamma):
     )(black, gamma)
     np.testing.assert_array_equal(gradients[0], 0)
     assert gradients[1] == 0
+
+
+def test_pixels_become_floats_of_pillows_mode_f():
+    """Numpy and JAX alike; Pillow keeps the codes, to be divided by 255."""
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    expected = np.asarray(Image.fromarray(pixels).convert("F")) / np.float32(255)
+    floats = color.to_float(pixels)
+    assert isinstance(floats, np.ndarray) and floats.dtype == np.float32
+    np.testing.assert_array_equal(floats, expected)
+    np.testing.assert_array_equal(color.to_float(jnp.asarray(pixels)), expected)

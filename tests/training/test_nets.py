@@ -8,7 +8,14 @@ import tiny
 
 from jaxforensics.training.loop import initial_state
 from jaxforensics.training.mesh import data_mesh
-from jaxforensics.training.nets import Net, descend, forward, new_net, once
+from jaxforensics.training.nets import (
+    Net,
+    descend,
+    forward,
+    masked_mean,
+    new_net,
+    once,
+)
 
 
 def test_descend_equals_hand_written_momentum():
@@ -105,3 +112,11 @@ def test_frozen_nets_have_no_optimiser_and_statistics_stay_in_prediction(key):
     assert not np.array_equal(
         moved["BatchNorm_0"]["mean"], net.stats["BatchNorm_0"]["mean"]
     )
+
+
+def test_a_masked_mean_is_numpys_weighted_average():
+    values = np.array([1.0, 5.0, -3.0, 7.0], np.float32)
+    valid = np.array([1.0, 0.0, 1.0, 1.0], np.float32)
+    expected = np.average(values, weights=valid)
+    np.testing.assert_allclose(masked_mean(values, valid), expected, rtol=1e-6)
+    assert masked_mean(values, 0 * valid) == 0
