@@ -71,7 +71,7 @@ def nearest(name, names):
 
 
 def nearest_name(name, names, *, least=0.0):
-    """The name that is spelt most alike, None below the similarity `least` in [0, 1]."""
+    """The name that is spelt most alike; None if it is below `least` in [0, 1]."""
     candidates = [str(candidate) for candidate in names]
     close = difflib.get_close_matches(str(name), candidates, n=1, cutoff=least)
     return close[0] if close else None

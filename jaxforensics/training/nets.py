@@ -77,7 +77,7 @@ def forward(module, params, stats, *inputs, train=False, key=None):
 
 
 def masked_mean(values, valid):
-    """Mean of one value per example over those with `valid` 1; zero if there is none."""
+    """Mean of one value per example over those with `valid` 1; zero without any."""
     weight = valid / jnp.maximum(valid.sum(), 1.0)
     return jnp.sum(values * weight)
 
