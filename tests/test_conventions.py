@@ -25,7 +25,10 @@ MAY_IMPORT = {
     "files": set(),
     "provenance": {"settings"},
     "ops": {"settings"},
-    "data": GENERAL,
+    "progress": set(),
+    "data": {"settings", "files"},
+    "prepare": {"settings", "files", "progress", "data", "ops"},
+    "audit": {"settings", "progress", "data", "prepare", "evaluation", "reporting"},
     "training": GENERAL,
     "evaluation": GENERAL,
     "reporting": GENERAL,
@@ -33,7 +36,16 @@ MAY_IMPORT = {
     "models": {"settings", "files", "ops"},
     "attacks": {"settings", "ops", "models"},
     "methods": {"settings", "ops", "models", "attacks", "training", "evaluation"},
-    "synthfaces": {"settings", "files", "ops", "models", "data", "training"},
+    "synthfaces": {
+        "settings",
+        "files",
+        "ops",
+        "models",
+        "data",
+        "progress",
+        "training",
+    },
+    "commands": GENERAL | {"prepare", "audit", "models", "synthfaces"},
     "experiments": GENERAL
     | {"provenance", "workspace", "models", "attacks", "methods", "synthfaces"},
 }
@@ -46,7 +58,7 @@ TAKES_ANY_NAME = {
     ("configs/common.py", "preset"),
     (f"{PACKAGE}/attacks/__init__.py", "build"),
     (f"{PACKAGE}/data/corpus.py", "_fingerprint"),
-    (f"{PACKAGE}/experiments/embedded.py", "open_data"),
+    (f"{PACKAGE}/commands/data_sets.py", "open_data"),
     (f"{PACKAGE}/models/__init__.py", "build"),
     (f"{PACKAGE}/training/nets.py", "new_state"),
 }
