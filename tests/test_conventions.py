@@ -24,16 +24,18 @@ MAY_IMPORT = {
     "settings": set(),
     "files": set(),
     "provenance": {"settings"},
-    "ops": {"settings"},
+    "kernels": {"settings"},
+    "ops": {"settings", "kernels"},
     "data": GENERAL,
     "training": GENERAL,
-    "evaluation": GENERAL,
+    "evaluation": GENERAL | {"kernels"},
     "reporting": GENERAL,
     "workspace": GENERAL | {"provenance"},
-    "models": {"settings", "files", "ops"},
+    "models": {"settings", "files", "kernels", "ops"},
     "attacks": {"settings", "ops", "models"},
-    "methods": {"settings", "ops", "models", "attacks", "training", "evaluation"},
-    "synthfaces": {"settings", "files", "ops", "models", "data", "training"},
+    "methods": {"settings", "kernels", "ops", "models", "attacks", "training"}
+    | {"evaluation"},
+    "synthfaces": {"settings", "files", "kernels", "ops", "models", "data", "training"},
     "experiments": GENERAL
     | {"provenance", "workspace", "models", "attacks", "methods", "synthfaces"},
 }

@@ -17,6 +17,7 @@ import flax.traverse_util
 import jax
 import jax.numpy as jnp
 
+from jaxforensics.kernels.fusion import keep
 from jaxforensics.models import weights as files
 from jaxforensics.models.forge_decoder import (
     SIZES,
@@ -33,7 +34,6 @@ from jaxforensics.models.patch_discriminator import (
     SpectralDiscriminator,
 )
 from jaxforensics.ops.color import to_gray
-from jaxforensics.ops.fusion import keep
 from jaxforensics.ops.residuals import high_pass
 from jaxforensics.ops.spectrum import azimuthal_power
 from jaxforensics.settings import call

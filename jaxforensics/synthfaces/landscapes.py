@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax, random
 
-from jaxforensics.ops.fusion import stage
+from jaxforensics.kernels.fusion import stage
 from jaxforensics.synthfaces.shapes import bell, cover, ellipse, mix, smooth, wave
 from jaxforensics.synthfaces.textures import textures
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxforensics.ops import fusion
+from jaxforensics.kernels import fusion
 from jaxforensics.synthfaces import cameras, landscapes, render, scenes
 
 DOMAINS = (*scenes.DOMAINS, "scenes")

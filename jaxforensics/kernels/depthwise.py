@@ -1,30 +1,13 @@
 """Convolutions with one kernel per channel, whose stock version is slow on CPUs."""
 
 import functools
-from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxforensics.models.layers import by_device, surround
-from jaxforensics.ops import fusion
-
-
-class DepthwiseConv(nn.Module):
-    """`nn.Conv` with one square kernel per channel and no bias, by `depthwise`."""
-
-    size: int = 3
-    kernel_init: Any = nn.initializers.lecun_normal()
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x):
-        """(b, h, w, c) -> (b, h, w, c)."""
-        shape = self.size, self.size, 1, x.shape[-1]
-        kernel = self.param("kernel", self.kernel_init, shape)
-        return depthwise(x.astype(self.dtype), kernel.astype(self.dtype))
+from jaxforensics.kernels import fusion
+from jaxforensics.kernels.convolution import by_device, surround
 
 
 def depthwise(x, kernel):

@@ -1,4 +1,4 @@
-"""Depthwise and strided convolution in their formulations, against scipy."""
+"""Depthwise convolution in its formulations, against scipy."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from jaxforensics.models import depthwise, layers
+from jaxforensics.kernels import depthwise
 
 random = np.random.default_rng(0)
 
@@ -76,48 +76,3 @@ def test_a_kernel_without_a_centre_is_refused():
         depthwise.depthwise(jnp.zeros((1, 4, 4, 3)), jnp.zeros((2, 2, 1, 3)))
     with pytest.raises(ValueError, match=r"\(3, 1\) pixels"):
         depthwise.depthwise(jnp.zeros((1, 4, 4, 3)), jnp.zeros((3, 1, 1, 3)))
-
-
-def test_the_module_keeps_float32_and_computes_in_its_type(key):
-    module = depthwise.DepthwiseConv(dtype=jnp.bfloat16)
-    x = random.normal(size=(2, 4, 5, 3))
-    value, variables = module.init_with_output(key, jnp.float32(x))
-    kernel = variables["params"]["kernel"]
-    assert kernel.shape == (3, 3, 1, 3) and kernel.dtype == jnp.float32
-    assert value.dtype == jnp.bfloat16
-    expected = correlated(x, np.float64(kernel))
-    np.testing.assert_allclose(np.float32(value), expected, atol=0.05)
-
-
-@pytest.mark.parametrize("backend", ["cpu", "gpu"])
-@pytest.mark.parametrize(
-    "size, padding, stride", [(7, 3, 2), (3, "VALID", 2), (5, 2, 1)]
-)
-def test_strides_and_borders(monkeypatch, backend, size, padding, stride):
-    """Every `stride`-th value of a plain correlation, `cut` from the border."""
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    x, kernel = (
-        random.normal(size=(2, 13, 10, 3)),
-        random.normal(size=(size, size, 3, 4)),
-    )
-    planes = [
-        sum(
-            ndimage.correlate(x[..., i], kernel[None, ..., i, o], mode="constant")
-            for i in range(3)
-        )
-        for o in range(4)
-    ]
-    cut = size // 2 - (0 if padding == "VALID" else padding)
-    inside = np.stack(planes, -1)[:, cut : 13 - cut, cut : 10 - cut]
-    ours = layers.conv(
-        jnp.float32(x), jnp.float32(kernel), padding=padding, stride=stride
-    )
-    np.testing.assert_allclose(ours, inside[:, ::stride, ::stride], atol=1e-4)
-
-
-@pytest.mark.parametrize("backend", ["cpu", "gpu"])
-def test_a_strided_point_reads_every_other_pixel(monkeypatch, backend):
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    x, kernel = random.normal(size=(2, 7, 4, 3)), random.normal(size=(1, 1, 3, 5))
-    ours = layers.conv(jnp.float32(x), jnp.float32(kernel), stride=2)
-    np.testing.assert_allclose(ours, x[:, ::2, ::2] @ kernel[0, 0], atol=1e-5)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxforensics.ops.fusion import keep, stage
+from jaxforensics.kernels.fusion import keep, stage
 
 
 @pytest.mark.parametrize(

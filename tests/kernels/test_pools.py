@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxforensics.models import pools
+from jaxforensics.kernels import pools
 
 random = np.random.default_rng(0)
 
