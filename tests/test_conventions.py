@@ -26,7 +26,10 @@ MAY_IMPORT = {
     "provenance": {"settings"},
     "kernels": {"settings"},
     "ops": {"settings", "kernels"},
-    "data": GENERAL,
+    "progress": set(),
+    "data": {"settings", "files"},
+    "prepare": {"settings", "files", "progress", "data", "ops"},
+    "audit": {"settings", "progress", "data", "prepare", "evaluation", "reporting"},
     "training": GENERAL,
     "evaluation": GENERAL | {"kernels"},
     "reporting": GENERAL,
@@ -35,7 +38,9 @@ MAY_IMPORT = {
     "attacks": {"settings", "ops", "models"},
     "methods": {"settings", "kernels", "ops", "models", "attacks", "training"}
     | {"evaluation"},
-    "synthfaces": {"settings", "files", "kernels", "ops", "models", "data", "training"},
+    "synthfaces": {"settings", "files", "kernels", "ops", "models", "data", "training"}
+    | {"progress"},
+    "commands": GENERAL | {"prepare", "audit", "models", "synthfaces"},
     "experiments": GENERAL
     | {"provenance", "workspace", "models", "attacks", "methods", "synthfaces"},
 }
@@ -48,7 +53,7 @@ TAKES_ANY_NAME = {
     ("configs/common.py", "preset"),
     (f"{PACKAGE}/attacks/__init__.py", "build"),
     (f"{PACKAGE}/data/corpus.py", "_fingerprint"),
-    (f"{PACKAGE}/experiments/embedded.py", "open_data"),
+    (f"{PACKAGE}/commands/data_sets.py", "open_data"),
     (f"{PACKAGE}/models/__init__.py", "build"),
     (f"{PACKAGE}/training/nets.py", "new_state"),
 }

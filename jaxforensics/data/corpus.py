@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxforensics.data import batches, host_degrade, records
-from jaxforensics.data.convert import PARTS
+from jaxforensics.data.decode import PARTS
 from jaxforensics.data.order import Order
 from jaxforensics.data.splits import NAMES
 from jaxforensics.settings import choose

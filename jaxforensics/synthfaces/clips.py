@@ -3,8 +3,8 @@
 Head, expression and light sway smoothly, as sums of sinusoids; the camera stays, its
 noise is new in every frame.  Clips come in pairs of people of one split: either gets
 the other's face or expression, frame by frame.  `write` lays the files down as
-FaceForensics++ does, `write_unseen` as Celeb-DF, so that `data.layouts` reads them like
-the real sets.  Needs PyAV.
+FaceForensics++ does, `write_unseen` as Celeb-DF, so that `prepare.layouts` reads them
+as the real sets.  Needs PyAV.
 """
 
 import functools
@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxforensics.data.progress import bar
 from jaxforensics.files import replacing
+from jaxforensics.progress import bar
 from jaxforensics.synthfaces import cameras, forgers, graphic, photos, render, scenes
 from jaxforensics.synthfaces import translators as neural
 

@@ -16,7 +16,7 @@ from tiny_set import SIDE, opened, pictures, prepare_in
 from jaxforensics.data import batches, corpus, records
 from jaxforensics.data.items import Item
 from jaxforensics.data.order import Order
-from jaxforensics.data.prepare import prepare
+from jaxforensics.prepare.dataset import prepare
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from jaxforensics.data import corpus
 from jaxforensics.data.items import Item
-from jaxforensics.data.prepare import prepare
+from jaxforensics.prepare.dataset import prepare
 
 SIDE, COUNT = 16, 40
 JPEGS, GAMMAS = ("jpeg", (20, 50, 90)), ("gamma", (0.5, 2.0))

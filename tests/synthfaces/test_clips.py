@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxforensics.data import layouts, splits, videos
+from jaxforensics.data import splits
+from jaxforensics.prepare import layouts, videos
 from jaxforensics.synthfaces import clips, scenes
 
 SETTINGS = {"clips": 6, "frames": 6, "size": 64, "seed": 3, "progress": False}

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.data import astronaut
 
-from jaxforensics.data import faces
+from jaxforensics.prepare import faces
 
 FACE = (170, 65, 95, 95)  # left, top, width, height of astronaut's, read off by eye
 
@@ -87,10 +87,10 @@ def test_choose_the_largest_but_follow_the_one_before():
 def test_detectors_by_name_or_import():
     assert faces.detector("lbp") is faces.lbp
     assert faces.detector("none") is faces.whole
-    assert faces.detector("jaxforensics.data.faces:whole") is faces.whole
+    assert faces.detector("jaxforensics.prepare.faces:whole") is faces.whole
 
 
-@pytest.mark.parametrize("name", ["lpb", "no.such:thing", "jaxforensics.data.faces:no"])
+@pytest.mark.parametrize("name", ["lpb", "no.such:thing", f"{faces.__name__}:no"])
 def test_an_unknown_detector_is_named(name):
     with pytest.raises(ValueError, match=name):
         faces.detector(name)

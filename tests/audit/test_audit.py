@@ -9,18 +9,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.data import astronaut
 
-from jaxforensics.data import (
-    audit_page,
-    convert,
-    hashing,
-    inventory,
-    leaks,
-    measure,
-    sources,
-)
-from jaxforensics.data.audit import audit
-from jaxforensics.data.findings import findings
-from jaxforensics.data.prepare import prepare
+from jaxforensics.audit import hashing, inventory, leaks, measure, page
+from jaxforensics.audit.audit import audit
+from jaxforensics.audit.findings import findings
+from jaxforensics.prepare import convert, folders
+from jaxforensics.prepare.dataset import prepare
 
 ABOUT = {"name": "a", "label": 0, "source": "real", "group": "a", "split": ""}
 
@@ -359,7 +352,7 @@ def test_files_too_large_for_a_picture_are_not_read(tmp_path):
 
 
 def test_a_prepared_data_set_is_examined_too(suspicious, examined, tmp_path):
-    listing = sources.class_folders(suspicious)
+    listing = folders.class_folders(suspicious)
     prepare(listing.items, tmp_path, name="faces", workers=1, progress=False)
     report = examine(tmp_path / "faces").report
     assert report["pictures"] == examined.report["pictures"]
@@ -369,8 +362,8 @@ def test_a_prepared_data_set_is_examined_too(suspicious, examined, tmp_path):
 
 
 def test_text_and_page_carry_every_finding(examined, tmp_path):
-    path = audit_page.write(examined, tmp_path / "out")
-    text, html = audit_page.text(examined.report), path.read_text()
+    path = page.write(examined, tmp_path / "out")
+    text, html = page.text(examined.report), path.read_text()
     for finding in examined.report["findings"]:
         words = finding["text"].split()
         assert words[:3] == text[text.index(" ".join(words[:3])) :].split()[:3]

@@ -11,10 +11,11 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from jaxforensics.data import records, sources
+from jaxforensics.data import records
 from jaxforensics.data.items import Item
-from jaxforensics.data.prepare import prepare
-from jaxforensics.data.tfds_source import convert_example
+from jaxforensics.prepare import folders
+from jaxforensics.prepare.dataset import prepare
+from jaxforensics.prepare.tfds import convert_example
 
 
 def touch(root, *names):
@@ -27,7 +28,7 @@ def touch(root, *names):
 
 def test_class_folders_are_the_sources(tmp_path):
     touch(tmp_path, "real/a.png", "Fake/b.png", "Fake/deep/er/c.txt")
-    listing = sources.class_folders(tmp_path)
+    listing = folders.class_folders(tmp_path)
     assert [(i.name, i.label, i.source, i.split) for i in listing.items] == [
         ("Fake/b.png", 1, "fake", ""),
         ("Fake/deep/er/c.txt", 1, "fake", ""),
@@ -39,7 +40,7 @@ def test_class_folders_are_the_sources(tmp_path):
 
 def test_split_folders_come_first(tmp_path):
     touch(tmp_path, "train/real/a", "val/original_ffhq/b", "test/pggan/c", "train/x/d")
-    items = sources.class_folders(tmp_path).items
+    items = folders.class_folders(tmp_path).items
     assert {(i.split, i.source, i.label) for i in items} == {
         ("train", "real", 0),
         ("train", "x", 1),
@@ -53,14 +54,14 @@ def test_kinds_of_reals_side_by_side_are_told_apart(tmp_path):
     reals = "CelebA", "CelebA-HQ", "YouTube-Frame"
     fakes = "PGGAN", "StyleGAN", "StarGAN", "Face2Face", "NeuralTextures"
     touch(tmp_path, *(f"{folder}/{i}" for folder in (*reals, *fakes) for i in (1, 2)))
-    items = sources.class_folders(tmp_path, real=reals).items
+    items = folders.class_folders(tmp_path, real=reals).items
     assert Counter((item.source, item.label) for item in items) == {
         **{(f"real/{name.lower()}", 0): 2 for name in reals},
         **{(name.lower(), 1): 2 for name in fakes},
     }
     (one,) = {
         i.source
-        for i in sources.class_folders(tmp_path, real=["YouTube*"]).items
+        for i in folders.class_folders(tmp_path, real=["YouTube*"]).items
         if not i.label
     }
     assert one == "youtube-frame"  # one kind alone is what others call "real"
@@ -68,7 +69,7 @@ def test_kinds_of_reals_side_by_side_are_told_apart(tmp_path):
 
 def test_hidden_and_stray_files_are_listed(tmp_path):
     touch(tmp_path, "real/a", "real/.DS_Store", "fake/b", "README", ".git/config")
-    left_out = sources.class_folders(tmp_path).left_out
+    left_out = folders.class_folders(tmp_path).left_out
     assert {(f.name, f.reason) for f in left_out} == {
         ("real/.DS_Store", "hidden"),
         ("README", "no-class"),
@@ -81,7 +82,7 @@ def test_linked_folders_are_followed_and_loops_are_not(tmp_path):
     touch(tmp_path / "set", "fake/c")
     (tmp_path / "set/real").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere/again").symlink_to(tmp_path / "elsewhere")
-    items = sources.class_folders(tmp_path / "set").items
+    items = folders.class_folders(tmp_path / "set").items
     assert Counter(item.source for item in items) == {"real": 2, "fake": 1}
 
 
@@ -90,7 +91,7 @@ def test_names_can_be_printed_whatever_bytes_they_hold(tmp_path):
     path = os.path.join(os.fsencode(tmp_path), b"real", b"\xff.png")
     with open(path, "wb"):
         pass
-    items = sources.class_folders(tmp_path).items
+    items = folders.class_folders(tmp_path).items
     assert [item.name for item in items] == ["fake/b", "real/a", "real/\\udcff.png"]
     assert os.fsencode(items[2].path) == path
 
@@ -98,31 +99,31 @@ def test_names_can_be_printed_whatever_bytes_they_hold(tmp_path):
 def test_a_link_to_a_folder_above_brings_no_other_class(tmp_path):
     touch(tmp_path, "set/real/a", "set/fake/b")
     (tmp_path / "set/real/up").symlink_to("..")
-    items = sources.class_folders(tmp_path / "set").items
+    items = folders.class_folders(tmp_path / "set").items
     assert [item.name for item in items] == ["fake/b", "real/a"]
 
 
 def test_real_sources_may_be_named(tmp_path):
     touch(tmp_path, "celeba/a", "began/b", "ffhq-1/c")
     with pytest.raises(ValueError, match="none of began, celeba, ffhq-1 .* real="):
-        sources.class_folders(tmp_path)
-    items = sources.class_folders(tmp_path, real=("CelebA", "ffhq*")).items
+        folders.class_folders(tmp_path)
+    items = folders.class_folders(tmp_path, real=("CelebA", "ffhq*")).items
     assert {i.source: i.label for i in items} == {
         "real/celeba": 0,
         "real/ffhq-1": 0,
         "began": 1,
     }
-    assert {i.label for i in sources.class_folders(tmp_path, real=()).items} == {1}
+    assert {i.label for i in folders.class_folders(tmp_path, real=()).items} == {1}
 
 
 def test_groups_are_cut_from_names(tmp_path):
     touch(tmp_path, "real/7_01.png", "real/7_02.png", "fake/7_8_01.png")
-    items = sources.class_folders(tmp_path, group=r"/(\d+)_").items
+    items = folders.class_folders(tmp_path, group=r"/(\d+)_").items
     assert {item.group for item in items} == {"7"}
     with pytest.raises(ValueError, match="captures nothing in 'fake/7_8_01.png'"):
-        sources.class_folders(tmp_path, group="(real)")
+        folders.class_folders(tmp_path, group="(real)")
     with pytest.raises(ValueError, match=r"group pattern '\(': missing \)"):
-        sources.class_folders(tmp_path, group="(")
+        folders.class_folders(tmp_path, group="(")
 
 
 @pytest.mark.parametrize(
@@ -137,31 +138,31 @@ def test_groups_are_cut_from_names(tmp_path):
 def test_odd_layouts_are_explained(tmp_path, names, message):
     touch(tmp_path, *names)
     with pytest.raises(ValueError, match=message):
-        sources.class_folders(tmp_path)
+        folders.class_folders(tmp_path)
 
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        sources.class_folders(tmp_path / "nowhere")
+        folders.class_folders(tmp_path / "nowhere")
 
 
 def test_a_data_set_is_not_taken_for_folders(existing):
-    with pytest.raises(ValueError, match="is a TFDS data set.*sources.tfds_dataset"):
-        sources.class_folders(existing[0])
+    with pytest.raises(ValueError, match="is a TFDS data set.*folders.tfds_dataset"):
+        folders.class_folders(existing[0])
 
 
 def test_edits_need_their_folder_and_another_name(tmp_path):
     touch(tmp_path, "orig/1.png")
     with pytest.raises(FileNotFoundError, match="no folder .*nowhere"):
-        sources.paired_folders(tmp_path / "orig", {"gan": tmp_path / "nowhere"})
+        folders.paired_folders(tmp_path / "orig", {"gan": tmp_path / "nowhere"})
     with pytest.raises(ValueError, match="call their source not 'real'"):
-        sources.paired_folders(tmp_path / "orig", {"real": tmp_path / "orig"})
+        folders.paired_folders(tmp_path / "orig", {"real": tmp_path / "orig"})
 
 
 def test_pairs_are_found_by_stem(tmp_path):
     touch(tmp_path, "orig/1.png", "orig/2.png", "orig/x/3.png", "orig/1.jpg")
     touch(tmp_path, "glasses/1.jpg", "glasses/x/3.png", "glasses/9.png", "bald/1.png")
-    listing = sources.paired_folders(
+    listing = folders.paired_folders(
         tmp_path / "orig",
         {"glasses": tmp_path / "glasses", "bald": tmp_path / "bald"},
     )
@@ -181,14 +182,14 @@ def test_pairs_are_found_by_stem(tmp_path):
 
 def test_masks_are_found_by_stem(tmp_path):
     touch(tmp_path, "orig/1.png", "orig/2.png", "edit/1.png", "edit/2.png", "m/1.gif")
-    listing = sources.paired_folders(
+    listing = folders.paired_folders(
         tmp_path / "orig", {"edit": tmp_path / "edit"}, masks={"edit": tmp_path / "m"}
     )
     masks = {i.name: i.mask for i in listing.items if i.label}
     assert masks == {"edit/1.png": str(tmp_path / "m/1.gif")}
     assert ("edit/2.png", "no-mask", "2") in listing.left_out
     with pytest.raises(ValueError, match="masks of 'edits' .did you mean 'edit'"):
-        sources.paired_folders(
+        folders.paired_folders(
             tmp_path / "orig", {"edit": tmp_path / "edit"}, masks={"edits": tmp_path}
         )
 
@@ -196,7 +197,7 @@ def test_masks_are_found_by_stem(tmp_path):
 def test_nothing_paired_is_an_error(tmp_path):
     touch(tmp_path, "orig/1.png", "edit/2.png")
     with pytest.raises(ValueError, match="no stem of"):
-        sources.paired_folders(tmp_path / "orig", {"edit": tmp_path / "edit"})
+        folders.paired_folders(tmp_path / "orig", {"edit": tmp_path / "edit"})
 
 
 CSV = """\ufeffpath,label,source,group,split,mask,attributes.smile
@@ -209,7 +210,7 @@ a.png,real,,clip1,train,,yes
 def test_a_csv_manifest(tmp_path):
     path = tmp_path / "list.csv"
     path.write_text(CSV, encoding="utf-8")
-    first, second, third = sources.manifest(path).items
+    first, second, third = folders.manifest(path).items
     assert first == Item(
         str(tmp_path / "a.png"),
         0,
@@ -232,7 +233,7 @@ def test_a_json_lines_manifest_says_the_same(tmp_path):
     ]
     path = tmp_path / "list.jsonl"
     path.write_text("\n\n".join(map(json.dumps, rows)))
-    first, second = sources.manifest(path).items
+    first, second = folders.manifest(path).items
     assert first == Item(
         str(tmp_path / "a.png"), 0, "real", attributes={"age": 3}, name="a.png"
     )
@@ -266,7 +267,7 @@ def test_a_wrong_csv_names_line_and_remedy(tmp_path, text, message):
     path = tmp_path / "list.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
-        sources.manifest(path)
+        folders.manifest(path)
 
 
 @pytest.mark.parametrize(
@@ -284,17 +285,17 @@ def test_wrong_json_names_line_and_remedy(tmp_path, text, message):
     path = tmp_path / "list.jsonl"
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
-        sources.manifest(path)
+        folders.manifest(path)
 
 
 def test_other_manifests_are_refused(tmp_path):
     (tmp_path / "latin.csv").write_bytes(b"path,label\nstra\xdfe.png,1\n")
     with pytest.raises(ValueError, match="latin.csv is not UTF-8"):
-        sources.manifest(tmp_path / "latin.csv")
+        folders.manifest(tmp_path / "latin.csv")
     with pytest.raises(ValueError, match="a manifest is .csv or .jsonl"):
-        sources.manifest(touch(tmp_path, "list.txt") / "list.txt")
+        folders.manifest(touch(tmp_path, "list.txt") / "list.txt")
     with pytest.raises(ValueError, match="a manifest is .csv or .jsonl"):
-        sources.manifest(tmp_path)
+        folders.manifest(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -331,7 +332,7 @@ def read_back(listing, out):
 def test_a_tfds_data_set_is_a_source(existing, tmp_path, by):
     root, pictures = existing
     name, folder = (root, None) if by == "directory" else ("nine", f"{root}/../..")
-    listing = sources.tfds_dataset(name, data_dir=folder, label="source", group="group")
+    listing = folders.tfds_dataset(name, data_dir=folder, label="source", group="group")
     found = read_back(listing, tmp_path)
     assert found.keys() == pictures.keys()
     for group, (pixels, record) in found.items():
@@ -343,14 +344,14 @@ def test_a_tfds_data_set_is_a_source(existing, tmp_path, by):
 def test_labels_of_tfds_data_sets(existing):
     root, _ = existing
     for label in ("label", "source"):
-        items = sources.tfds_dataset(root, label=label).items
+        items = folders.tfds_dataset(root, label=label).items
         assert sum(item.label for item in items) == 4
     for label in (0, 1):
-        items = sources.tfds_dataset(root, label=label).items
+        items = folders.tfds_dataset(root, label=label).items
         assert {item.label for item in items} == {label}
         assert {item.source for item in items} == {("real", "nine")[label]}
     with pytest.raises(ValueError, match="no feature 'lable'.*did you mean 'label'"):
-        sources.tfds_dataset(root, label="lable")
+        folders.tfds_dataset(root, label="lable")
 
 
 def test_tfrecord_files_are_read_without_tensorflow(existing, tmp_path):
@@ -369,7 +370,7 @@ def test_tfrecord_files_are_read_without_tensorflow(existing, tmp_path):
         target = folder / source.name.replace("array_record", "tfrecord")
         target.write_bytes(b"".join(framed))
     assert tfds.builder_from_directory(folder).info.file_format.value == "tfrecord"
-    listing = sources.tfds_dataset(folder, label="source", group="group")
+    listing = folders.tfds_dataset(folder, label="source", group="group")
     found = read_back(listing, tmp_path / "out")
     assert found.keys() == pictures.keys()
     for group, (pixels, _) in found.items():

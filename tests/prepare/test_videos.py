@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxforensics.data import faces, layouts, splits, videos
-from jaxforensics.data.prepare import Item, prepare
+from jaxforensics.data import splits
 from jaxforensics.data.records import open as open_records
+from jaxforensics.prepare import faces, layouts, videos
+from jaxforensics.prepare.dataset import Item, prepare
 
 HEIGHT, WIDTH, BITS = 48, 96, 6
 CLIP = "original_sequences/youtube/c23/videos/519.mp4"
@@ -272,9 +273,9 @@ def test_settings_reach_workers():
 
 def test_without_pyav_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.delitem(sys.modules, "jaxforensics.data.videos")
+    monkeypatch.delitem(sys.modules, "jaxforensics.prepare.videos")
     with pytest.raises(ImportError, match=r"jaxforensics\[video\]"):
-        importlib.import_module("jaxforensics.data.videos")
+        importlib.import_module("jaxforensics.prepare.videos")
 
 
 def test_clips_become_a_data_set(tmp_path, clip):

@@ -15,13 +15,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxforensics.data import convert, decode, hashing, inventory, leaks, records
-from jaxforensics.data import sources as folders
-from jaxforensics.data.findings import findings, words
+from jaxforensics.audit import hashing, inventory, leaks
+from jaxforensics.audit.findings import findings, words
+from jaxforensics.audit.measure import measure
+from jaxforensics.data import decode, records
 from jaxforensics.data.items import REAL, Failure
-from jaxforensics.data.measure import measure
-from jaxforensics.data.progress import bar
 from jaxforensics.data.splits import NAMES
+from jaxforensics.prepare import convert
+from jaxforensics.prepare import folders as folders
+from jaxforensics.progress import bar
 
 EXAMPLES = 6
 
@@ -49,7 +51,7 @@ def audit(
     """Examine class folders or a prepared data set; return an Audit.
 
     With `size`, pictures are examined as `prepare` would store them at that size: what
-    would remain of a leak.  `real` and `group` are those of `sources.class_folders`;
+    would remain of a leak.  `real` and `group` are those of `folders.class_folders`;
     `limit` examines so many pictures, drawn by seed.  Bad files are counted and listed;
     `strict` makes them a ValueError.
     """

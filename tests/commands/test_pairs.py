@@ -5,9 +5,9 @@ import pytest
 from safetensors.numpy import save_file
 from tiny_set import pictures, prepare_in
 
+from jaxforensics.commands import pairs
 from jaxforensics.data import records
 from jaxforensics.data.decode import decode
-from jaxforensics.experiments import pairs
 from jaxforensics.models import vgg
 
 random = np.random.default_rng(0)

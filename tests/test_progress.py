@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from jaxforensics.data.progress import UNWATCHED, bar
+from jaxforensics.progress import UNWATCHED, bar
 
 
 class Terminal(io.StringIO):

@@ -16,8 +16,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxforensics.data import records, shards, splits
-from jaxforensics.data.convert import convert_picture
+from jaxforensics.data import records, splits
 from jaxforensics.data.items import (
     KIND,
     Failure,
@@ -26,8 +25,10 @@ from jaxforensics.data.items import (
     is_real_source,
     printable,
 )
-from jaxforensics.data.progress import bar
 from jaxforensics.files import alone
+from jaxforensics.prepare import shards
+from jaxforensics.prepare.convert import convert_picture
+from jaxforensics.progress import bar
 
 __all__ = [
     "DiskFull",

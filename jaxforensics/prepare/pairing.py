@@ -14,11 +14,10 @@ import numpy as np
 from PIL import Image
 
 from jaxforensics.data import decode, records
-from jaxforensics.data.convert import BICUBIC
-from jaxforensics.data.progress import bar
 from jaxforensics.data.splits import NAMES
 from jaxforensics.files import replacing, sha256
 from jaxforensics.ops.nearest import nearest
+from jaxforensics.progress import bar
 
 SIDE = 16
 BATCH = 256  # pictures read, and embedded, together
@@ -154,7 +153,7 @@ def _picture(task, row, embedding):
             f"record {row} of split {task.split} ({record.name}) was damaged after it "
             f"was prepared: {bad}"
         ) from None
-    method = BOX if embedding.function is None else BICUBIC
+    method = BOX if embedding.function is None else decode.BICUBIC
     return decode.square(pixels, embedding.side, method=method)
 
 

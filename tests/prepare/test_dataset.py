@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxforensics.data import convert, decode, records, shards, sources
-from jaxforensics.data.prepare import Failure, Item, convert_picture, prepare
+from jaxforensics.data import decode, records
+from jaxforensics.prepare import convert, folders, shards
+from jaxforensics.prepare.dataset import Failure, Item, convert_picture, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -220,7 +221,7 @@ def bad_files(root, count, seed=0):
 
 
 def test_10000_bad_files_stop_nothing_and_are_accounted_for(tmp_path):
-    listing = sources.class_folders(bad_files(tmp_path / "in", 10_000))
+    listing = folders.class_folders(bad_files(tmp_path / "in", 10_000))
     assert len(listing.items) + len(listing.left_out) == 10_000
     left_out = listing.left_out
     report = run(listing.items, tmp_path / "out", workers=2, left_out=left_out)
@@ -240,21 +241,21 @@ def test_10000_bad_files_stop_nothing_and_are_accounted_for(tmp_path):
 def test_strict_makes_failures_an_error_that_lists_them(tmp_path):
     root = folder_of(tmp_path / "in", 40)
     (root / "real" / "bad.jpg").write_text("no picture")
-    items = sources.class_folders(root).items
+    items = folders.class_folders(root).items
     with pytest.raises(ValueError, match="strict: 1 not-an-image; listed in (.*)") as e:
         run(items, tmp_path / "out", strict=True)
     path = str(e.value).rpartition("listed in ")[2]
     assert listed(Path(path).parent)["failures"][0]["name"] == "real/bad.jpg"
     assert not (tmp_path / "out/tiny/1.0.0").exists()
     (root / "real" / "bad.jpg").unlink()
-    items = sources.class_folders(root).items
+    items = folders.class_folders(root).items
     assert run(items, tmp_path / "out", strict=True).records == 40
 
 
 def test_files_left_out_count_too(tmp_path):
     root = folder_of(tmp_path / "in", 4)
     (root / "real" / ".hidden").touch()
-    listing = sources.class_folders(root)
+    listing = folders.class_folders(root)
     report = run(listing.items, tmp_path / "a", left_out=listing.left_out)
     assert report.reasons == {"hidden": 1} and report.failures == 0
     assert listed(report.root)["left_out"][0]["name"] == "real/.hidden"
@@ -268,7 +269,7 @@ def test_files_left_out_count_too(tmp_path):
 
 def test_the_report_tells_what_there_is(tmp_path):
     root = folder_of(tmp_path / "in", 30, sources=("real", "pggan", "began"))
-    report = run(sources.class_folders(root).items, tmp_path / "out", size=8)
+    report = run(folders.class_folders(root).items, tmp_path / "out", size=8)
     assert report.root == str(tmp_path / "out/tiny/1.0.0")
     assert report.sources == ("real", "began", "pggan")
     assert report.items == report.records == 30
@@ -375,7 +376,7 @@ def test_remarks_say_what_is_lacking(tmp_path):
 
 
 def test_a_finished_data_set_is_reported_not_made_again(tmp_path, monkeypatch):
-    items = sources.class_folders(folder_of(tmp_path / "in", 40)).items
+    items = folders.class_folders(folder_of(tmp_path / "in", 40)).items
     report = run(items, tmp_path / "out")
     monkeypatch.setattr(shards, "make", None)
     assert run(items, tmp_path / "out") == report
@@ -392,7 +393,7 @@ def lossless(item, *, size):
 
 
 def test_workers_change_no_byte(tmp_path):
-    items = sources.class_folders(folder_of(tmp_path / "in", 150)).items
+    items = folders.class_folders(folder_of(tmp_path / "in", 150)).items
     items.append(Item(save(tmp_path / "bad", b""), 1, "gan", name="bad"))
     first = contents(run(items, tmp_path / "a").root)
     assert contents(run(items[::-1], tmp_path / "b", workers=2).root) == first
@@ -405,7 +406,7 @@ class Power(BaseException):
 
 @pytest.mark.parametrize("target", ["settle", "os.replace", "Shard.write", "np.save"])
 def test_a_cut_at_any_write_changes_no_byte(tmp_path, monkeypatch, target):
-    items = sources.class_folders(folder_of(tmp_path / "in", 70)).items
+    items = folders.class_folders(folder_of(tmp_path / "in", 70)).items
     expected = contents(run(items, tmp_path / "whole").root)
     left, name = 0, f"jaxforensics.data.records.{target}"
     owner = {"os.replace": os, "Shard.write": records.Shard, "np.save": np}
@@ -437,7 +438,7 @@ def test_a_cut_at_any_write_changes_no_byte(tmp_path, monkeypatch, target):
 
 
 def test_other_items_after_a_cut_start_afresh(tmp_path, monkeypatch):
-    items = sources.class_folders(folder_of(tmp_path / "in", 110)).items
+    items = folders.class_folders(folder_of(tmp_path / "in", 110)).items
     expected = contents(run(items[:20], tmp_path / "whole").root)
     real = os.replace
 
@@ -455,7 +456,7 @@ def test_other_items_after_a_cut_start_afresh(tmp_path, monkeypatch):
 
 
 def test_finished_shards_are_not_made_again(tmp_path, monkeypatch):
-    items = sources.class_folders(folder_of(tmp_path / "in", 200)).items
+    items = folders.class_folders(folder_of(tmp_path / "in", 200)).items
     made = []
 
     def counting(task, *, tick):
@@ -476,7 +477,7 @@ def test_finished_shards_are_not_made_again(tmp_path, monkeypatch):
     )
     # A file more: only the shard that it falls into is affected.
     save(tmp_path / "in/real/new.jpg", encoded(picture(7, 9, 8, 3), "JPEG"))
-    items = sources.class_folders(tmp_path / "in").items
+    items = folders.class_folders(tmp_path / "in").items
     report = run(items, tmp_path / "out")
     assert report.records == 201
     total = len(list(Path(report.root).glob("*array_record*")))
@@ -486,8 +487,8 @@ def test_finished_shards_are_not_made_again(tmp_path, monkeypatch):
 SCRIPT = """
 import os, resource, signal, sys, time
 from pathlib import Path
-from jaxforensics.data import sources
-from jaxforensics.data.prepare import Failure, convert_picture, prepare
+from jaxforensics.prepare import folders
+from jaxforensics.prepare.dataset import Failure, convert_picture, prepare
 
 def slowly(item, *, size):
     Path(sys.argv[2], 'pids', str(os.getpid())).touch()
@@ -505,7 +506,7 @@ if __name__ == '__main__':
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
     convert = {'slow': slowly, 'deadly': deadly}.get(kind, convert_picture)
-    items = sources.class_folders(sys.argv[3]).items
+    items = folders.class_folders(sys.argv[3]).items
     print(prepare(items, out, name='tiny', convert=convert, progress=False))
 """
 
@@ -580,7 +581,7 @@ def test_an_item_that_kills_its_worker_is_one_failure(tmp_path):
 
 
 def test_a_full_disk_is_one_sentence_and_no_loss(tmp_path):
-    items = sources.class_folders(folder_of(tmp_path / "in", 300)).items
+    items = folders.class_folders(folder_of(tmp_path / "in", 300)).items
     process = script(tmp_path, "full", tmp_path / "out", tmp_path / "in")
     output = process.communicate()[0]
     assert process.returncode == 1
@@ -593,7 +594,7 @@ def test_a_full_disk_is_one_sentence_and_no_loss(tmp_path):
 
 
 def test_errors_of_a_converter_name_the_file(tmp_path):
-    items = sources.class_folders(folder_of(tmp_path / "in", 2)).items
+    items = folders.class_folders(folder_of(tmp_path / "in", 2)).items
 
     def broken(item, *, size):
         raise KeyError("oops")
@@ -610,7 +611,7 @@ def test_errors_of_a_converter_name_the_file(tmp_path):
 
 
 def test_settings_of_a_converter_count(tmp_path):
-    items = tuple(sources.class_folders(folder_of(tmp_path / "in", 2)).items)
+    items = tuple(folders.class_folders(folder_of(tmp_path / "in", 2)).items)
 
     def path(convert):
         return shards.task("", items, convert, None, ("real", "gan")).path
@@ -626,7 +627,7 @@ def test_settings_of_a_converter_count(tmp_path):
 
 
 def test_a_converter_may_give_many_records(tmp_path):
-    items = sources.class_folders(folder_of(tmp_path / "in", 6)).items
+    items = folders.class_folders(folder_of(tmp_path / "in", 6)).items
     report = run(items, tmp_path / "out", convert=twice)
     assert (report.items, report.records, report.failures) == (6, 12, 6)
     assert report.reasons == {"no-face": 6}
@@ -641,7 +642,7 @@ def twice(item, *, size):
 
 def test_workers_need_no_jax():
     code = (
-        "import sys, jaxforensics.data.prepare, jaxforensics.data.sources\n"
+        "import sys, jaxforensics.prepare.dataset, jaxforensics.prepare.folders\n"
         "print({'jax', 'grain', 'tensorflow', 'torch', 'cv2'} & sys.modules.keys())"
     )
     output = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxforensics.data import commands, corpus, decode, pairing, records
+from jaxforensics.commands import pairs
+from jaxforensics.data import corpus, decode, records
 from jaxforensics.data.items import Item
-from jaxforensics.data.prepare import prepare
 from jaxforensics.data.splits import NAMES
+from jaxforensics.prepare import pairing
+from jaxforensics.prepare.dataset import prepare
 
 SIDE = 12
 SPLITS = ["train", "train", "train", "validation", "test"]
@@ -222,13 +224,13 @@ def test_pairs_that_do_not_fit_are_refused(paired, tmp_path, change, message):
 
 def test_the_command_tells_what_it_did(plain, tmp_path):
     root = shutil.copytree(plain, tmp_path / "set")
-    text = commands.run("pairs", {"path": root.parent, "side": 4})
+    text = pairs.run("pairs", {"path": root.parent, "side": 4})
     assert "| train " in text and "reals used" in text
     assert text.endswith(f"pairs: beside {root}")
     with pytest.raises(ValueError, match="pairs has no setting 'sides'.*'side'"):
-        commands.run("pairs", {"path": root, "sides": 4})
+        pairs.run("pairs", {"path": root, "sides": 4})
     with pytest.raises(ValueError, match="--side is at least 1, not 0"):
-        commands.run("pairs", {"path": root, "side": 0})
+        pairs.run("pairs", {"path": root, "side": 0})
 
 
 def made(folder, *rows):

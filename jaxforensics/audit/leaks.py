@@ -8,7 +8,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits
 
-from jaxforensics.data.measure import FAMILIES, FEATURES
+from jaxforensics.audit.measure import FAMILIES, FEATURES
 from jaxforensics.evaluation.classification import auc
 from jaxforensics.evaluation.intervals import bootstrap
 

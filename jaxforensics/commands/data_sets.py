@@ -7,7 +7,9 @@ from pathlib import Path
 import jax
 from jax.experimental import multihost_utils
 
-from jaxforensics.data import commands, corpus, prepare
+from jaxforensics.commands import prepare
+from jaxforensics.data import corpus
+from jaxforensics.prepare import dataset
 from jaxforensics.settings import call, choose
 from jaxforensics.synthfaces import streams, views
 from jaxforensics.training import mesh
@@ -29,7 +31,7 @@ def synthfaces(
     faces = choose(FACES, view, "view") if faces is None else faces
     items = views.items(view, faces=faces, seed=seed, fakes=fakes)
     part = "_".join(["", *fakes]) if fakes else ""
-    return prepare.prepare(
+    return dataset.prepare(
         items,
         out,
         name=f"synthfaces_{view}{part}_{faces}x{size}_seed{seed}_r{views.REVISION}",
@@ -56,18 +58,18 @@ def videos(
     `clips` counts originals; of each, four forgeries are made.  `unseen` makes a test
     set of other people, places and cameras with a fifth manipulation instead.
     """
-    from jaxforensics.data import layouts  # PyAV only here
-    from jaxforensics.data.videos import convert_clip
+    from jaxforensics.prepare import layouts  # PyAV only here
+    from jaxforensics.prepare.videos import convert_clip
     from jaxforensics.synthfaces import clips as films
 
     kind = "unseen" if unseen else "videos"
     name = f"synthfaces_{kind}_{clips}x{frames}x{size}_seed{seed}_r{films.revision()}"
     folder = Path(out) / f"{name}_clips"
     make = films.write_unseen if unseen else films.write
-    with prepare.turn(folder):
+    with dataset.turn(folder):
         make(folder, clips=clips, frames=frames, size=size, seed=seed)
     listing = layouts.find(folder, compression="c23" if unseen else compression)
-    return prepare.prepare(
+    return dataset.prepare(
         listing.items,
         out,
         name=name if unseen else f"{name}_{compression}",
@@ -90,7 +92,7 @@ def run(kind, flags):
     make = choose(VIEWS, view, "view")
     if "limit" in settings:
         settings["faces" if view in FACES else "clips"] = settings.pop("limit")
-    return commands.summary(call(make, settings, out, where=kind))
+    return prepare.summary(call(make, settings, out, where=kind))
 
 
 def data_dir(given):

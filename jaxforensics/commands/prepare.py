@@ -1,28 +1,26 @@
-"""What `launch/prepare.py` does; every command returns the text to print."""
+"""Prepare folders, a manifest or videos: what `launch/prepare.py` calls for them."""
 
 import functools
 import re
 from pathlib import Path
 
-from jaxforensics.data import prepare, records, sources
-from jaxforensics.data.convert import MIN_SIDE, convert_picture
 from jaxforensics.data.items import REAL
 from jaxforensics.data.splits import ALIASES
+from jaxforensics.prepare import dataset, folders
+from jaxforensics.prepare.convert import MIN_SIDE, convert_picture
 from jaxforensics.reporting import tables
 from jaxforensics.settings import call, choose
 
 COMMON = "out size limit seed workers strict name fractions".split()
 
 
-def run(kind, flags):
-    """Carry out a command with the flags that were given; what to print."""
+def run(command, flags):
+    """Prepare what the flags describe; returns the text to print."""
     flags = dict(flags)
     path = flags.pop("path")
-    if kind in ("audit", "pairs"):
-        return call({"audit": audit, "pairs": pairs}[kind], flags, path)
     listings = {"folder": folder, "manifest": manifest, "videos": videos}
     common = {name: flags.pop(name) for name in COMMON if name in flags}
-    listing, convert = call(listings[kind], flags, path)
+    listing, convert = call(listings[command], flags, path)
     return call(write, common, path, listing, convert)
 
 
@@ -37,24 +35,24 @@ def folder(path, *, real=REAL, group=None, edits=(), masks=(), rename=()):
     if edits:
         if rename or group or real != REAL:
             raise ValueError("--rename, --group and --real do not go with --edits")
-        return sources.paired_folders(path, edits, masks=masks), convert_picture
+        return folders.paired_folders(path, edits, masks=masks), convert_picture
     if masks:
         raise ValueError("--masks belongs to --edits")
-    listing = sources.class_folders(path, real=real, group=group)
+    listing = folders.class_folders(path, real=real, group=group)
     return _renamed(listing, rename), convert_picture
 
 
 def manifest(path):
     """(listing, convert) of a CSV or JSON-lines file."""
-    return sources.manifest(path), convert_picture
+    return folders.manifest(path), convert_picture
 
 
 def videos(
     path, *, frames=32, detector="lbp", margin=1.3, layout=None, compression="c23"
 ):
     """(listing, convert) of a directory of clips."""
-    from jaxforensics.data import faces, layouts  # scikit-image and PyAV only here
-    from jaxforensics.data.videos import convert_clip
+    from jaxforensics.prepare import faces, layouts  # scikit-image and PyAV only here
+    from jaxforensics.prepare.videos import convert_clip
 
     if frames < 1 or margin <= 0:
         raise ValueError("--frames is at least 1, and --margin greater than 0")
@@ -79,20 +77,20 @@ def write(
     fractions=None,
 ):
     """Prepare a listing's items: the text that sums it up."""
-    name = name or _slug(path)
-    _check_outside(path, Path(out) / name)
+    name = name or data_set_name(path)
+    check_outside(path, Path(out) / name)
     if fractions and all(item.split for item in listing.items):
         raise ValueError("--fractions: nothing is drawn, every item comes with a split")
-    report = prepare.prepare(
+    report = dataset.prepare(
         listing.items,
         out,
         name=name,
-        size=_checked(size),
+        size=checked_size(size),
         limit=limit,
         seed=seed,
         workers=workers,
         strict=strict,
-        fractions=tuple(fractions or prepare.FRACTIONS),
+        fractions=tuple(fractions or dataset.FRACTIONS),
         convert=convert,
         left_out=listing.left_out,
     )
@@ -109,50 +107,6 @@ def summary(report):
     return "\n".join([*lines, *(f"remark: {remark}" for remark in report.remarks)])
 
 
-def audit(
-    path,
-    *,
-    out=None,
-    size=None,
-    limit=None,
-    seed=0,
-    workers=2,
-    strict=False,
-    real=REAL,
-    group=None,
-):
-    """Audit a directory, write JSON and the page: the text of it."""
-    from jaxforensics.data import audit, audit_page  # matplotlib and scikit-learn
-
-    out = Path(out or Path("audits") / _slug(path))
-    _check_outside(path, out)
-    if Path(path).is_dir():
-        out.mkdir(parents=True, exist_ok=True)  # now, not when the work is done
-    found = audit.audit(
-        path,
-        size=_checked(size),
-        limit=limit,
-        seed=seed,
-        workers=workers,
-        strict=strict,
-        real=real,
-        group=group,
-    )
-    page = audit_page.write(found, out)
-    return f"{audit_page.text(found.report)}\n\npage: {page}"
-
-
-def pairs(path, *, side=16, embed=None, name=None):
-    """Pair the fakes of a prepared data set with the nearest reals: the text of it.
-
-    By colour, or by what `embed` makes of pictures, see `pairing.pair`.
-    """
-    from jaxforensics.data import pairing  # JAX
-
-    rows = pairing.pair(path, side=side, embed=embed, name=name)
-    return f"{tables.markdown(rows)}\npairs: beside {records.locate(path)}"
-
-
 def _renamed(listing, names):
     names = {ALIASES.get(old, old): ALIASES.get(new, new) for old, new in names.items()}
     known = dict.fromkeys(sorted({item.split for item in listing.items}))
@@ -165,14 +119,15 @@ def _renamed(listing, names):
     return listing._replace(items=items)
 
 
-def _check_outside(path, out):
+def check_outside(path, out):
     """Refuse to write where the next look at the pictures would find it."""
     path, out = Path(path).resolve(), Path(out).resolve()
     if path == out or path in out.parents:
         raise ValueError(f"{out} is inside {path}: choose another --out")
 
 
-def _checked(size):
+def checked_size(size):
+    """The size, unless pictures would become too small to be kept."""
     if size is not None and size < MIN_SIDE:
         raise ValueError(f"--size is at least {MIN_SIDE}, not {size}")
     return size
@@ -191,7 +146,7 @@ def _pairs(texts, form):
     return pairs
 
 
-def _slug(path):
-    """A data set's name made from a path."""
+def data_set_name(path):
+    """A data set's name, made from the path of its pictures."""
     stem = re.sub("[^a-z0-9]+", "_", Path(path).resolve().stem.lower()).strip("_")
     return stem if stem[:1].isalpha() else f"data_{stem}"

@@ -4,20 +4,12 @@ import json
 import os
 import stat
 
-from PIL import Image
-
 from jaxforensics.data import decode
 from jaxforensics.data.items import Failure
 from jaxforensics.data.records import Record
 
 MIN_SIDE = 8
 MAX_BYTES = 2**29
-BICUBIC = Image.Resampling.BICUBIC
-PARTS = {
-    "pair": (decode.decode, BICUBIC),
-    "mask": (decode.decode_gray, Image.Resampling.BILINEAR),
-    "parsing": (decode.decode_numbers, Image.Resampling.NEAREST),
-}
 
 
 def convert_picture(item, *, size):
@@ -31,7 +23,7 @@ def convert_picture(item, *, size):
     try:
         image, shape = encoded(read(item.path), size)
         parts = {}
-        for part, (decoder, method) in PARTS.items():
+        for part, (decoder, method) in decode.PARTS.items():
             if path := getattr(item, part):
                 parts[part], other = encoded(
                     read(path), size, decoder=decoder, method=method
@@ -51,7 +43,11 @@ def convert_picture(item, *, size):
     return [record], []
 
 
-def encoded(data, size, *, decoder=decode.decode, method=BICUBIC):
+# In the identity of every set made with it: stays, wherever the code moves.
+convert_picture.fixed_name = "jaxforensics.data.convert.convert_picture"
+
+
+def encoded(data, size, *, decoder=decode.decode, method=decode.BICUBIC):
     """Bytes to store for the bytes of a file, and the shape that its picture has."""
     kept = decode.plain(data) if decoder is decode.decode else None
     pixels = decoder(data) if kept is None else kept

@@ -18,9 +18,9 @@ from jaxforensics.data.items import (
     is_real,
     printable,
 )
-from jaxforensics.data.manifests import manifest
 from jaxforensics.data.splits import ALIASES
-from jaxforensics.data.tfds_source import tfds_dataset
+from jaxforensics.prepare.manifests import manifest
+from jaxforensics.prepare.tfds import tfds_dataset
 from jaxforensics.settings import nearest
 
 __all__ = ["REAL", "class_folders", "manifest", "paired_folders", "tfds_dataset"]
@@ -117,7 +117,7 @@ def _class_folders(root):
     if (root / "dataset_info.json").exists():
         raise ValueError(
             f"{root} is a TFDS data set, not folders of pictures: what was prepared is "
-            "ready for use; for others there is sources.tfds_dataset, in Python"
+            "ready for use; for others there is folders.tfds_dataset, in Python"
         )
     if not names:
         raise ValueError(

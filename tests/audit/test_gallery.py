@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxforensics.data import corpus, gallery, prepare, sources
+from jaxforensics.audit import gallery
+from jaxforensics.data import corpus
+from jaxforensics.prepare import dataset, folders
 
 random = np.random.default_rng(0)
 
@@ -41,8 +43,8 @@ def test_a_folder_without_large_pictures_is_named(root):
 
 
 def test_the_first_pictures_of_a_test_split(root, tmp_path):
-    listing = sources.class_folders(root)
-    report = prepare.prepare(
+    listing = folders.class_folders(root)
+    report = dataset.prepare(
         listing.items, tmp_path / "out", name="a", workers=1, fractions=(0.3, 0, 0.7)
     )
     split = corpus.open(report.root, size=16, batch_size=3).test

@@ -177,12 +177,17 @@ def _work(task):
 
 
 def _words(convert):
-    """A function, or one with settings bound, in words that stay the same."""
+    """A function, or one with settings bound, in words that stay the same.
+
+    A function that has a `fixed_name` keeps it wherever its code moves to, so that
+    what was prepared with it before stays valid.
+    """
     if isinstance(convert, functools.partial):
         bound = {name: _words(value) for name, value in convert.keywords.items()}
         return _words(convert.func), [_words(value) for value in convert.args], bound
     if callable(convert):
-        return f"{convert.__module__}.{convert.__qualname__}"
+        here = f"{convert.__module__}.{convert.__qualname__}"
+        return getattr(convert, "fixed_name", here)
     return repr(convert)
 
 

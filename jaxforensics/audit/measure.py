@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
-from jaxforensics.data import decode, hashing
+from jaxforensics.audit import hashing
+from jaxforensics.data import decode
 
 # Of the trivial classifier: the families are judged one by one and together.
 FAMILIES = {

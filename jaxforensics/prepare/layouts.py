@@ -8,8 +8,9 @@ import json
 from pathlib import Path
 
 from jaxforensics import settings
-from jaxforensics.data import sources, splits
+from jaxforensics.data import splits
 from jaxforensics.data.items import Failure, Item, Listing
+from jaxforensics.prepare import folders
 
 SUFFIXES = {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".wmv", ".flv"}
 METHODS = "Deepfakes", "Face2Face", "FaceShifter", "FaceSwap", "NeuralTextures"
@@ -101,7 +102,7 @@ def celebdf(root):
 
 def clips(root):
     """Plain folders: DIR/{real,fake}/… or DIR/<split>/<source>/…; a clip is a group."""
-    listing = sources.class_folders(root)
+    listing = folders.class_folders(root)
     dataset = Path(root).resolve().name
     items = [
         item._replace(

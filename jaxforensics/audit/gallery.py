@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from jaxforensics.data import convert, decode, sources
+from jaxforensics.data import decode
+from jaxforensics.prepare import convert, folders
 
 
 def first(split, *, count):
@@ -20,14 +21,14 @@ def first(split, *, count):
 
 
 def folder(path, *, size, count):
-    """{source: uint8 (n, size, size, 3)} of class folders, as `sources.class_folders`.
+    """{source: uint8 (n, size, size, 3)} of class folders, as `folders.class_folders`.
 
     The middle of each picture is cut out, not resized: resizing would move and remove
     what one looks for in a spectrum.  Files that are no pictures or smaller than `size`
     are passed over.
     """
     found = {}
-    for item in sources.class_folders(path, real=()).items:
+    for item in folders.class_folders(path, real=()).items:
         chosen = found.setdefault(item.source, [])
         if len(chosen) < count and (picture := _middle(item.path, size)) is not None:
             chosen.append(picture)
