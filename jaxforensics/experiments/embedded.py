@@ -9,7 +9,8 @@ from jax.experimental import multihost_utils
 
 from jaxforensics.data import commands, corpus, prepare
 from jaxforensics.settings import call, choose
-from jaxforensics.synthfaces import streams, views
+from jaxforensics.synthfaces import views
+from jaxforensics.synthfaces.forgers import streams
 from jaxforensics.training import mesh
 
 PREFIX = "embedded:"
