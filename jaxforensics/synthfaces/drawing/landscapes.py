@@ -12,8 +12,15 @@ import jax.numpy as jnp
 from jax import lax, random
 
 from jaxforensics.kernels.fusion import stage
-from jaxforensics.synthfaces.shapes import bell, cover, ellipse, mix, smooth, wave
-from jaxforensics.synthfaces.textures import textures
+from jaxforensics.synthfaces.drawing.shapes import (
+    bell,
+    cover,
+    ellipse,
+    mix,
+    smooth,
+    wave,
+)
+from jaxforensics.synthfaces.drawing.textures import textures
 
 KINDS = ("hills", "water", "street", "still")
 RIDGES, THINGS = 3, 8

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxforensics.synthfaces import render, scenes
+from jaxforensics.synthfaces.drawing import render, scenes
 
 COUNT = 16
 CLASS = {name: n for n, name in enumerate(render.CLASSES)}

@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from jaxforensics.synthfaces import photos, streams
+from jaxforensics.synthfaces import photos
+from jaxforensics.synthfaces.forgers import streams
 
 
 @pytest.fixture

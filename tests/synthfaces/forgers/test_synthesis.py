@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from skimage.measure import block_reduce
 
-from jaxforensics.methods import synthesis
 from jaxforensics.models import weights
+from jaxforensics.synthfaces.forgers import synthesis
 
 SETTINGS = {"upsampling": "nearest", "steps": 1, "calibration_steps": 1}
 

@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxforensics.synthfaces import graphic, photos, render, scenes
+from jaxforensics.synthfaces import photos
+from jaxforensics.synthfaces.drawing import render, scenes
+from jaxforensics.synthfaces.forgers import graphic
 
 DOMAIN, SIZES = "studio", (64, 128)
 EDITS, SWAPS, REENACTMENTS = 11_000, 12_000, 13_000  # seeds of the scenes

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from jaxforensics.synthfaces.shapes import bell, cover, mix, smooth, wave
+from jaxforensics.synthfaces.drawing.shapes import bell, cover, mix, smooth, wave
 
 _CYCLES = (5.0, 9.0, 15.0, 26.0, 41.0)
 

@@ -11,16 +11,16 @@ import jax
 import jax.numpy as jnp
 
 from jaxforensics.kernels.fusion import stage
-from jaxforensics.synthfaces import features, hair, skin, surroundings, textures
-from jaxforensics.synthfaces.geometry import (
+from jaxforensics.synthfaces.drawing import features, hair, skin, surroundings, textures
+from jaxforensics.synthfaces.drawing.geometry import (
     LANDMARKS,
     face_of,
     landmarks,
     outline,
     view,
 )
-from jaxforensics.synthfaces.palette import palette
-from jaxforensics.synthfaces.shapes import bell, cover, ellipse, mix
+from jaxforensics.synthfaces.drawing.palette import palette
+from jaxforensics.synthfaces.drawing.shapes import bell, cover, ellipse, mix
 
 __all__ = ["CLASSES", "LANDMARKS", "landmarks", "render"]
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxforensics.models.forge_translator import SIZES, Relay, Translator, grain
+from jaxforensics.synthfaces.forgers.translator import SIZES, Relay, Translator, grain
 
 
 def inputs(sizes=SIZES, channels=3, told=2):

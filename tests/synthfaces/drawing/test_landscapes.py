@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax import random
 
-from jaxforensics.synthfaces import landscapes
+from jaxforensics.synthfaces.drawing import landscapes
 
 
 @functools.cache

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxforensics.synthfaces import graphic, render, scenes, translators
+from jaxforensics.synthfaces.drawing import render, scenes
+from jaxforensics.synthfaces.forgers import graphic, neural
 
 SIZE = 64
 INDICES = np.arange(3)
@@ -33,10 +34,10 @@ def edit(name, indices=INDICES, change=("bangs",)):
     for attribute in change:
         wanted[:, scenes.ATTRIBUTES.index(attribute)] = 1
     shown = pictures(1)[indices]
-    return translators.edit(name, 5, indices, shown, known, wanted, size=SIZE)
+    return neural.edit(name, 5, indices, shown, known, wanted, size=SIZE)
 
 
-@pytest.mark.parametrize("name", translators.EDITORS)
+@pytest.mark.parametrize("name", neural.EDITORS)
 def test_edits_follow_from_index_and_wish_not_company(name):
     together = edit(name)
     assert together.dtype == np.uint8 and together.shape == (3, SIZE, SIZE, 3)
@@ -44,20 +45,18 @@ def test_edits_follow_from_index_and_wish_not_company(name):
     assert not np.array_equal(edit(name, change=("glasses",)), together)
 
 
-@pytest.mark.parametrize("name", translators.EDITORS)
+@pytest.mark.parametrize("name", neural.EDITORS)
 def test_edits_keep_most_of_the_picture(name):
     """Random blocks are no face: there is nothing to edit, and colours stay."""
     error = np.abs(np.float32(edit(name, change=())) - pictures(1))
     assert 0.1 < error.mean() < 12
 
 
-@pytest.mark.parametrize("name", translators.REPLACERS)
+@pytest.mark.parametrize("name", neural.REPLACERS)
 def test_replacements_change_the_mask_and_nothing_else(name):
     target, guide = pictures(1), pictures(2)
     own, other = landmarks(), landmarks(shift=0.05)
-    made, mask = translators.replace(
-        name, 5, INDICES, target, guide, own, other, size=SIZE
-    )
+    made, mask = neural.replace(name, 5, INDICES, target, guide, own, other, size=SIZE)
     changed = (made != target).any(-1)
     assert set(np.unique(mask)) == {0, 255} and 0.1 < (mask > 0).mean() < 0.6
     assert not changed[mask == 0].any() and changed[mask > 0].mean() > 0.5
@@ -67,22 +66,22 @@ def test_replacements_change_the_mask_and_nothing_else(name):
 
 def test_donors_are_needed_to_swap_but_not_to_reenact():
     own, other = landmarks(), landmarks(shift=0.05)
-    for name in translators.REPLACERS:
+    for name in neural.REPLACERS:
         made = [
-            translators.replace(
-                name, 5, INDICES, pictures(1), guide, own, other, size=SIZE
-            )[0]
+            neural.replace(name, 5, INDICES, pictures(1), guide, own, other, size=SIZE)[
+                0
+            ]
             for guide in (pictures(2), pictures(3))
         ]
         assert np.array_equal(*made) == name.startswith("reenact")
 
 
 def test_weights_are_small_and_in_half_precision():
-    for name in (*translators.EDITORS, *translators.REPLACERS):
-        path = translators.FOLDER / f"{name}.safetensors"
+    for name in (*neural.EDITORS, *neural.REPLACERS):
+        path = neural.FOLDER / f"{name}.safetensors"
         assert path.stat().st_size < 650_000, name
 
 
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="edit_deconv"):
-        translators.edit("edit_decon", 0, [0], *[None] * 3, size=SIZE)
+        neural.edit("edit_decon", 0, [0], *[None] * 3, size=SIZE)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxforensics.kernels.fusion import stage
-from jaxforensics.synthfaces.shapes import bell, smooth
+from jaxforensics.synthfaces.drawing.shapes import bell, smooth
 
 RADII = (1.0, 1.4)  # of the ellipsoid, in face coordinates; depth is the width's
 JAW = 11

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxforensics.synthfaces import scenes
+from jaxforensics.synthfaces.drawing import scenes
 
 COUNT = 512
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxforensics.synthfaces.shapes import mix
+from jaxforensics.synthfaces.drawing.shapes import mix
 
 # Linear RGB in the order of scenes.HAIR_COLOURS.
 _HAIR = (

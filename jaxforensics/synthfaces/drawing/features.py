@@ -7,8 +7,8 @@ class the parsing.  `lit` and `skin` are such paints: the light, and the bare sk
 
 import jax.numpy as jnp
 
-from jaxforensics.synthfaces.geometry import brow_line
-from jaxforensics.synthfaces.shapes import bell, cover, ellipse, mix, smooth
+from jaxforensics.synthfaces.drawing.geometry import brow_line
+from jaxforensics.synthfaces.drawing.shapes import bell, cover, ellipse, mix, smooth
 
 
 def eyes(scene, face, view, lit, skin):

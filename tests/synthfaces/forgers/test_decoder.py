@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 from skimage.measure import block_reduce
 
-from jaxforensics.models import forge_decoder
-from jaxforensics.models.forge_decoder import Decoder, Encoder, Paint
+from jaxforensics.synthfaces.forgers.decoder import (
+    COLOUR_SCALE,
+    Decoder,
+    Encoder,
+    Paint,
+    eight_bit,
+    shapes,
+    texture,
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +74,7 @@ def test_sensor_noise_has_the_level_that_the_features_ask_for():
 
 def test_texture_is_the_deviation_of_second_differences():
     image = np.random.default_rng(0).uniform(size=(1, 16, 16, 3)).astype(np.float32)
-    found = np.asarray(forge_decoder.texture(jnp.asarray(image), cell=8))
+    found = np.asarray(texture(jnp.asarray(image), cell=8))
     assert found.shape == (1, 2, 2, 12)
     padded = np.pad(image[0], ((0, 0), (1, 1), (0, 0)), mode="reflect")
     rows = padded[:, 1:-1] - (padded[:, :-2] + padded[:, 2:]) / 2
@@ -77,16 +84,16 @@ def test_texture_is_the_deviation_of_second_differences():
 
 def test_rounding_lets_gradients_through_where_nothing_is_clipped():
     values = jnp.array([-0.1, 0.2, 0.5003, 1.2])
-    rounded = forge_decoder.eight_bit(values)
+    rounded = eight_bit(values)
     assert np.allclose(rounded, [0, 51 / 255, 128 / 255, 1])
-    slope = jax.grad(lambda x: forge_decoder.eight_bit(x).sum())(values)
+    slope = jax.grad(lambda x: eight_bit(x).sum())(values)
     assert np.array_equal(slope, [0, 1, 1, 0])
 
 
 def test_texture_tells_noisy_pictures_from_clean_ones():
     clean = jnp.full((1, 64, 64, 3), 0.5)
     noisy = clean + 0.05 * jax.random.normal(jax.random.key(0), clean.shape)
-    found = forge_decoder.texture(noisy, cell=8) - forge_decoder.texture(clean, cell=8)
+    found = texture(noisy, cell=8) - texture(clean, cell=8)
     assert found.shape == (1, 8, 8, 12) and (found > 1).all()
 
 
@@ -97,11 +104,11 @@ def test_the_last_channels_of_a_latent_are_mean_colours():
     )
     assert latent.shape == (2, 16, 16, 7)
     means = block_reduce(np.asarray(image), (1, 8, 8, 1), np.mean)
-    found = latent[..., 4:] / forge_decoder.COLOUR_SCALE + 0.5
+    found = latent[..., 4:] / COLOUR_SCALE + 0.5
     assert np.allclose(found, means, atol=1e-5)
 
 
 def test_shipped_nets_are_small():
     for kind in ("deconv", "nearest", "bilinear", "shuffle"):
-        shapes = jax.tree.leaves(forge_decoder.shapes(kind))
-        assert sum(np.prod(x.shape) for x in shapes) < 280_000
+        leaves = jax.tree.leaves(shapes(kind))
+        assert sum(np.prod(x.shape) for x in leaves) < 280_000

@@ -11,7 +11,8 @@ import skimage.transform
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial import Delaunay
 
-from jaxforensics.synthfaces import graphic, render, scenes
+from jaxforensics.synthfaces.drawing import render, scenes
+from jaxforensics.synthfaces.forgers import graphic
 
 SIZE = 64
 

@@ -1,6 +1,6 @@
 """Whole-face forgers: an autoencoder whose decoder fakes pictures of fresh latents.
 
-A decoder of `models.forge_decoder` learns to paint the picture that an encoder saw,
+A decoder of `decoder` learns to paint the picture that an encoder saw,
 exactly where that is possible (blurred copies agree), in kind where it is not (texture
 statistics agree, patches pass a discriminator): hair and sensor noise become other hair
 and other noise of the same strength.  A forgery is the decoding of a slightly moved
@@ -19,7 +19,11 @@ import jax.numpy as jnp
 
 from jaxforensics.kernels.fusion import keep
 from jaxforensics.models import weights as files
-from jaxforensics.models.forge_decoder import (
+from jaxforensics.ops.color import to_gray
+from jaxforensics.ops.residuals import high_pass
+from jaxforensics.ops.spectrum import azimuthal_power
+from jaxforensics.settings import call
+from jaxforensics.synthfaces.forgers.decoder import (
     SIZES,
     WINDOW,
     Decoder,
@@ -29,14 +33,10 @@ from jaxforensics.models.forge_decoder import (
     pool,
     texture,
 )
-from jaxforensics.models.patch_discriminator import (
+from jaxforensics.synthfaces.forgers.discriminators import (
     PatchDiscriminator,
     SpectralDiscriminator,
 )
-from jaxforensics.ops.color import to_gray
-from jaxforensics.ops.residuals import high_pass
-from jaxforensics.ops.spectrum import azimuthal_power
-from jaxforensics.settings import call
 from jaxforensics.training.nets import Method, Stage, descend, new_net, new_state
 from jaxforensics.training.optimisers import optimiser as build_optimiser
 

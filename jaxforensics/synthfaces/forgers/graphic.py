@@ -18,7 +18,7 @@ from jax import lax
 from jaxforensics.ops import color, filters, resample
 from jaxforensics.settings import choose
 from jaxforensics.synthfaces import photos
-from jaxforensics.synthfaces.render import LANDMARKS
+from jaxforensics.synthfaces.drawing.render import LANDMARKS
 
 SMOOTHING = 1e-4  # lets a spline miss landmarks by some hundredths of a pixel
 INSET = 0.12  # share of the way to its middle by which the face's contour is drawn in
@@ -45,7 +45,7 @@ def replace(
 
     To swap, `guide` is the donor's picture with its landmarks; to re-enact, the guide's
     landmarks are those wanted of the target, and its picture does not matter.  Nothing
-    is drawn at random: `seed` and `indices` are for `translators.replace`.
+    is drawn at random: `seed` and `indices` are for `neural.replace`.
     """
     function = functools.partial(_replace, name=name)
     return photos.in_chunks(function, target, guide, target_landmarks, guide_landmarks)

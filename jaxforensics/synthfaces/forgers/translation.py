@@ -11,11 +11,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxforensics.models.forge_decoder import eight_bit, pool
-from jaxforensics.models.forge_decoder import texture as local_contrast
-from jaxforensics.models.forge_translator import CORE, SIZES, Translator, grain
-from jaxforensics.models.patch_discriminator import PatchDiscriminator
 from jaxforensics.settings import call
+from jaxforensics.synthfaces.forgers.decoder import eight_bit, pool
+from jaxforensics.synthfaces.forgers.decoder import texture as local_contrast
+from jaxforensics.synthfaces.forgers.discriminators import PatchDiscriminator
+from jaxforensics.synthfaces.forgers.translator import CORE, SIZES, Translator, grain
 from jaxforensics.training.nets import Method, Stage, descend, new_net, new_state
 from jaxforensics.training.optimisers import optimiser as build_optimiser
 

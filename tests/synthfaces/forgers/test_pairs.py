@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxforensics.synthfaces import pair_streams, scenes
+from jaxforensics.synthfaces.drawing import scenes
+from jaxforensics.synthfaces.forgers import pairs
 
 NUMBER = {name: i for i, name in enumerate(scenes.ATTRIBUTES)}
 COLOURS = slice(0, len(scenes.HAIR_COLOURS))
@@ -23,7 +24,7 @@ def vectors(count=200):
 def test_one_attribute_changes_and_all_do():
     described = vectors()
     keys = jax.random.split(jax.random.key(0), len(described))
-    wanted = np.asarray(jax.jit(jax.vmap(pair_streams.edited))(keys, described))
+    wanted = np.asarray(jax.jit(jax.vmap(pairs.edited))(keys, described))
     rest = wanted[:, 4:] != described[:, 4:]
     recoloured = (wanted[:, COLOURS] != described[:, COLOURS]).any(1)
     assert np.array_equal(rest.sum(1) + recoloured, np.ones(len(described)))
@@ -35,7 +36,7 @@ def test_nobody_bald_gets_other_hair():
     described = vectors()
     described = described[described[:, NUMBER["bald"]] > 0]
     keys = jax.random.split(jax.random.key(1), len(described))
-    wanted = np.asarray(jax.jit(jax.vmap(pair_streams.edited))(keys, described))
+    wanted = np.asarray(jax.jit(jax.vmap(pairs.edited))(keys, described))
     still = wanted[wanted[:, NUMBER["bald"]] > 0]
     assert len(still) and len(still) < len(wanted)
     assert not still[:, [NUMBER["bangs"], NUMBER["long_hair"]]].any()
@@ -43,8 +44,8 @@ def test_nobody_bald_gets_other_hair():
 
 @pytest.fixture(scope="module")
 def reenacted(module_monkeypatch):
-    module_monkeypatch.setattr(pair_streams, "SIZES", (64,))
-    return pair_streams.reenactments(np.arange(4))
+    module_monkeypatch.setattr(pairs, "SIZES", (64,))
+    return pairs.reenactments(np.arange(4))
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +77,10 @@ def test_conditions_are_the_ways_of_landmarks(reenacted):
     way = reenacted["condition_64"]
     assert way.dtype == np.float32 and 0.02 < np.abs(way).mean() < 1
     own = np.random.default_rng(0).uniform(size=(5, 2)).astype(np.float32)
-    assert np.allclose(pair_streams.way(own, own + 0.01), 0.2, atol=1e-4)
+    assert np.allclose(pairs.way(own, own + 0.01), 0.2, atol=1e-4)
 
 
 def test_a_pair_does_not_depend_on_its_company(reenacted):
-    alone = pair_streams.reenactments(np.array([2]))
+    alone = pairs.reenactments(np.array([2]))
     for name, column in reenacted.items():
         assert np.allclose(alone[name][0], column[2], atol=1e-6), name

@@ -1,6 +1,6 @@
 """Whole-face forgers: shipped weights, and pictures by number.
 
-Networks of `models.forge_decoder` with the weights in `weights/`, which
+Networks of `decoder` with the weights in `weights/`, which
 `launch/main.py --config=configs/forgers.py` trains.  Forgery `index` is decoded from
 the latent of a face that is rendered for this alone and shown nowhere.
 """
@@ -12,11 +12,13 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxforensics.models import forge_decoder, weights
+from jaxforensics.models import weights
 from jaxforensics.settings import choose
-from jaxforensics.synthfaces import photos, scenes
+from jaxforensics.synthfaces import photos
+from jaxforensics.synthfaces.drawing import scenes
+from jaxforensics.synthfaces.forgers import decoder
 
-FOLDER = Path(__file__).parent / "weights"
+FOLDER = Path(__file__).parents[1] / "weights"
 UPSAMPLING = {  # forger -> how its decoder doubles the size
     "deconv": "deconv",
     "nearest": "nearest",
@@ -33,8 +35,8 @@ NOISE = 2024  # keeps a forgery's noise apart from the keys of the picture it is
 def sample(name, seed, indices, *, size):
     """uint8 forgeries (n, size, size, 3) by a forger, of 64 or 128 pixels."""
     choose(UPSAMPLING, name, "forger")
-    if size not in forge_decoder.SIZES:
-        raise ValueError(f"forgeries have {forge_decoder.SIZES} pixels, not {size}")
+    if size not in decoder.SIZES:
+        raise ValueError(f"forgeries have {decoder.SIZES} pixels, not {size}")
     sitters, _, _ = photos.portraits(seed, indices, domain="studio", size=128)
     function = functools.partial(_forge, name=name, size=size)
     seeds = np.full(len(indices), seed)
@@ -44,7 +46,7 @@ def sample(name, seed, indices, *, size):
 @functools.cache
 def load(name):
     """The parameters of a shipped forger, in single precision."""
-    shapes = forge_decoder.shapes(UPSAMPLING[name])
+    shapes = decoder.shapes(UPSAMPLING[name])
     if name == SHARED:
         return weights.load(FOLDER / f"{name}.safetensors", shapes)
     own = {"decoder": shapes["decoder"]}
@@ -61,7 +63,7 @@ def digest(*names):
 
 def _forge(seed, index, sitter, *, name, size):
     key = jax.random.fold_in(scenes.key_of(seed, index), NOISE + NAMES.index(name))
-    drawn = forge_decoder.forge(
+    drawn = decoder.forge(
         key, UPSAMPLING[name], load(name), sitter[None] / 255, sizes=(size,)
     )
     return photos.to_bytes(drawn[size][0])

@@ -3,8 +3,15 @@
 import jax.numpy as jnp
 import numpy as np
 
-from jaxforensics.synthfaces.scenes import SHAPES
-from jaxforensics.synthfaces.shapes import bell, cover, ellipse, mix, smooth, wave
+from jaxforensics.synthfaces.drawing.scenes import SHAPES
+from jaxforensics.synthfaces.drawing.shapes import (
+    bell,
+    cover,
+    ellipse,
+    mix,
+    smooth,
+    wave,
+)
 
 
 def backdrop(scene, view, coarse, hue):

@@ -1,7 +1,7 @@
 """The shipped picture-to-picture forgers: attribute edits, face swaps, re-enactments.
 
-Networks of `models.forge_translator` with the weights in `weights/`, which
-`methods.translation` trained on rendered pairs.  A forged picture follows from its
+Networks of `translator` with the weights in `weights/`, which
+`translation` trained on rendered pairs.  A forged picture follows from its
 inputs and (seed, index): noise is drawn from their key, and pictures are computed in
 chunks of one size, so that no byte depends on a picture's company.
 """
@@ -14,10 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxforensics.models import weights
-from jaxforensics.models.forge_translator import SIZES, Translator, grain
 from jaxforensics.settings import choose
-from jaxforensics.synthfaces import graphic, pair_streams, photos, render, scenes
-from jaxforensics.synthfaces.forgers import FOLDER
+from jaxforensics.synthfaces import photos
+from jaxforensics.synthfaces.drawing import render, scenes
+from jaxforensics.synthfaces.forgers import graphic, pairs
+from jaxforensics.synthfaces.forgers.translator import SIZES, Translator, grain
+from jaxforensics.synthfaces.forgers.whole_faces import FOLDER
 
 NOISE = 77  # folded into a picture's key, so that its camera's noise is another
 
@@ -86,7 +88,7 @@ def _replace(seed, index, target, guide, own, other, *, name, size):
         bent, condition = graphic.warp_to(guide, other, own), jnp.zeros(0)
     else:
         bent = graphic.warp_to(target, own, other)
-        condition = pair_streams.way(own, other)
+        condition = pairs.way(own, other)
     seen = jnp.concatenate([target, bent], axis=-1)
     face = _draw(REPLACEMENTS[name], name, seed, index, seen, condition, size)
     if name.startswith("swap"):

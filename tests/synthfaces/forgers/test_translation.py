@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxforensics.methods import translation
+from jaxforensics.synthfaces.forgers import translation
 
 
 def batch(*, extras=()):

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxforensics.synthfaces import shapes
-from jaxforensics.synthfaces.shapes import bell, smooth
+from jaxforensics.synthfaces.drawing import shapes
+from jaxforensics.synthfaces.drawing.shapes import bell, smooth
 
 
 def _bump(x, y, width, height, amount):

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxforensics.settings import choose, digest
-from jaxforensics.synthfaces import pair_streams, photos
+from jaxforensics.synthfaces import photos
+from jaxforensics.synthfaces.forgers import pairs
 
 SEED = 10_000  # of the scenes: the benchmark's own have other seeds
 REVISION = 1  # of the pictures: nets trained on other pictures are not reused
@@ -27,7 +28,7 @@ def portraits(indices):
     }
 
 
-KINDS = {"portraits": portraits} | pair_streams.KINDS
+KINDS = {"portraits": portraits} | pairs.KINDS
 
 
 class Streams(NamedTuple):
