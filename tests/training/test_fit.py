@@ -18,10 +18,7 @@ from jaxforensics.training import checkpoints, hooks, loop
 from jaxforensics.training.fit import Intervals, fit, load
 from jaxforensics.training.mesh import data_mesh
 
-SETTINGS = {
-    "measure": tiny.accuracy,
-    "select": "accuracy",
-}
+SETTINGS = {"watch": tiny.WATCH}
 OFTEN = {"log_every": 1, "evaluate_every": 4, "save_every": 4}
 
 
@@ -44,11 +41,11 @@ class DyingStream(tiny.Stream):
             yield batch
 
 
-def run(directory, *, stream=None, devices=1, seed=3, measure=None, **changes):
+def run(directory, *, stream=None, devices=1, seed=3, watch=None, **changes):
     mesh = data_mesh(devices=jax.devices()[:devices])
     stream = stream or tiny.Stream()
     settings = SETTINGS | {"seed": seed, "intervals": Intervals(**OFTEN | changes)}
-    settings |= {} if measure is None else {"measure": measure}
+    settings |= {} if watch is None else {"watch": watch}
     return fit(directory, tiny.method(), {"train": stream}, mesh=mesh, **settings)
 
 
@@ -93,7 +90,7 @@ def test_finished_runs_load_their_best_state(whole):
         directory,
         tiny.method(),
         {"train": tiny.Stream()},
-        select="accuracy",
+        watch=tiny.WATCH,
         mesh=data_mesh(devices=jax.devices()[:1]),
     )
     assert digest(found) == expected
@@ -153,7 +150,7 @@ def test_a_state_spoilt_behind_finite_metrics_is_not_saved(tmp_path):
             **SETTINGS,
         )
     kept = checkpoints.Checkpoints(tmp_path)
-    assert kept.newest() is None and not kept._best.all_steps()
+    assert kept.newest() is None and not kept._bests[""].all_steps()
 
 
 def test_killed_between_best_and_last(whole, tmp_path, monkeypatch):
@@ -185,8 +182,8 @@ def test_a_best_without_a_newest_is_forgotten(whole, tmp_path):
     with pytest.raises(Killed):
         run(tmp_path, stream=DyingStream(9), save_every=0)
     kept = checkpoints.Checkpoints(tmp_path)
-    assert kept._best.all_steps() and kept.newest() is None
-    assert kept.restore(None) is None and not kept._best.all_steps()
+    assert kept._bests[""].all_steps() and kept.newest() is None
+    assert kept.restore(None) is None and not kept._bests[""].all_steps()
     assert digest(run(tmp_path)) == whole[1][1]
 
 
@@ -358,7 +355,8 @@ def test_sigterm_to_one_of_two_processes_stops_both(tmp_path):
 
 
 def test_an_undefined_choice_is_said_and_never_the_best(tmp_path, caplog):
-    found = run(tmp_path, measure=lambda outputs: {"accuracy": float("nan")})
+    nan = tiny.WATCH._replace(summary=lambda columns: {"accuracy": float("nan")})
+    found = run(tmp_path, watch=nan)
     assert found.note["best"] is None
     assert "validation accuracy is nan at step 12" in caplog.text
 
