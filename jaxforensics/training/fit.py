@@ -2,6 +2,7 @@
 
 import contextlib
 from functools import partial
+from numbers import Integral, Real
 from typing import NamedTuple
 
 from jaxforensics.settings import choose
@@ -49,6 +50,51 @@ class Fitted(NamedTuple):
     note: dict
 
 
+def check(intervals):
+    """Refuse intervals that mean nothing, in one line that names the setting.
+
+    Called when a config is read, before any data is opened, and again by `fit`.
+    """
+    for name in ("log_every", "evaluate_every", "save_every"):
+        steps = getattr(intervals, name)
+        if not _is_whole(steps) or steps < 0:
+            raise ValueError(
+                f"{name}={steps!r}: it takes a whole number of steps, "
+                "or 0 for the last step only"
+            )
+    seconds = intervals.save_seconds
+    if isinstance(seconds, bool) or not isinstance(seconds, Real) or not seconds > 0:
+        raise ValueError(f"save_seconds={seconds!r}: it takes a number above 0")
+    if not _is_whole(intervals.keep) or intervals.keep < 1:
+        raise ValueError(
+            f"keep={intervals.keep!r}: at least one checkpoint has to be kept"
+        )
+    window = intervals.profile
+    if window is None:
+        return
+    if not isinstance(window, tuple | list) or not (
+        len(window) == 2 and all(_is_whole(steps) and steps > 0 for steps in window)
+    ):
+        raise ValueError(
+            f"profile={window!r}: it takes (first step, steps), both above 0"
+        )
+
+
+def check_method(method):
+    """Refuse a method that would train for no step, naming its stage."""
+    if not method.stages:
+        raise ValueError("the method has no stage to train")
+    for stage in method.stages:
+        if not _is_whole(stage.steps) or stage.steps < 1:
+            raise ValueError(
+                f"steps={stage.steps!r}: stage {stage.name!r} has to take at least one"
+            )
+
+
+def _is_whole(number):
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
 def fit(
     directory,
     method,
@@ -72,6 +118,8 @@ def fit(
     """
     mesh = meshes.data_mesh() if mesh is None else mesh
     intervals = Intervals() if intervals is None else intervals
+    check(intervals)
+    check_method(method)
     watches.check(watch, method)
     template = loop.initial_state(method, streams, seed=seed, mesh=mesh)
     with contextlib.ExitStack() as stack:

@@ -15,7 +15,7 @@ import pytest
 import tiny
 
 from jaxforensics.training import checkpoints, hooks, loop
-from jaxforensics.training.fit import Intervals, fit, load
+from jaxforensics.training.fit import Intervals, check, check_method, fit, load
 from jaxforensics.training.mesh import data_mesh
 
 SETTINGS = {"watch": tiny.WATCH}
@@ -190,6 +190,46 @@ def test_a_best_without_a_newest_is_forgotten(whole, tmp_path):
 def test_nothing_kept_is_refused(tmp_path):
     with pytest.raises(ValueError, match="keep=0"):
         checkpoints.Checkpoints(tmp_path, keep=0)
+
+
+@pytest.mark.parametrize(
+    "name, values",
+    [
+        ("log_every", [-1, 2.5, None, True]),
+        ("evaluate_every", [-1, float("nan"), "often"]),
+        ("save_every", [-5]),
+        ("save_seconds", [0, -1.0, float("nan"), None, "60"]),
+        ("keep", [0, -1, 1.5]),
+        ("profile", [(0, 2), (3, 0), (1,), (1, 2, 3), 5, (1.5, 2), "ab", ()]),
+    ],
+)
+def test_intervals_that_mean_nothing_are_refused(tmp_path, name, values):
+    for value in values:
+        intervals = Intervals(**{name: value})
+        with pytest.raises(ValueError, match=rf"^{name}=[^\n]*$"):
+            check(intervals)
+        with pytest.raises(ValueError, match=f"^{name}="):
+            fit(tmp_path, None, {}, seed=0, intervals=intervals)
+    assert not any(tmp_path.iterdir())
+
+
+def test_intervals_that_mean_something_pass():
+    check(Intervals())
+    check(Intervals(0, 0, 0, float("inf"), 1, (1, 1)))
+    check(Intervals(np.int64(1), save_seconds=np.float32(1), profile=[2, 3]))
+
+
+@pytest.mark.parametrize("steps", [0, -3, 2.5, None])
+def test_a_stage_without_steps_is_refused(tmp_path, steps):
+    method = tiny.method()
+    stages = (method.stages[0], method.stages[1]._replace(steps=steps))
+    method = method._replace(stages=stages)
+    with pytest.raises(ValueError, match=r"^steps=[^\n]* 'second' [^\n]*$"):
+        check_method(method)
+    with pytest.raises(ValueError, match="'second'"):
+        fit(tmp_path, method, {}, seed=0)
+    with pytest.raises(ValueError, match="no stage"):
+        check_method(method._replace(stages=()))
 
 
 def test_sigterm_saves_and_ends_well(whole, tmp_path, capfd):
