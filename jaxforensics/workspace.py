@@ -110,15 +110,14 @@ class Workspace:
         method,
         data,
         *,
-        measure=None,
-        select=None,
+        watch=None,
         seed=None,
         strict=False,
     ):
         """A `Predictor` of `method`, trained on a Training or {stream: Training}.
 
-        `measure(outputs)` and `select` choose the state on validation, see `fit`.  If
-        it diverges the run goes on with its best state, or the one that it began with,
+        `watch` chooses the state on validation, see `fit`.  If it diverges the
+        run goes on with its best state, or the one that it began with,
         and the report says so; with `strict` that is the end of the run.
         """
         seed = self.seed if seed is None else seed
@@ -128,7 +127,7 @@ class Workspace:
                 "method": method.settings,
                 "data": {k: v.fingerprint for k, v in streams.items()},
                 "seed": seed,
-                "select": select,
+                "select": watch and watch.select,
                 "evaluate_every": self._intervals.evaluate_every,
             }
         )
@@ -137,7 +136,7 @@ class Workspace:
         with self._claimed(folder):
             self._refuse_other(folder, identity)
             fitted, diverged = self._fitted(
-                folder, method, streams, identity, name, measure, strict
+                folder, method, streams, identity, name, watch, strict
             )
             self._trained[name] = diverged, fitted.note["best"]
             mark = checkpoints.digest(checkpoints.host_copy(fitted.state))[:16]
@@ -156,23 +155,23 @@ class Workspace:
         key = f"{kind.__module__}.{kind.__qualname__} {digest(settings)}"
         return self._methods.setdefault(key, method)
 
-    def _fitted(self, folder, method, streams, identity, name, measure, strict):
+    def _fitted(self, folder, method, streams, identity, name, watch, strict):
         """(what was trained, now or before; where it diverged, or '')."""
         place = self.directory / folder, method, streams
-        select = {"select": identity["select"], "mesh": self.mesh}
-        chosen = select | {"seed": identity["seed"]}
+        watched = {"watch": watch, "mesh": self.mesh}
+        chosen = watched | {"seed": identity["seed"]}
         if done := self._read(f"{folder}/done.json"):
             diverged = done.get("diverged", "")
             if diverged and strict:
                 raise NotFinite(diverged, f"Delete {place[0]} to train it again.")
             if diverged:
                 return fit.salvage(*place, **chosen), diverged
-            return fit.load(*place, **select), ""
+            return fit.load(*place, **watched), ""
         self._write(f"{folder}/settings.json", identity)
-        watched = {"name": name, "measure": measure, "intervals": self._intervals}
+        told = {"name": name, "intervals": self._intervals}
         try:
             with self._timed(f"{folder}/runtime.json"):
-                return fit.fit(*place, **chosen, **watched), ""
+                return fit.fit(*place, **chosen, **told), ""
         except NotFinite as error:
             if strict:
                 raise

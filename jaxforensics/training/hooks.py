@@ -6,7 +6,9 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,7 @@ import numpy as np
 from absl import logging
 
 from jaxforensics.files import replacing
+from jaxforensics.training.watch import check_selected
 
 
 class NotFinite(FloatingPointError):
@@ -183,49 +186,75 @@ class Log:
         )
 
 
-class Evaluate:
-    """Measures the state on validation and remembers the best one.
+class Evaluation(NamedTuple):
+    """What `Evaluate` does in the steps of one stage."""
 
-    `measure(state)` returns {name: float}; `select` names the value that is maximised
-    (None keeps no best).  The first of equal values wins.
+    values: Callable  # (state) -> {name: value}, measured on validation
+    select: str | None  # the value whose highest state is kept
+    last: int  # the step after which it is measured whatever the interval says
+    label: str = ""  # under which the best is kept: '' for one watch over all stages
+
+
+class Evaluate:
+    """Measures the state on validation and keeps the best one.
+
+    `evaluations` {stage name: Evaluation}; stages without one pass unmeasured.  The
+    first of equal values wins, and a value that is not finite never does.  `note`
+    tells of the best state so far, and of the best per label.
     """
 
-    def __init__(self, measure, *, every, select, guard, log, checkpoints, note):
-        self._measure, self._every, self._select = measure, every, select
-        self._guard, self._log, self._checkpoints = guard, log, checkpoints
+    def __init__(self, evaluations, *, every, guard, log, checkpoints, note):
+        self._evaluations = evaluations
+        self._every = every
+        self._guard = guard
+        self._log = log
+        self._checkpoints = checkpoints
         self.note = note
 
     def __call__(self, moment):
         """Evaluate if due; keep the state if it is the best so far."""
-        if not self._every(moment):
+        evaluation = self._evaluations.get(moment.stage)
+        if evaluation is None:
+            return
+        if not self._every(moment._replace(total=evaluation.last)):
             return
         self._guard.settle(moment)
-        values = self._measure(moment.state)
-        self._log.write(
-            moment.step, {f"validation/{k}": float(v) for k, v in values.items()}
-        )
+        values = evaluation.values(moment.state)
+        self._tell(moment.step, values)
+        if evaluation.select is not None:
+            check_selected(evaluation.select, values)
+            self._choose(moment, evaluation, float(values[evaluation.select]))
+
+    def _tell(self, step, values):
+        """The values in the metrics file and on the console."""
+        self._log.write(step, {f"validation/{k}": float(v) for k, v in values.items()})
         if jax.process_index() == 0:
             text = "  ".join(f"{k} {v:.4g}" for k, v in values.items())
             print(f"{self._log.name} validation: {text}", flush=True)
-        if self._select is None:
-            return
-        value = float(values[self._select])
-        best = self.note.get("best")
+
+    def _choose(self, moment, evaluation, value):
+        """Keep the state of this moment if its value is the highest so far."""
+        best = self.note["best"]
         if not np.isfinite(value):
             logging.warning(
                 "validation %s is %s at step %d, so this state cannot be the best; a "
                 "validation split of one class only has no AUC",
-                self._select,
+                evaluation.select,
                 value,
                 moment.step,
             )
         elif best is None or value > best["value"]:
-            self.note["best"] = {
+            best = {
+                "stage": moment.stage,
                 "step": moment.step,
-                "name": self._select,
+                "name": evaluation.select,
                 "value": value,
             }
-            self._checkpoints.save_best(moment.state, dict(self.note))
+            self.note["best"] = best
+            self.note["bests"] = self.note["bests"] | {evaluation.label: best}
+            self._checkpoints.save_best(
+                moment.state, dict(self.note), label=evaluation.label
+            )
 
 
 class Save:
