@@ -88,7 +88,7 @@ class Workspace:
     def describe(self, config, *, data=None):
         """Store the resolved settings of the run, its surroundings and its data.
 
-        `data` holds {what: fingerprint}.
+        `data` holds {what: digest}.
         """
         self._config, self._data = plain(config), dict(data or {})
         if self._reports:
@@ -125,7 +125,7 @@ class Workspace:
         identity = plain(
             {
                 "method": method.settings,
-                "data": {k: v.fingerprint for k, v in streams.items()},
+                "data": {k: v.digest for k, v in streams.items()},
                 "seed": seed,
                 "select": watch and watch.select,
                 "evaluate_every": self._intervals.evaluate_every,
@@ -146,7 +146,7 @@ class Workspace:
             method.predict,
             fitted.state,
             mesh=self.mesh,
-            fingerprint=digest([identity, mark]),
+            digest=digest([identity, mark]),
         )
 
     def _alike(self, method, settings):
@@ -187,10 +187,10 @@ class Workspace:
     def predict(self, name, predictor, batches, *inputs, outputs=("logits", "score")):
         """The gathered outputs of a predictor over `batches()`, cached as npz.
 
-        `inputs` (fingerprints, settings) say what the batches hold.
+        `inputs` (digests, settings) say what the batches hold.
         """
         path = self.directory / f"measurements/{name}.npz"
-        mark = digest([predictor.fingerprint, inputs, outputs])
+        mark = digest([predictor.digest, inputs, outputs])
         if stored := _predictions(path, mark):
             return stored
         with self._claimed(f"measurements/{name}"):
@@ -206,7 +206,7 @@ class Workspace:
             return found
 
     def measure(self, name, function, *inputs):
-        """function(), JSON types, cached for these inputs (fingerprints, settings)."""
+        """function(), JSON types, cached for these inputs (digests, settings)."""
         mark = digest(inputs)
         with self._claimed(f"measurements/{name}"):
             stored = self._read(f"measurements/{name}.json")

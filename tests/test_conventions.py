@@ -52,7 +52,7 @@ TAKES_ANY_NAME = {
     ("configs/common.py", "config"),
     ("configs/common.py", "preset"),
     (f"{PACKAGE}/attacks/__init__.py", "build"),
-    (f"{PACKAGE}/data/corpus.py", "_fingerprint"),
+    (f"{PACKAGE}/data/corpus.py", "_digest"),
     (f"{PACKAGE}/commands/data_sets.py", "open_data"),
     (f"{PACKAGE}/models/__init__.py", "build"),
     (f"{PACKAGE}/training/nets.py", "new_state"),

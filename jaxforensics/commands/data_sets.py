@@ -115,9 +115,9 @@ def open_all(config, directory):
 
 
 def marks(data, others):
-    """{what: fingerprint} of both sides of `data`, and of the other sets."""
-    found = {"training": data.train.fingerprint, "test": data.test.fingerprint}
-    return found | {name: other.train.fingerprint for name, other in others.items()}
+    """{what: digest} of both sides of `data`, and of the other sets."""
+    found = {"training": data.train.digest, "test": data.test.digest}
+    return found | {name: other.train.digest for name, other in others.items()}
 
 
 def open_data(*, root, directory=None, view=None, where="data", **reading):

@@ -95,7 +95,7 @@ def test_every_fake_gets_the_nearest_real_of_its_split(plain, paired):
     assert all(1 <= row["reals used"] <= row["paired"] for row in rows)
 
 
-def test_the_index_and_the_fingerprint_know_of_pairs(plain, paired, tmp_path):
+def test_the_index_and_the_digest_know_of_pairs(plain, paired, tmp_path):
     root, _ = paired
     for split in NAMES:
         bare, found = records.open(plain, split), records.open(root, split)
@@ -130,8 +130,8 @@ def test_batches_hold_the_nearest_real(plain, paired):
     lacking = corpus.open(plain, **settings)
     assert "real" not in next(lacking.train.batches())
     data = corpus.open(root, **settings)
-    assert data.train.fingerprint != lacking.train.fingerprint
-    assert data.test.fingerprint != lacking.test.fingerprint
+    assert data.train.digest != lacking.train.digest
+    assert data.test.digest != lacking.test.digest
     sides = {"train": data.train.batches(), "test": data.test.batches()}
     seen = 0
     for split, batches in sides.items():
