@@ -22,6 +22,8 @@ KINDS = {
     "audit": "counts, duplicates, overlaps, labels that leak",
     "synthfaces": "faces drawn, photographed and forged by this code; synthetic",
 }
+HOMES = {kind: "prepare" for kind in ("folder", "manifest", "videos")}
+HOMES |= {"audit": "audit", "pairs": "pairs", "synthfaces": "data_sets"}
 
 
 def parser():
@@ -65,10 +67,8 @@ def main():
     """Parse, call, print; what the user can put right is told in one line."""
     flags = {k: v for k, v in vars(parser().parse_args()).items() if v is not None}
     kind = flags.pop("command")
-    home = {"synthfaces": "experiments.embedded"}.get(kind, "data.commands")
-    home = "experiments.pairs" if {"weights", "layer"} & flags.keys() else home
     try:  # imports are slow: Ctrl-C may meet them
-        print(import_module(f"jaxforensics.{home}").run(kind, flags))
+        print(import_module(f"jaxforensics.commands.{HOMES[kind]}").run(kind, flags))
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on from here (an audit starts anew)")
     except (ImportError, OSError, RuntimeError, ValueError) as error:

@@ -38,7 +38,7 @@ class Stream:
     """Pictures whose brightness tells the label; a batch is a function of its step."""
 
     batch_size = 8
-    fingerprint = "stream"
+    digest = "stream"
 
     def __init__(self, *, part=slice(None), poison=None):
         self.part, self.poison = part, poison

@@ -7,7 +7,7 @@ import grain
 import numpy as np
 
 from jaxforensics.data import decode, host_degrade
-from jaxforensics.data.convert import BICUBIC, PARTS
+from jaxforensics.data.decode import BICUBIC, PARTS
 
 ALTERNATIVE = 1  # of the streams of random numbers that a picture has, see `_degraded`
 KEYS = {"pair": "real", "mask": "mask", "parsing": "parsing"}  # in a batch

@@ -89,7 +89,7 @@ class Bench:
         if on == trained_on:
             found = detection.predictions(self.workspace, net, name, train, test)
         else:  # no threshold is needed, so no validation
-            mark = test.fingerprint
+            mark = test.digest
             stored = self.workspace.predict(f"{name}/test", net, test.batches, mark)
             found = {"test": stored}
         return Tested(found, test.sources)

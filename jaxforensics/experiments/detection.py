@@ -103,8 +103,8 @@ def predictions(workspace, predictor, name, train, test):
     return {
         split: workspace.predict(f"{name}/{split}", predictor, batches, mark)
         for split, batches, mark in (
-            ("validation", train.validation, train.fingerprint),
-            ("test", test.batches, test.fingerprint),
+            ("validation", train.validation, train.digest),
+            ("test", test.batches, test.digest),
         )
     }
 
@@ -316,7 +316,7 @@ def _robustness(workspace, test, title, predictor, cells):
         f"{title}/robustness",
         degraded,
         test.batches,
-        test.fingerprint,
+        test.digest,
         outputs=tuple(names),
     )
     about = {"label": found["label"], "group": found["group"]}

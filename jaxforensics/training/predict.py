@@ -24,10 +24,10 @@ class Predictor:
 
     notice = ""
 
-    def __init__(self, predict, state, *, mesh=None, fingerprint="", narrow=None):
+    def __init__(self, predict, state, *, mesh=None, digest="", narrow=None):
         self.mesh = meshes.data_mesh() if mesh is None else mesh
         self.state = jax.device_put(state, meshes.whole(self.mesh))
-        self.fingerprint = fingerprint
+        self.digest = digest
         self._predict = predict
         self._narrow = narrow or (lambda outputs: predict)
         self._compiled = {}
@@ -73,7 +73,7 @@ class Predictor:
             narrow(operations),
             self.state,
             mesh=self.mesh,
-            fingerprint=f"{self.fingerprint} through {mark} {key} {output}",
+            digest=f"{self.digest} through {mark} {key} {output}",
             narrow=narrow,
         )
 

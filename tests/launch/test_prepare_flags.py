@@ -254,7 +254,7 @@ def test_nothing_is_written_among_the_pictures(prepare, pictures, command, insid
 def test_an_audit_that_cannot_be_written_is_refused_before_the_work(
     prepare, pictures, monkeypatch, tmp_path
 ):
-    from jaxforensics.data import audit
+    from jaxforensics.audit import audit
 
     prepare("audit", tmp_path / "none", "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -265,13 +265,13 @@ def test_an_audit_that_cannot_be_written_is_refused_before_the_work(
 
 
 def test_ctrl_c_is_one_line_that_says_what_is_next(prepare, pictures, monkeypatch):
-    from jaxforensics.data import commands
+    from jaxforensics.commands import prepare as command
 
     def interrupted(*args, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands.prepare, "prepare", interrupted)
-    monkeypatch.setattr(commands.sources, "class_folders", interrupted)
+    monkeypatch.setattr(command.dataset, "prepare", interrupted)
+    monkeypatch.setattr(command.folders, "class_folders", interrupted)
     code, _ = prepare("folder", pictures)
     assert code.startswith("stopped; the same command goes on from here")
     code, _ = prepare("audit", pictures)

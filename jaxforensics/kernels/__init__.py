@@ -1,0 +1,1 @@
+"""Formulations tuned per backend; the only room that asks which backend computes."""
