@@ -16,6 +16,7 @@ import tiny
 
 from jaxforensics.training import checkpoints, hooks, loop
 from jaxforensics.training.fit import Intervals, check, check_method, fit, load
+from jaxforensics.training.hooks import every as every_module
 from jaxforensics.training.mesh import data_mesh
 
 SETTINGS = {"watch": tiny.WATCH}
@@ -285,7 +286,7 @@ def test_batches_that_do_not_divide_are_refused(tmp_path):
 
 def test_intervals_by_step_and_by_clock(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(hooks.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(every_module.time, "monotonic", lambda: now[0])
     moment = loop.Moment(0, 100, "train", None, {}, {})
     every = hooks.Every(seconds=10)
     assert not every(moment._replace(step=1))
