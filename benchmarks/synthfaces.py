@@ -13,7 +13,8 @@ import numpy as np
 from harness import compare, milliseconds, save
 from scipy.ndimage import convolve, gaussian_filter
 
-from jaxforensics.synthfaces import cameras, photos, render, scenes
+from jaxforensics.synthfaces import cameras, photos
+from jaxforensics.synthfaces.drawing import render, scenes
 
 BATCH, GOAL, ROUNDS = 32, 500, 7  # GOAL: pictures per second at 128 x 128
 KERNELS = np.zeros((3, 5, 5), np.float32)  # Malvar et al.: green, along a row, opposite

@@ -50,8 +50,7 @@ def train(workspace, *, method=None, stream=None, seed=None):
         "net",
         method or tiny.method(),
         stream or tiny.Stream(),
-        measure=tiny.accuracy,
-        select="accuracy",
+        watch=tiny.WATCH,
         seed=seed,
     )
 

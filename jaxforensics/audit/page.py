@@ -4,7 +4,8 @@ import json
 import textwrap
 from pathlib import Path
 
-from jaxforensics.reporting import figures, page, tables
+from jaxforensics.reporting import document, figures, tables
+from jaxforensics.reporting.blocks import Details, Figure, Heading, Table, Text
 
 SIGNS = {"error": "ERROR  ", "warning": "WARNING", "note": "note   "}
 INDENT = 8 * " "
@@ -36,17 +37,16 @@ def write(audit, out):
     out.mkdir(parents=True, exist_ok=True)
     (out / "audit.json").write_text(json.dumps(audit.report, indent=1))
     report = audit.report
-    page.write(
-        out / "index.html",
+    page = document.Document(
         title=f"Audit of {Path(report['root']).resolve().name}",
         subtitle=f"What {report['root']} gives away besides forgery",
-        meta={
+        facts={
             "pictures": report["pictures"],
             "left out": len(report["failures"]),
             "exact copies": report["copies"],
             "sets of near duplicates": len(report["duplicates"]["near"]),
         },
-        sections=[
+        blocks=[
             *_about_findings(report),
             *_about_leaks(report),
             *_about_contents(audit),
@@ -54,12 +54,14 @@ def write(audit, out):
             *_about_failures(report),
         ],
     )
+    document.write(page, html=out / "index.html")
     return out / "index.html"
 
 
 def _about_findings(report):
     lines = [f"- **{f['severity']}**: {f['text']}" for f in report["findings"]]
-    yield {"title": "Findings", "text": "\n".join(lines)}
+    yield Heading("Findings")
+    yield Text("\n".join(lines))
 
 
 def _about_leaks(report):
@@ -69,38 +71,41 @@ def _about_leaks(report):
     for leak in report["leaks"]:
         interval = leak["auc"], leak["low"], leak["high"]
         series.setdefault(leak["family"], {})[leak["fakes"]] = interval
-    yield {
-        "title": "Do labels leak?",
-        "text": "Boosted trees on features that say nothing about forgery, tested on "
+    yield Heading("Do labels leak?")
+    yield Text(
+        "Boosted trees on features that say nothing about forgery, tested on "
         "groups they have not seen (near duplicates count as one group).  What they "
-        "reach, a detector reaches without looking at a face.",
-        "figure": figures.bars(
+        "reach, a detector reaches without looking at a face."
+    )
+    yield Figure(
+        figures.bars(
             series,
             y_label="area under the ROC curve",
             y_limits=(min(0.4, *(leak["low"] for leak in report["leaks"])), 1),
             level=(0.5, "chance"),
         ),
-        "caption": "Area under the ROC curve with 95 % intervals over groups.",
-    }
-    yield {"table": _leaks(report)}
+        caption="Area under the ROC curve with 95 % intervals over groups.",
+    )
+    yield Table(_leaks(report))
 
 
 def _about_contents(audit):
-    yield {"title": "Pictures", "table": audit.report["counts"]}
-    yield {
-        "title": "Sizes, formats, compression",
-        "table": audit.report["properties"],
-        "caption": "Pictures of each source.  A JPEG quality is exact where its "
+    yield Heading("Pictures")
+    yield Table(audit.report["counts"])
+    yield Heading("Sizes, formats, compression")
+    yield Table(
+        audit.report["properties"],
+        caption="Pictures of each source.  A JPEG quality is exact where its "
         "quantisation tables are those of libjpeg; of custom tables, the nearest.",
-    }
-    yield {
-        "figure": figures.histogram(
+    )
+    yield Figure(
+        figures.histogram(
             {source: sizes / 1024 for source, sizes in audit.file_sizes.items()},
             x_label="file size, KiB",
         ),
-        "caption": "File sizes of each source.",
-    }
-    yield {"table": audit.report["file_sizes"], "caption": "Bytes per file."}
+        caption="File sizes of each source.",
+    )
+    yield Table(audit.report["file_sizes"], caption="Bytes per file.")
 
 
 def _about_duplicates(audit):
@@ -115,29 +120,25 @@ def _about_duplicates(audit):
         }
         for kind, clusters in found.items()
     ]
-    yield {
-        "title": "Duplicates",
-        "text": "Near duplicates have similar perceptual hashes and thumbnails.",
-        "table": rows,
-        "details": {
-            f"{len(clusters)} clusters, {kind}": "\n\n".join(
-                "\n".join(cluster["names"]) for cluster in clusters
-            )
-            for kind, clusters in found.items()
-            if clusters
-        },
-    }
+    yield Heading("Duplicates")
+    yield Text("Near duplicates have similar perceptual hashes and thumbnails.")
+    yield Table(rows)
+    for kind, clusters in found.items():
+        if clusters:
+            names = "\n\n".join("\n".join(cluster["names"]) for cluster in clusters)
+            yield Details(f"{len(clusters)} clusters, {kind}", names)
     if audit.examples:
         pairs = [list(pair.items()) for pair in audit.examples]
-        yield {
-            "figure": figures.pictures(
+        yield Figure(
+            figures.pictures(
                 [[pair[row][1] for pair in pairs] for row in (0, 1)],
                 captions=[[_short(pair[row][0]) for pair in pairs] for row in (0, 1)],
             ),
-            "caption": "Near duplicates that lie across splits or classes, in columns.",
-        }
+            caption="Near duplicates that lie across splits or classes, in columns.",
+        )
     if audit.report["overlap"]:
-        yield {"title": "Groups in several splits", "table": audit.report["overlap"]}
+        yield Heading("Groups in several splits")
+        yield Table(audit.report["overlap"])
 
 
 def _about_failures(report):
@@ -146,8 +147,9 @@ def _about_failures(report):
         names = (
             f"{f['name']}: {f['reason']} {f['detail']}" for f in report["failures"]
         )
-        listed = {f"{len(report['failures'])} files": "\n".join(names)}
-        yield {"title": "Left out", "table": rows, "details": listed}
+        yield Heading("Left out")
+        yield Table(rows)
+        yield Details(f"{len(report['failures'])} files", "\n".join(names))
 
 
 def _leaks(report):

@@ -11,7 +11,8 @@ from jaxforensics.commands import prepare
 from jaxforensics.data import corpus
 from jaxforensics.prepare import dataset
 from jaxforensics.settings import call, choose
-from jaxforensics.synthfaces import streams, views
+from jaxforensics.synthfaces import views
+from jaxforensics.synthfaces.forgers import streams
 from jaxforensics.training import mesh
 
 PREFIX = "embedded:"

@@ -15,13 +15,13 @@ import numpy as np
 from PIL import Image
 
 from jaxforensics.evaluation import metrics, quality
-from jaxforensics.methods import synthesis, translation
 from jaxforensics.models import weights
 from jaxforensics.ops.residuals import high_pass
 from jaxforensics.ops.spectrum import log_spectrum
 from jaxforensics.reporting import figures
 from jaxforensics.settings import call, choose
-from jaxforensics.synthfaces import forgers as shipped
+from jaxforensics.synthfaces.forgers import synthesis, translation
+from jaxforensics.synthfaces.forgers import whole_faces as shipped
 
 TITLE = "Forgers"
 PROTOCOL = """\

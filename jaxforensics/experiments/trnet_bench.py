@@ -13,10 +13,10 @@ from jaxforensics.data.marks import mark
 from jaxforensics.evaluation import quality
 from jaxforensics.evaluation.calibration import choose_threshold
 from jaxforensics.evaluation.intervals import bootstrap
-from jaxforensics.experiments import detection
 from jaxforensics.methods import classifier, fingerprint, reconstruction, trnet
 from jaxforensics.settings import call, choose, digest, plain
 from jaxforensics.training import mesh as meshes
+from jaxforensics.training import watch as watches
 from jaxforensics.training.loop import ahead
 
 NONE, WEAK, STRONG = "none", "weak", "strong"
@@ -191,7 +191,7 @@ class Bench:
             pictures = shown["image"], shown["index"], shown["mark"]
             data = data.shown_as(*pictures, share=SHARE)
         if self.victims[title]:
-            watched = {"measure": detection.validation_measures, "select": "auc"}
+            watched = {"watch": watches.detection()}
         else:
             data = data.plain()  # averages are those of the pictures as they are
         method = self.detector(title, defence)

@@ -8,10 +8,8 @@ as the real sets.  Needs PyAV.
 """
 
 import functools
-import io
 import itertools
 import json
-from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,16 +19,11 @@ import numpy as np
 
 from jaxforensics.files import replacing
 from jaxforensics.progress import bar
-from jaxforensics.synthfaces import cameras, forgers, graphic, photos, render, scenes
-from jaxforensics.synthfaces import translators as neural
-
-try:
-    import av
-except ImportError as error:
-    raise ImportError("clips need PyAV: pip install 'jaxforensics[video]'") from error
+from jaxforensics.synthfaces import cameras, codec, photos
+from jaxforensics.synthfaces.drawing import render, scenes
+from jaxforensics.synthfaces.forgers import graphic, neural, whole_faces
 
 REVISION = 2  # of the pictures: folders of another revision are refused
-RATE = 12  # frames per second
 MANIPULATIONS = {  # as FaceForensics++ calls them, and what does it here
     "Deepfakes": "swap_neural",
     "Face2Face": "reenact_graphic",
@@ -38,12 +31,11 @@ MANIPULATIONS = {  # as FaceForensics++ calls them, and what does it here
     "NeuralTextures": "reenact_neural",
 }
 UNSEEN = "swap_feathered"
-LOSSLESS = ("libx264rgb", "rgb24", {"qp": "0"})  # to the bit
-ENCODERS = {  # by the folder of the clip: encoder, its pixels, its setting
-    "raw": LOSSLESS,
-    "c23": ("libx264", "yuv420p", {"crf": "23"}),
-    "c40": ("libx264", "yuv420p", {"crf": "40"}),
-    "masks": LOSSLESS,
+ENCODERS = {  # by the folder of the clip
+    "raw": codec.LOSSLESS,
+    "c23": codec.lossy(23),
+    "c40": codec.lossy(40),
+    "masks": codec.LOSSLESS,
 }
 COMPRESSIONS = ("raw", "c23", "c40")
 SPLITS = {"train": "train", "validation": "val", "test": "test"}  # and their files
@@ -85,6 +77,7 @@ def write(
     there already stays: a killed run goes on where it was, with the same bytes.
     """
     folder, pairs = Path(folder), _pairs(clips, size=size)
+    codec.pyav()  # if it is missing, say so before anything is rendered
     _claim(
         folder,
         {"layout": "faceforensics", "frames": frames, "size": size, "seed": seed},
@@ -105,7 +98,7 @@ def write(
 
 def revision():
     """Changes with the pictures, and with the weights that forge them."""
-    made = forgers.digest(*MANIPULATIONS.values())
+    made = whole_faces.digest(*MANIPULATIONS.values())
     return f"{REVISION}{made[:6]}"
 
 
@@ -116,6 +109,7 @@ def write_unseen(folder, *, clips, frames, size, seed, progress=True):
     All are filmed in the street, and forged by `UNSEEN` alone; c23.
     """
     folder, pairs = Path(folder), _pairs(clips, size=size, splits=("test",))
+    codec.pyav()  # if it is missing, say so before anything is rendered
     _claim(folder, {"layout": "celebdf", "frames": frames, "size": size, "seed": seed})
     places = {
         forger: functools.partial(_celebdf, folder, forger) for forger in (None, UNSEEN)
@@ -134,18 +128,6 @@ def write_unseen(folder, *, clips, frames, size, seed, progress=True):
         shots = functools.cache(functools.partial(film, pair))
         for forger, place in places.items():
             _write_pair(pair, shots, forger, place, ("c23",))
-
-
-def h264(pictures, *, crf=23):
-    """uint8 pictures (n, h, w, 3), each encoded and decoded as a clip of its own."""
-    codec = ("libx264", "yuv420p", {"crf": str(crf)})
-    found = []
-    for picture in pictures:
-        data = io.BytesIO(_encoded(picture[None], codec))
-        with av.open(data) as container:
-            frame = next(container.decode(video=0))
-            found.append(frame.to_ndarray(format="rgb24"))
-    return np.stack(found)
 
 
 def sway(key, scene, time):
@@ -240,24 +222,7 @@ def _write_pair(pair, shots, forger, place, qualities):
         )
         for row, quality, path in missing:
             frames = masks if quality == "masks" else pictures
-            _save(path, _encoded(np.split(frames, 2)[row], ENCODERS[quality]))
-
-
-def _encoded(frames, codec):
-    """A clip's bytes, the same on every run: one thread, no dates."""
-    name, pixels, options = codec
-    data = io.BytesIO()
-    with av.open(data, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream(name, rate=RATE, options=options)
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = pixels
-        stream.codec_context.thread_count = 1
-        for number, picture in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return data.getvalue()
+            _save(path, codec.encode(np.split(frames, 2)[row], ENCODERS[quality]))
 
 
 def _forged(pair, film, forger):
@@ -300,7 +265,7 @@ def _frame(seed, person, leader, number, *, domain, size):
     scene = scenes.sample(scene_key, domain=domain)
     glasses = scenes.sample(_keys(seed, leader)[0], domain=domain).attributes.glasses
     scene = scene._replace(attributes=scene.attributes._replace(glasses=glasses))
-    scene = sway(sway_key, scene, number / RATE)
+    scene = sway(sway_key, scene, number / codec.RATE)
     light, _ = render.render(scene, size=size)
     index = cameras.choose(camera_key, domain=domain)
     camera = cameras.select(index, domain=domain)

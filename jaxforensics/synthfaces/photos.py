@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxforensics.ops import fusion
-from jaxforensics.synthfaces import cameras, landscapes, render, scenes
+from jaxforensics.kernels import fusion
+from jaxforensics.synthfaces import cameras
+from jaxforensics.synthfaces.drawing import landscapes, render, scenes
 
 DOMAINS = (*scenes.DOMAINS, "scenes")
 CHUNK = 32  # pictures computed together, so that no picture depends on its company

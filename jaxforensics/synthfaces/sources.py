@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxforensics.ops.color import to_gray
-from jaxforensics.synthfaces import forgers, graphic, photos, render, scenes
-from jaxforensics.synthfaces import translators as neural
-from jaxforensics.synthfaces.clips import h264
+from jaxforensics.synthfaces import photos
+from jaxforensics.synthfaces.codec import h264
+from jaxforensics.synthfaces.drawing import render, scenes
+from jaxforensics.synthfaces.forgers import graphic, neural, whole_faces
 
 LATENTS, DONORS = 20_000, 40_000  # added to a set's seed: people seen in no picture
 HAIR = ("hair", "brows", "moustache")
@@ -43,8 +44,8 @@ class Made(NamedTuple):
 
 def digest(source):
     """A mark of the weights that a source uses; '' where it uses none."""
-    shared = (forgers.SHARED,) if source in forgers.NAMES else ()
-    return forgers.digest(source, *shared)
+    shared = (whole_faces.SHARED,) if source in whole_faces.NAMES else ()
+    return whole_faces.digest(source, *shared)
 
 
 def photographs(seed, indices, *, size, domain):
@@ -70,7 +71,7 @@ def clips(seed, indices, *, size):
 
 def synthesised(seed, indices, *, size, name):
     """Whole faces out of a decoder: nothing in them is a photograph."""
-    pictures = forgers.sample(name, LATENTS + seed, indices, size=size)
+    pictures = whole_faces.sample(name, LATENTS + seed, indices, size=size)
     groups = [f"latent {seed}/{index}" for index in indices]
     mask = np.full(pictures.shape[:3], 255, np.uint8)
     return Made(pictures, groups, [{"forger": name}] * len(indices), mask=mask)
@@ -198,7 +199,7 @@ SOURCES = {
     "real/street": functools.partial(photographs, domain="street"),
     "real/clip": clips,
     "real/scenes": landscapes,
-    **{n: functools.partial(synthesised, name=n) for n in forgers.NAMES},
+    **{n: functools.partial(synthesised, name=n) for n in whole_faces.NAMES},
     **{n: functools.partial(edited, name=n) for n in neural.EDITORS},
     **{
         name: functools.partial(replaced, name=name)

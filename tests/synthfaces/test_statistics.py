@@ -5,7 +5,8 @@ import functools
 import numpy as np
 import pytest
 
-from jaxforensics.synthfaces import photos, scenes
+from jaxforensics.synthfaces import photos
+from jaxforensics.synthfaces.drawing import scenes
 
 COUNT, SIZE = 192, 128
 SLOPES, CORRELATIONS = (-3.6, -2.3), (0.88, 0.98)

@@ -15,7 +15,8 @@ from PIL import Image
 
 from jaxforensics.commands import data_sets
 from jaxforensics.data import corpus, records
-from jaxforensics.synthfaces import render, scenes, sources, views
+from jaxforensics.synthfaces import sources, views
+from jaxforensics.synthfaces.drawing import render, scenes
 
 ROOT = Path(__file__).resolve().parents[2]
 FACES = 20  # two tens: 14, 2 and 4

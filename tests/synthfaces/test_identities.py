@@ -1,0 +1,68 @@
+"""What prepared sets and trained forgers are recognised by stays as it is.
+
+Folders on users' disks carry these values.  A change here means that their pictures or
+weights have changed, and that sets are made and nets are trained again: then, and only
+then, new values belong here.
+"""
+
+import pytest
+
+from jaxforensics.settings import digest
+from jaxforensics.synthfaces import clips, sources, views
+from jaxforensics.synthfaces.forgers import streams
+
+WEIGHTS = {
+    "deconv": "da2cf598dd5b",
+    "nearest": "d0e7de4432e2",
+    "bilinear": "de09da1537b4",
+    "shuffle": "5da125d135d9",
+    "deconv_r": "4bbe4d579c11",
+    "deconv_a": "3679e9d38f02",
+    "edit_deconv": "6911527b5d38",
+    "edit_skip": "17b7472cfc74",
+    "swap_neural": "f87a076005a8",
+    "reenact_neural": "a9f4090dc495",
+}
+STREAMS = {
+    "portraits": ("825b73ad289232ee", "6fd8dfc328448f6d"),
+    "edits": ("e7001a50abb0f0f2", "0c0366daa479ba94"),
+    "swaps": ("168a40b7d877433d", "2a09b9ee3a0c8039"),
+    "reenactments": ("b2af75456173d56a", "e3a06c4987afb9a6"),
+}
+BLOCKS = {
+    "pairs": "e40c84ab391170c2",
+    "hybrid": "4dee87c5d3e95e09",
+    "generators": "7345c232f0e1288e",
+    "edits": "7259ce4b958f9e44",
+}
+
+
+def test_revisions():
+    assert views.REVISION == 3
+    assert clips.revision() == "2508e1e"
+
+
+def test_the_converter_has_its_name():
+    """It is part of a prepared set's identity."""
+    name = f"{views.convert.__module__}.{views.convert.__qualname__}"
+    assert name == "jaxforensics.synthfaces.views.convert"
+
+
+def test_digests_of_weights():
+    digests = {source: sources.digest(source) for source in sources.SOURCES}
+    assert {source: x for source, x in digests.items() if x} == WEIGHTS
+
+
+@pytest.mark.parametrize("view", views.VIEWS)
+def test_blocks_of_views(view):
+    blocks = [
+        [item.path, item.label, item.source, item.split, item.attributes]
+        for item in views.items(view, faces=120, seed=3)
+    ]
+    assert digest(blocks) == BLOCKS[view]
+
+
+@pytest.mark.parametrize("kind", streams.KINDS)
+def test_streams_that_forgers_are_trained_on(kind):
+    data = streams.open(batch_size=4, scenes=8, held_out=4, kind=kind)
+    assert (data.train.fingerprint, data.test.fingerprint) == STREAMS[kind]
