@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from jaxforensics.data import records, splits
 from jaxforensics.data.items import (
-    KIND,
+    REAL_PREFIX,
     Failure,
     Item,
     Listing,
@@ -151,7 +151,7 @@ def _completed(items):
     completed, seen = [], set()
     for item in items:
         name = printable(item.name or item.path)
-        kind = item.label or item.source.startswith(KIND)
+        kind = item.label or item.source.startswith(REAL_PREFIX)
         source = printable(item.source) if kind else "real"
         real = is_real_source(source)
         if item.label not in (0, 1) or not source or item.label == real:

@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 
 from jaxforensics.data.items import (
-    KIND,
     REAL,
+    REAL_PREFIX,
     Failure,
     Item,
     Listing,
@@ -42,7 +42,7 @@ def class_folders(root, *, real=REAL, group=None):
     names = {source: printable(source) for source in sources}
     reals = {source for source in sources if is_real(source, real)}
     if _side_by_side(reals, folders):
-        names |= {source: f"{KIND}{names[source]}" for source in reals}
+        names |= {source: f"{REAL_PREFIX}{names[source]}" for source in reals}
     if real and not reals:
         raise ValueError(
             f"none of {', '.join(sources)} in {root} is named as real "

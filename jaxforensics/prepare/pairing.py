@@ -152,7 +152,7 @@ def _picture(task, row, embedding):
     except decode.BadPicture as bad:
         raise ValueError(
             f"{task.opened.place(row)} ({record.name}) is damaged ({bad}): "
-            f"{records.AGAIN}"
+            f"{records.PREPARE_AGAIN}"
         ) from None
     method = BOX if embedding.function is None else decode.BICUBIC
     return decode.square(pixels, embedding.side, method=method)
