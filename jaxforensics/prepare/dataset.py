@@ -43,7 +43,8 @@ __all__ = [
 
 SHARDS = 128  # per split, at most
 PER_SHARD = 32  # items, about, at least
-FRACTIONS = (0.75, 0.05, 0.20)
+FRACTIONS = (0.75, 0.05, 0.20)  # of groups: training, validation, test
+# Errors that mean a full disk, a quota, a file system's largest file.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -148,17 +149,19 @@ def turn(folder):
 
 def _completed(items):
     """The items with names and groups, checked."""
-    completed, seen = [], set()
+    completed = []
+    names = set()
     for item in items:
         name = printable(item.name or item.path)
-        kind = item.label or item.source.startswith(REAL_PREFIX)
-        source = printable(item.source) if kind else "real"
-        real = is_real_source(source)
-        if item.label not in (0, 1) or not source or item.label == real:
+        source = "real"  # whatever it is called, unless it tells kinds of reals apart
+        if item.label or item.source.startswith(REAL_PREFIX):
+            source = printable(item.source)
+        is_real = is_real_source(source)
+        if item.label not in (0, 1) or not source or item.label == is_real:
             raise ValueError(f"{name}: label {item.label!r} with source {source!r}")
-        if name in seen:
+        if name in names:
             raise ValueError(f"{name} is listed twice: give items different names")
-        seen.add(name)
+        names.add(name)
         group = printable(item.group) or name
         completed.append(item._replace(name=name, source=source, group=group))
     if not completed:
@@ -167,6 +170,7 @@ def _completed(items):
 
 
 def _limited(items, limit, seed):
+    """So many of the items, sources in turn."""
     if limit is None:
         return items
 
@@ -182,6 +186,7 @@ def _limited(items, limit, seed):
 
 def _tasks(items, folder, convert, size, seed, per_shard):
     """{split: [Task]}; a shard is a range of hashes, so changes elsewhere spare it."""
+    # Their order in the set; the number places an item, whatever others there are.
     drawn = sorted((splits.uniform(item.name, seed), item) for item in items)
     named = {item.source for item in items} - {"real"}
     sources = (
@@ -205,27 +210,29 @@ def _tasks(items, folder, convert, size, seed, per_shard):
 
 
 def _run(tasks, *, name, workers, progress):
+    """Make the shards of these tasks that are not there yet."""
     total = sum(len(task.items) for task in tasks)
-    done = sum(len(task.items) for task in tasks if task.summary.exists())
-    about = {"desc": f"prepare {name}", "unit": "item", "shown": progress}
-    with bar(None, total=total, initial=done, **about) as shown:
-        shards.run(tasks, workers=workers, advance=shown.update)
+    finished = sum(len(task.items) for task in tasks if task.summary.exists())
+    settings = {"desc": f"prepare {name}", "unit": "item", "shown": progress}
+    with bar(None, total=total, initial=finished, **settings) as counter:
+        shards.run(tasks, workers=workers, advance=counter.update)
 
 
 def _publish(tasks, work, name, plan, *, left_out, strict):
+    """Turn finished shards into a data set inside `work`, its notes written last."""
     parts = {
         split: [(task.file, shards.read(task)) for task in group]
         for split, group in tasks.items()
     }
     summaries = [summary for group in parts.values() for _, summary in group]
     failures = [Failure(*f) for summary in summaries for f in summary["failures"]]
-    known = {
+    listing = {
         "left_out": [failure._asdict() for failure in left_out],
         "failures": [failure._asdict() for failure in failures],
     }
-    writing.write_json(work / "failures.json", known)
-    every = Counter(failure.reason for failure in (*failures, *left_out))
-    reasons = dict(every.most_common())
+    writing.write_json(work / "failures.json", listing)
+    totals = Counter(failure.reason for failure in (*failures, *left_out))
+    reasons = dict(totals.most_common())
     listed = f"{_words(reasons)}; listed in {work / 'failures.json'}"
     if strict and reasons:
         raise ValueError(f"strict: {listed}")
@@ -307,6 +314,7 @@ def _clear(work):
 
 
 def _remarks(counts, sources):
+    """Sentences about what a set lacks, which training would only show later."""
     remarks = [f"split {s} is empty" for s, n in counts.items() if not sum(n.values())]
     for split, count in counts.items():
         real = sum(n for source, n in count.items() if is_real_source(source))
@@ -320,16 +328,16 @@ def _remarks(counts, sources):
 
 
 def _report(folder):
-    known = records.read_prepared(folder)
+    prepared = records.read_prepared(folder)
     return Report(
         root=str(folder),
-        items=known["items"],
-        records=sum(sum(count.values()) for count in known["counts"].values()),
-        splits=known["counts"],
-        failures=known["failures"],
-        reasons=known["reasons"],
-        sources=tuple(known["sources"]),
-        remarks=tuple(known["remarks"]),
+        items=prepared["items"],
+        records=sum(sum(count.values()) for count in prepared["counts"].values()),
+        splits=prepared["counts"],
+        failures=prepared["failures"],
+        reasons=prepared["reasons"],
+        sources=tuple(prepared["sources"]),
+        remarks=tuple(prepared["remarks"]),
     )
 
 
@@ -338,8 +346,10 @@ def _words(reasons):
 
 
 def _is_full(error):
-    known = getattr(error, "errno", None) in FULL
-    return known or any(os.strerror(code) in str(error) for code in FULL)
+    if getattr(error, "errno", None) in FULL:
+        return True
+    # ArrayRecord's errors have no number, but the system's words.
+    return any(os.strerror(code) in str(error) for code in FULL)
 
 
 def _digest(value):
