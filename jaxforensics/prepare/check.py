@@ -109,6 +109,7 @@ def _check_notes(folder, prepared, split, summaries):
     """[Damage] of the index and the notes, where they do not tell the records."""
     damages = []
     index = folder / f"index-{split}.npy"
+    # As lists, which is what JSON and numpy give for a row.
     rows = [list(row) for summary in summaries for row in summary["index"]]
     try:
         listed = [list(row) for row in records.read_array(index).tolist()]

@@ -91,7 +91,7 @@ def mend(folder, tasks, run):
         for name, about in prepared["files"].items()
         if name in damaged and "task" in about
     }
-    if None in shards.values():
+    if None in shards.values():  # it is not known which task made the file
         return False
     run(list(shards.values()))
     for name, task in shards.items():
@@ -99,6 +99,7 @@ def mend(folder, tasks, run):
         if sha256(task.file) != prepared["files"][name]["sha256"]:
             return False
         os.replace(task.file, folder / name)
+    # Index, metadata and notes follow from the records, which are whole by now.
     if damaged - shards.keys():
         _describe_anew(folder, prepared, _summaries(folder, prepared))
     return True
@@ -106,6 +107,7 @@ def mend(folder, tasks, run):
 
 def count_sources(sources, shards):
     """{split: {source: records}} from {split: [(file, summary)]}."""
+    # A row of an index begins with the number of the source.
     return {
         split: {source: 0 for source in sources}
         | Counter(sources[row[0]] for _, part in parts for row in part["index"])
@@ -115,6 +117,7 @@ def count_sources(sources, shards):
 
 def stored_shards(folder, prepared, split):
     """The files of records of a split as they lie there, whatever the notes count."""
+    # Not by their count, which may be what the notes say wrongly.
     stem = f"{prepared['name']}-{split}.array_record-"
     if "files" in prepared:
         names = [name for name in prepared["files"] if name.startswith(stem)]

@@ -89,6 +89,7 @@ def read(path):
             return file.read()
     except decode.BadPicture:
         raise
+    # ValueError: a name with a null byte, which no file has.
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise decode.BadPicture("missing") from None
     except OSError as error:

@@ -111,15 +111,18 @@ def prepare(
     items = splits.assign(_completed(items), seed=seed, fractions=fractions)
     splits.check(items)
     items = _limited(items, limit, seed)
+    # The set gets its folder's name last, by a rename: it is never seen half done.
     folder = Path(out) / name / records.VERSION
     work = folder.with_name(folder.name + records.UNFINISHED)
     tasks = _tasks(items, work / "shards", convert, size, seed, per_shard)
+    # What the set is made of and how: shards' names are digests of their items.
     plan = _digest([[split, t.file.name] for split, ts in tasks.items() for t in ts])
     run = functools.partial(_run, name=name, workers=workers, progress=progress)
     try:
         # Nobody is waited for, and nothing written, where there is nothing to do.
         if not _is_whole(folder, plan, progress):
             with turn(folder.parent):
+                # Whoever had the turn before may have done all of it.
                 if folder.exists() and not _is_whole(folder, plan, progress):
                     _mend(folder, work, tasks, run)
                 if not _published(folder, work, plan):
@@ -162,7 +165,7 @@ def _completed(items):
         if name in names:
             raise ValueError(f"{name} is listed twice: give items different names")
         names.add(name)
-        group = printable(item.group) or name
+        group = printable(item.group) or name  # a picture of no group is its own
         completed.append(item._replace(name=name, source=source, group=group))
     if not completed:
         raise ValueError("nothing to prepare: no items")
@@ -283,6 +286,7 @@ def _check_plan(folder, plan):
 
 def _mend(folder, work, tasks, run):
     """Make again what is damaged in a data set, or clear it away to be made anew."""
+    # `work` holds the shards that are made again, and keeps them if this is killed.
     _clear(work)
     if not complete.mend(folder, tasks, run):
         shutil.rmtree(folder)
@@ -294,11 +298,13 @@ def _published(folder, work, plan):
     if folder.exists():
         _check_plan(folder, plan)
         return True
+    # A run that was killed while it published may have had other pictures in mind.
     for notes in (work / "prepared.json", work / "plan.json"):
         if notes.exists() and json.loads(notes.read_text())["plan"] != plan:
             shutil.rmtree(work)
     if not (work / "prepared.json").exists():
         return False
+    # All is written: what is left to do is the same whenever it was interrupted.
     shutil.rmtree(work / "shards", ignore_errors=True)
     (work / "plan.json").unlink(missing_ok=True)
     os.replace(work, folder)

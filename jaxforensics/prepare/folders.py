@@ -39,6 +39,7 @@ def class_folders(root, *, real=REAL, group=None):
     _check_group(group)
     folders = _class_folders(root)
     sources = sorted({source.lower() for _, source, _ in folders})
+    # Names as files may hold bytes that are no text; records hold text.
     names = {source: printable(source) for source in sources}
     reals = {source for source in sources if is_real(source, real)}
     if _side_by_side(reals, folders):
@@ -91,6 +92,7 @@ def paired_folders(real, fakes, *, masks=None):
     originals, left_out = _by_stem(real, "real")
     items = []
     used = set()  # stems of originals with an edit
+    # An original enters once, however many edits of it there are.
     for source, folder in fakes.items():
         edits, not_edits = _by_stem(folder, source)
         left_out += not_edits

@@ -78,6 +78,7 @@ def celebdf(root):
     training and test, as published; only its clips are apart.
     """
     root = Path(root)
+    # Lines such as "1 YouTube-real/00170.mp4".
     lines = (root / "List_of_testing_videos.txt").read_text().splitlines()
     test = {line.split()[1]: int(line.split()[0]) for line in lines if line.strip()}
     items = []

@@ -12,6 +12,7 @@ from jaxforensics.settings import nearest
 
 LABELS = {"0": 0, "real": 0, "1": 1, "fake": 1}
 REQUIRED = ("path", "label")
+# What else a row may say; of other columns, a misspelt name would go unnoticed.
 COLUMNS = (*REQUIRED, "source", "group", "split", "pair", "mask", "parsing", "name")
 
 
@@ -29,6 +30,7 @@ def manifest(path):
     for number, row in _rows(path):
         where = f"{path}, line {number}"
         item = _item(row, path.parent, where)
+        # Two rows of one file would be two pictures, perhaps in two splits.
         for unique in (("name", item.name), ("file", os.path.normpath(item.path))):
             first = lines.setdefault(unique, number)
             if first != number:
@@ -74,6 +76,7 @@ def _csv_rows(file, path):
 
 
 def _json_rows(file, path):
+    """Rows of JSON lines; empty ones are passed over."""
     for number, line in enumerate(file, start=1):
         if line.strip():
             where = f"{path}, line {number}"
@@ -103,6 +106,7 @@ def _item(row, folder, where):
     for name in REQUIRED:
         if row.get(name) in (None, ""):
             raise ValueError(f"{where}: no {name}")
+    # JSON may hold numbers, as groups for instance: they are the texts they print as.
     text = {name: str(row.get(name) or "") for name in COLUMNS}
     label = LABELS.get(str(row["label"]).lower())
     if label is None:

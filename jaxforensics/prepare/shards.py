@@ -147,6 +147,7 @@ def _alone(task, advance):
 
 def _in_pool(tasks, workers, advance):
     """Make shards in `workers` processes; the first error stops all of them."""
+    # Progress is counted in shared memory, a wait of 0.2 s shows it.
     # Spawned, not forked: the caller may have threads (JAX's among them).
     context = multiprocessing.get_context("spawn")
     count = context.Value("Q", 0)

@@ -32,6 +32,7 @@ def tfds_dataset(
     left_out = []
     for feature in (image, *(f for f in (label, group) if isinstance(f, str))):
         choose(features, feature, "feature")
+    # Every example is read once here for its label, its picture not decoded.
     judge = _judge(features, label, real, builder.name)
     for split, info in builder.info.splits.items():
         if split not in ALIASES:
@@ -78,7 +79,7 @@ def _open(name, data_dir):
 def _judge(features, label, real, name):
     """The function example -> (label, source)."""
     if not isinstance(label, str):  # all examples are of one class
-        source = ("real", name)[label]
+        source = name if label else "real"
         return lambda example: (label, source)
     classes = [(0, "real"), (1, "fake")]
     if isinstance(features[label], tfds.features.ClassLabel):
@@ -92,12 +93,14 @@ def _example(path, image):
     """The features of the example at 'FILE#NUMBER', its picture encoded."""
     file, _, number = path.rpartition("#")
     features = _features(str(Path(file).parent))
+    # TFDS would decode PNGs of Pillow's or TensorFlow's choice; the bytes are kept.
     decoders = {image: tfds.decode.SkipDecoding()}
     return features.deserialize_example_np(
         _record(file, int(number)), decoders=decoders
     )
 
 
+# Items of a shard lie in few files: what is opened serves the next ones too.
 @functools.lru_cache(maxsize=4)
 def _features(folder):
     return tfds.builder_from_directory(folder).info.features
@@ -120,7 +123,10 @@ def _reader(file):
 
 @functools.lru_cache(maxsize=4)
 def _offsets(file):
-    """Where the records of a TFRecord file lie: (offset, length) of each."""
+    """Where the records of a TFRecord file lie: (offset, length) of each.
+
+    The format is that of TensorFlow's `tf.io.TFRecordWriter`, without compression.
+    """
     offsets = []
     position = 0
     with open(file, "rb") as stream:
@@ -134,6 +140,7 @@ def _offsets(file):
 
 
 def _plain(value):
+    """A feature's value as text or number: TFDS hands out texts as bytes."""
     if isinstance(value, bytes):
         return value.decode()
     return value

@@ -13,9 +13,9 @@ import numpy as np
 from PIL.Image import Resampling
 
 from jaxforensics.data import decode
+from jaxforensics.data.items import Failure
 from jaxforensics.data.records import Record
 from jaxforensics.prepare import faces
-from jaxforensics.prepare.dataset import Failure
 
 
 class Frame(NamedTuple):
@@ -55,11 +55,12 @@ def timeline(path):
         announced = stream.frames
         timeless = container.format.name == "avi"  # its times are those of decoding
         for packet in _packets(container, stream):
-            if packet.size:
+            if packet.size:  # the last packet of a stream is an empty one
                 packets.append((packet.pts, packet.is_keyframe, packet.is_discard))
                 is_cut = packet.is_corrupt
     if is_cut and len(packets) < announced:
         raise decode.BadPicture("truncated", f"{len(packets)} of {announced} frames")
+    # Without times, or with some that repeat, frames can only be counted.
     times = {time for time, _, _ in packets}
     if timeless or None in times or len(times) < len(packets):
         return list(range(sum(1 for _ in _frames(path, numbered=True)))), None
@@ -221,6 +222,7 @@ def _decoded(container, stream):
     for packet in _packets(container, stream):
         try:
             for frame in packet.decode():
+                # Others lean on frames before them, which may have been damaged.
                 damaged = frame.is_corrupt or (damaged and not frame.key_frame)
                 if not damaged:
                     yield frame
@@ -238,5 +240,6 @@ def _packets(container, stream):
 
 def _upright(frame):
     """Pixels, turned as the container says that a camera was held."""
+    # Phones film upright and write into the container how far to turn the picture.
     image = frame.to_ndarray(format="rgb24")
     return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))
