@@ -108,12 +108,14 @@ class Predictor:
         is_example = columns.pop("valid") > 0
         return {name: column[is_example] for name, column in columns.items()}
 
-    def measured(self, measures, batch):
-        """Names of what `measures` gives for a host batch; nothing is computed."""
-        if measures is None:
-            return ()
-        measure = partial(_measured, self._predict, measures)
-        return tuple(jax.eval_shape(measure, self.state, meshes.example(batch)))
+    def names(self, batch, measures=None):
+        """Names of all outputs for a host batch, and of what `measures` gives.
+
+        Shapes are followed through the method; nothing is compiled or computed.
+        """
+        everything = partial(_everything, self._predict, measures)
+        shapes = jax.eval_shape(everything, self.state, meshes.example(batch))
+        return tuple(tuple(values) for values in shapes)
 
     def _compile(self, outputs, measures):
         key = outputs, measures
@@ -167,10 +169,13 @@ def _compiled(predict, outputs, measures, mesh):
     )
 
 
-def _measured(predict, measures, state, batch):
-    """{name: (b,)}, all that `measures` says of a batch."""
+def _everything(predict, measures, state, batch):
+    """All outputs for a batch, and all that `measures` says of them."""
     batch = meshes.floats(batch)
-    return _per_example(measures, predict(state, batch), batch)
+    outputs = predict(state, batch)
+    if measures is None:
+        return outputs, {}
+    return outputs, _per_example(measures, outputs, batch)
 
 
 def _per_example(measures, outputs, batch):

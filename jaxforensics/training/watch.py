@@ -94,14 +94,15 @@ def summarise_detection(columns):
 def validation(watch, predictor, stream):
     """(state) -> {name: value}, what `watch` says of the validation split of `stream`.
 
-    Where the names are known before anything is trained, a `select` that is not one of
-    them is refused here.
+    Names that are known before anything is trained are looked at here: a `select` or
+    an output that is not among them is refused.
     """
     measured = ()
-    if watch.measures is not None:
-        # Shapes are enough: nothing is predicted, and a wrong shape is found now.
+    if watch.measures is not None or watch.outputs != Watch().outputs:
+        # Shapes are enough: nothing is predicted, and a wrong one is found now.
         first_batch = next(iter(stream.validation()))
-        measured = predictor.measured(watch.measures, first_batch)
+        outputs, measured = predictor.names(first_batch, watch.measures)
+        check_outputs(watch.outputs, outputs)
     if watch.summary is None:
         check_selected(watch.select, measured)
 
@@ -164,6 +165,19 @@ def check_selected(select, names, *, where="validation"):
             f"{where} gives no {select!r} to select by{nearest(select, names)}. "
             f"Valid: {', '.join(sorted(names))}"
         )
+
+
+def check_outputs(asked, names):
+    """Refuse to gather an output that `predict` does not give.
+
+    Not all methods have the outputs that are gathered by default.
+    """
+    for output in asked:
+        if output not in (*names, *Watch().outputs):
+            raise ValueError(
+                f"predict gives no output {output!r}{nearest(output, names)}. "
+                f"Valid: {', '.join(names)}"
+            )
 
 
 def _check_one(watch, where):
