@@ -226,6 +226,7 @@ def _named_videos(counts, data_sets, sources, videos):
     _, first_rows, cells = np.unique(
         np.stack(numbers, axis=-1), axis=0, return_index=True, return_inverse=True
     )
+    cells = cells.reshape(-1)  # NumPy 2.0 gives a column, other versions a row
     if len(columns) == 1:
         return columns[0][first_rows], cells
     texts = ["/".join(map(str, parts)) for parts in zip(*columns, strict=True)]
