@@ -144,7 +144,7 @@ def _picture(record, number, reading, draw):
     shown = reading.shown
     if shown and number in shown.places and draw < shown.share:
         return shown.pictures[shown.places[number]]
-    image = decode.plain(record.image, upright=True)
+    image = decode.plain(record.image, prepared=True)
     if image is None:  # damaged, or never prepared
         image = decode.decode(record.image)
     if not reading.alternatives:
