@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from harness import compare, save
 
-from jaxforensics.models.layers import conv
-from jaxforensics.models.pools import ceil_max_pool
+from jaxforensics.kernels.convolution import conv
+from jaxforensics.kernels.pools import ceil_max_pool
 from jaxforensics.training import mesh
 
 try:

@@ -14,8 +14,9 @@ import numpy as np
 from harness import compare, save
 from PIL import Image
 
-from jaxforensics.data import corpus, sources
-from jaxforensics.data.prepare import prepare
+from jaxforensics.data import corpus
+from jaxforensics.prepare import folders
+from jaxforensics.prepare.dataset import prepare
 from jaxforensics.training import mesh
 
 SIDE, WINDOW, BATCH, PICTURES, STEPS = 128, 112, 64, 2048, 48
@@ -35,7 +36,7 @@ def draw(folder):
 
 
 def our_batches(folder):
-    items = sources.class_folders(folder).items
+    items = folders.class_folders(folder).items
     root = folder.parent / "prepared"
     report = prepare(
         items, root, name="bench", fractions=(1, 0, 0), workers=1, progress=False

@@ -13,7 +13,7 @@ from absl import logging
 
 from jaxforensics.files import locked, replacing
 from jaxforensics.provenance import environment
-from jaxforensics.reporting import figures, page, readme, tables
+from jaxforensics.reporting.report import Report
 from jaxforensics.settings import differences, digest, plain
 from jaxforensics.training import checkpoints, fit, mesh
 from jaxforensics.training.hooks import NotFinite
@@ -71,7 +71,8 @@ class Workspace:
             keep=keep,
             profile=profile,
         )
-        self._sections, self._lead = [], jax.process_index() == 0
+        self._report = Report(self.directory / "report")
+        self._lead = jax.process_index() == 0
         self._reports = self._lead and not helper
         self._config, self._data = {}, {}
         self._trained, self._methods = {}, {}
@@ -87,7 +88,7 @@ class Workspace:
     def describe(self, config, *, data=None):
         """Store the resolved settings of the run, its surroundings and its data.
 
-        `data` holds {what: fingerprint}.
+        `data` holds {what: digest}.
         """
         self._config, self._data = plain(config), dict(data or {})
         if self._reports:
@@ -109,15 +110,14 @@ class Workspace:
         method,
         data,
         *,
-        measure=None,
-        select=None,
+        watch=None,
         seed=None,
         strict=False,
     ):
         """A `Predictor` of `method`, trained on a Training or {stream: Training}.
 
-        `measure(outputs)` and `select` choose the state on validation, see `fit`.  If
-        it diverges the run goes on with its best state, or the one that it began with,
+        `watch` chooses the state on validation, see `fit`.  If it diverges the
+        run goes on with its best state, or the one that it began with,
         and the report says so; with `strict` that is the end of the run.
         """
         seed = self.seed if seed is None else seed
@@ -125,9 +125,9 @@ class Workspace:
         identity = plain(
             {
                 "method": method.settings,
-                "data": {k: v.fingerprint for k, v in streams.items()},
+                "data": {k: v.digest for k, v in streams.items()},
                 "seed": seed,
-                "select": select,
+                "select": watch and watch.select,
                 "evaluate_every": self._intervals.evaluate_every,
             }
         )
@@ -136,7 +136,7 @@ class Workspace:
         with self._claimed(folder):
             self._refuse_other(folder, identity)
             fitted, diverged = self._fitted(
-                folder, method, streams, identity, name, measure, strict
+                folder, method, streams, identity, name, watch, strict
             )
             self._trained[name] = diverged, fitted.note["best"]
             mark = checkpoints.digest(checkpoints.host_copy(fitted.state))[:16]
@@ -146,7 +146,7 @@ class Workspace:
             method.predict,
             fitted.state,
             mesh=self.mesh,
-            fingerprint=digest([identity, mark]),
+            digest=digest([identity, mark]),
         )
 
     def _alike(self, method, settings):
@@ -155,23 +155,23 @@ class Workspace:
         key = f"{kind.__module__}.{kind.__qualname__} {digest(settings)}"
         return self._methods.setdefault(key, method)
 
-    def _fitted(self, folder, method, streams, identity, name, measure, strict):
+    def _fitted(self, folder, method, streams, identity, name, watch, strict):
         """(what was trained, now or before; where it diverged, or '')."""
         place = self.directory / folder, method, streams
-        select = {"select": identity["select"], "mesh": self.mesh}
-        chosen = select | {"seed": identity["seed"]}
+        watched = {"watch": watch, "mesh": self.mesh}
+        chosen = watched | {"seed": identity["seed"]}
         if done := self._read(f"{folder}/done.json"):
             diverged = done.get("diverged", "")
             if diverged and strict:
                 raise NotFinite(diverged, f"Delete {place[0]} to train it again.")
             if diverged:
                 return fit.salvage(*place, **chosen), diverged
-            return fit.load(*place, **select), ""
+            return fit.load(*place, **watched), ""
         self._write(f"{folder}/settings.json", identity)
-        watched = {"name": name, "measure": measure, "intervals": self._intervals}
+        told = {"name": name, "intervals": self._intervals}
         try:
             with self._timed(f"{folder}/runtime.json"):
-                return fit.fit(*place, **chosen, **watched), ""
+                return fit.fit(*place, **chosen, **told), ""
         except NotFinite as error:
             if strict:
                 raise
@@ -187,10 +187,10 @@ class Workspace:
     def predict(self, name, predictor, batches, *inputs, outputs=("logits", "score")):
         """The gathered outputs of a predictor over `batches()`, cached as npz.
 
-        `inputs` (fingerprints, settings) say what the batches hold.
+        `inputs` (digests, settings) say what the batches hold.
         """
         path = self.directory / f"measurements/{name}.npz"
-        mark = digest([predictor.fingerprint, inputs, outputs])
+        mark = digest([predictor.digest, inputs, outputs])
         if stored := _predictions(path, mark):
             return stored
         with self._claimed(f"measurements/{name}"):
@@ -206,7 +206,7 @@ class Workspace:
             return found
 
     def measure(self, name, function, *inputs):
-        """function(), JSON types, cached for these inputs (fingerprints, settings)."""
+        """function(), JSON types, cached for these inputs (digests, settings)."""
         mark = digest(inputs)
         with self._claimed(f"measurements/{name}"):
             stored = self._read(f"measurements/{name}.json")
@@ -220,44 +220,32 @@ class Workspace:
     def section(self, title, text=""):
         """Open a section of the report."""
         if self._reports:
-            self._sections.append({"title": title, "text": text})
+            self._report.section(title, text)
 
     def table(self, name, rows, *, caption="", columns=None):
         """A table of the report: Markdown and CSV files, and a part of the page."""
-        if not self._reports:
-            return
-        folder = self._folder("report/tables")
-        markdown = tables.markdown(rows, columns=columns)
-        (folder / f"{name}.md").write_text(f"{caption}\n\n{markdown}")
-        (folder / f"{name}.csv").write_text(tables.csv(rows, columns=columns))
-        self._sections += [
-            {"text": caption},
-            {"table": rows, "columns": columns},
-        ]
+        if self._reports:
+            self._report.table(name, rows, caption=caption, columns=columns)
 
     def figure(self, name, figure, *, caption="", texts=None):
         """A figure of the report: a PNG file, and a part of the page.
 
         `texts` {name: text} are fields of the file.
         """
-        if not self._reports:
-            return
-        data = figures.png(figure, texts=texts)
-        (self._folder("report/figures") / f"{name}.png").write_bytes(data)
-        shown = {"figure": data, "file": f"figures/{name}.png"}
-        self._sections.append(shown | {"caption": caption})
+        if self._reports:
+            self._report.figure(name, figure, caption=caption, texts=texts)
 
     def report(self, title, *, subtitle=""):
         """Write report/index.html, whose path is returned, and README.md beside it."""
-        path = self.directory / "report/index.html"
-        details = {"Configuration": self._config, "Environment": environment()}
-        closing = {"title": "Reproduction", "details": details}
         if self._reports:
-            told = {"title": title, "subtitle": subtitle, "meta": self._facts()}
-            sections = [*self._diverged(), *self._sections]
-            page.write(path, **told, sections=[*sections, closing])
-            readme.write(path.with_name("README.md"), **told, sections=sections)
-        return path
+            self._report.write(
+                title=title,
+                subtitle=subtitle,
+                facts=self._facts(),
+                details={"Configuration": self._config, "Environment": environment()},
+                notices=self._diverged(),
+            )
+        return self.directory / "report/index.html"
 
     @property
     def diverged(self):
@@ -265,14 +253,13 @@ class Workspace:
         return [name for name, (what, _) in self._trained.items() if what]
 
     def _diverged(self):
-        """The first section, of trainings that met NaN, if there are any."""
+        """A notice of the trainings that met NaN, if there are any."""
         rows = []
         for name in self.diverged:
             what, best = self._trained[name]
             state = f"of step {best['step']}" if best else "before the first step"
             rows.append({"training": name, "what happened": what, "state": state})
-        about = {"title": "Trainings that diverged", "text": DIVERGED}
-        return [about, {"table": rows, "columns": None}] if rows else []
+        return [("Trainings that diverged", DIVERGED, rows)] if rows else []
 
     def _facts(self):
         times = [self._runtime(f"nets/{name}/runtime.json") for name in self._trained]

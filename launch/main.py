@@ -35,7 +35,7 @@ def main(argv):
     """Open the data sets, run the experiment in its workspace, write the report."""
     if len(argv) > 1 or FLAGS.config is None:
         raise ValueError("give one --config=FILE[:PRESET]; see --help for examples")
-    from jaxforensics.experiments import embedded
+    from jaxforensics.commands import data_sets
     from jaxforensics.training import mesh, team
     from jaxforensics.workspace import Workspace
 
@@ -44,10 +44,10 @@ def main(argv):
     logging.set_verbosity(logging.WARNING)
     mesh.start()
     shares, role = team.begin(FLAGS.processes, experiment)
-    data, others = embedded.open_all(config, FLAGS.data_dir)
+    data, others = data_sets.open_all(config, FLAGS.data_dir)
     settings |= {"others": others} if others else {}
     workspace = call(Workspace, {**config.run, **role}, FLAGS.workdir or home())
-    workspace.describe(config, data=embedded.marks(data, others))
+    workspace.describe(config, data=data_sets.marks(data, others))
     with team.helped(shares):
         call(experiment.run, settings, workspace, data, where="experiment")
         if not workspace.helper:

@@ -24,16 +24,23 @@ MAY_IMPORT = {
     "settings": set(),
     "files": set(),
     "provenance": {"settings"},
-    "ops": {"settings"},
-    "data": GENERAL,
+    "kernels": {"settings"},
+    "ops": {"settings", "kernels"},
+    "progress": set(),
+    "data": {"settings", "files"},
+    "prepare": {"settings", "files", "progress", "data", "ops"},
+    "audit": {"settings", "progress", "data", "prepare", "evaluation", "reporting"},
     "training": GENERAL,
-    "evaluation": GENERAL,
+    "evaluation": GENERAL | {"kernels"},
     "reporting": GENERAL,
     "workspace": GENERAL | {"provenance"},
-    "models": {"settings", "files", "ops"},
+    "models": {"settings", "files", "kernels", "ops"},
     "attacks": {"settings", "ops", "models"},
-    "methods": {"settings", "ops", "models", "attacks", "training", "evaluation"},
-    "synthfaces": {"settings", "files", "ops", "models", "data", "training"},
+    "methods": {"settings", "kernels", "ops", "models", "attacks", "training"}
+    | {"evaluation"},
+    "synthfaces": {"settings", "files", "kernels", "ops", "models", "data", "training"}
+    | {"progress"},
+    "commands": GENERAL | {"prepare", "audit", "models", "synthfaces"},
     "experiments": GENERAL
     | {"provenance", "workspace", "models", "attacks", "methods", "synthfaces"},
 }
@@ -45,11 +52,15 @@ TAKES_ANY_NAME = {
     ("configs/common.py", "config"),
     ("configs/common.py", "preset"),
     (f"{PACKAGE}/attacks/__init__.py", "build"),
-    (f"{PACKAGE}/data/corpus.py", "_fingerprint"),
-    (f"{PACKAGE}/experiments/embedded.py", "open_data"),
+    (f"{PACKAGE}/data/corpus.py", "_digest"),
+    (f"{PACKAGE}/commands/data_sets.py", "open_data"),
     (f"{PACKAGE}/models/__init__.py", "build"),
     (f"{PACKAGE}/training/nets.py", "new_state"),
 }
+# What tells the backend, and who asks outside of `kernels`: the embedded benchmark, how
+# many pictures to draw at a time.
+BACKEND = {"default_backend", "get_backend", "jax_default_device", "platform"}
+ASKS_FOR_BACKEND = {f"{PACKAGE}/synthfaces/photos.py"}
 MOST_LINES, MOST_FUNCTION_LINES, MOST_LAUNCH_LINES = 600, 90, 79
 
 
@@ -174,6 +185,27 @@ def configs_have_no_hidden_defaults(tree, path):
                 yield node.lineno, f"{name}.get"
 
 
+def backend_questions(tree):
+    """(node, name) of whatever tells the backend or a device's platform."""
+    ours = f"{PACKAGE}.kernels.fusion.backend"
+    for node, name in imports(tree):
+        asks_jax = name.startswith("jax.") and name.rpartition(".")[2] in BACKEND
+        if name == ours or asks_jax:
+            yield node, name
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            owner = getattr(node.value, "id", "")
+            is_ours = (owner, node.attr) == ("fusion", "backend")
+            if is_ours or (node.attr in BACKEND and owner != "sys"):
+                yield node, node.attr
+
+
+def only_kernels_ask_for_the_backend(tree, path):
+    if part(path) != "kernels" and path not in ASKS_FOR_BACKEND:
+        for node, name in backend_questions(tree):
+            yield node.lineno, f"asks for the backend by {name}: put it into kernels"
+
+
 def functions_are_short(tree, path):
     for node in functions(tree):
         length = node.end_lineno - node.lineno + 1
@@ -254,6 +286,19 @@ RULES = [
         ["config.get('steps', 3)", "self.data_config.model.config.get('a')"],
     ),
     (
+        only_kernels_ask_for_the_backend,
+        LIBRARY,
+        "ops/a.py",
+        [
+            "jax.default_backend()",
+            "from jax import default_backend",
+            "jax.devices()[0].platform",
+            "jax.config.jax_default_device",
+            "fusion.backend()",
+            "from jaxforensics.kernels.fusion import backend",
+        ],
+    ),
+    (
         functions_are_short,
         [*LIBRARY, *LAUNCH],
         "a.py",
@@ -284,6 +329,8 @@ def test_exceptions_are_needed():
     for path, library in LAZY:
         found = libraries(ast.parse((ROOT / path).read_text()))
         assert library in {name for _, name in found}, (path, library)
+    for path in ASKS_FOR_BACKEND:
+        assert list(backend_questions(ast.parse((ROOT / path).read_text()))), path
 
 
 def test_files_are_short():

@@ -50,8 +50,7 @@ def train(workspace, *, method=None, stream=None, seed=None):
         "net",
         method or tiny.method(),
         stream or tiny.Stream(),
-        measure=tiny.accuracy,
-        select="accuracy",
+        watch=tiny.WATCH,
         seed=seed,
     )
 
@@ -170,7 +169,7 @@ def test_other_settings_are_refused(trained, workspaces, change, message):
 
 def test_other_data_is_refused(trained, workspaces):
     stream = tiny.Stream()
-    stream.fingerprint = "other"
+    stream.digest = "other"
     with pytest.raises(SystemExit, match="data.train: stream → other"):
         train(workspaces(trained[0]), stream=stream)
 

@@ -20,6 +20,7 @@ from jaxforensics.training.nets import (
     new_net,
     new_state,
 )
+from jaxforensics.training.watch import Watch
 
 
 class Small(nn.Module):
@@ -37,7 +38,7 @@ class Stream:
     """Pictures whose brightness tells the label; a batch is a function of its step."""
 
     batch_size = 8
-    fingerprint = "stream"
+    digest = "stream"
 
     def __init__(self, *, part=slice(None), poison=None):
         self.part, self.poison = part, poison
@@ -124,9 +125,12 @@ def spoilt(step):
     return sound._replace(stages=stages)
 
 
-def accuracy(outputs):
-    """Validation accuracy of gathered outputs."""
-    return {"accuracy": np.mean((outputs["score"] > 0.5) == outputs["label"])}
+def accuracy(columns):
+    """Validation accuracy of gathered columns."""
+    return {"accuracy": np.mean((columns["score"] > 0.5) == columns["label"])}
+
+
+WATCH = Watch(summary=accuracy, select="accuracy")
 
 
 class Stopped(Stream):
@@ -164,8 +168,7 @@ def main(directory, *, processes, identity, port, stop=0):
         method(first=80 if stop else 6),
         {"train": stream},
         seed=3,
-        measure=accuracy,
-        select="accuracy",
+        watch=WATCH,
         intervals=Intervals(log_every=1, evaluate_every=4, save_every=4),
     )
 

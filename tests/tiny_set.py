@@ -7,7 +7,7 @@ from PIL import Image
 
 from jaxforensics.data import corpus
 from jaxforensics.data.items import Item
-from jaxforensics.data.prepare import prepare
+from jaxforensics.prepare.dataset import prepare
 
 SIDE = 12
 COUNTS = {"real": 20, "began": 10, "pggan": 5}

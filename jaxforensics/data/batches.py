@@ -7,7 +7,8 @@ import grain
 import numpy as np
 
 from jaxforensics.data import decode, host_degrade
-from jaxforensics.data.convert import BICUBIC, PARTS
+from jaxforensics.data.decode import BICUBIC, PARTS
+from jaxforensics.data.records import AGAIN
 
 ALTERNATIVE = 1  # of the streams of random numbers that a picture has, see `_degraded`
 KEYS = {"pair": "real", "mask": "mask", "parsing": "parsing"}  # in a batch
@@ -118,8 +119,8 @@ def read(records, numbers, reading, corners, flips, draws, *, names=False):
             _fill(batch, row, record, reading, corners[row], flips[row], draws[row])
         except decode.BadPicture as bad:
             raise ValueError(
-                f"record {batch['index'][row]} ({record.name}) was damaged after it "
-                f"was prepared: {bad}"
+                f"{records.place(numbers[row])} ({record.name}) is damaged ({bad}): "
+                f"{AGAIN}"
             ) from None
     return batch | {name: np.array(column) for name, column in labels.items()}
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxforensics.data import batches, host_degrade, records
-from jaxforensics.data.convert import PARTS
+from jaxforensics.data.decode import PARTS
 from jaxforensics.data.order import Order
 from jaxforensics.data.splits import NAMES
 from jaxforensics.settings import choose
@@ -100,7 +100,7 @@ class Training:
         self.size, self.parts = reading.size, self._reading.parts
         self.counts = {"train": train.counts(), "validation": validation.counts()}
         self.num_train, self.num_validation = len(train), len(validation)
-        self.fingerprint = _fingerprint(
+        self.digest = _digest(
             (train, validation),
             self._reading,
             seed=seed,
@@ -185,7 +185,7 @@ class Examination:
         self.parts = self._reading.parts
         self.counts = {"test": test.counts()}
         known = {"shown": shown.identity} if shown else {}
-        self.fingerprint = _fingerprint((test,), self._reading, **known)
+        self.digest = _digest((test,), self._reading, **known)
 
     def only(self, sources):
         """The same with the fakes of these sources alone, and all reals."""
@@ -251,7 +251,7 @@ def _with_parts(reading, *splits):
     return reading._replace(parts=tuple(p for p in reading.parts if complete(p)))
 
 
-def _fingerprint(splits, reading, **settings):
+def _digest(splits, reading, **settings):
     """A short hash of the content of records and of all that changes what is read."""
     known = {
         "content": [split.sha256 for split in splits],

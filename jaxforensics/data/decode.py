@@ -16,6 +16,7 @@ MAX_PIXELS = 64 * 2**20
 # Not every reader of Pillow: EPS starts a program, TGA accepts nearly any bytes.
 FORMATS = "JPEG PNG WEBP AVIF GIF BMP TIFF PPM JPEG2000".split()
 PNG = b"\x89PNG\r\n\x1a\n"
+BICUBIC = Image.Resampling.BICUBIC
 ORIENTATION = 0x0112  # EXIF tag
 _lock = threading.Lock()
 
@@ -63,6 +64,14 @@ def decode_numbers(data, *, max_pixels=MAX_PIXELS):
     return _any_picture(data, max_pixels, _to_numbers) if pixels is None else pixels
 
 
+# How each part of a record beside its image is decoded, and how it is resized.
+PARTS = {
+    "pair": (decode, BICUBIC),
+    "mask": (decode_gray, Image.Resampling.BILINEAR),
+    "parsing": (decode_numbers, Image.Resampling.NEAREST),
+}
+
+
 def plain(data, *, mode="RGB", max_pixels=MAX_PIXELS, upright=False):
     """Pixels of a picture that every decoder shows alike, else None.
 
@@ -93,7 +102,7 @@ def plain(data, *, mode="RGB", max_pixels=MAX_PIXELS, upright=False):
         return None
 
 
-def square(pixels, size, *, method=Image.Resampling.BICUBIC):
+def square(pixels, size, *, method=BICUBIC):
     """Centre square, resized with antialiasing: (h, w[, 3]) -> (size, size[, 3])."""
     height, width = pixels.shape[:2]
     side = min(height, width)

@@ -10,8 +10,8 @@ import functools
 import jax.numpy as jnp
 from jax import lax
 
+from jaxforensics.kernels.fusion import stage
 from jaxforensics.ops.filters import gaussian_blur
-from jaxforensics.ops.fusion import stage
 
 _SIGMA, _RADIUS = 1.5, 5
 _C1, _C2 = 0.01**2, 0.03**2

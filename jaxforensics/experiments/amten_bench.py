@@ -10,6 +10,7 @@ from jaxforensics.evaluation.intervals import bootstrap
 from jaxforensics.experiments import detection
 from jaxforensics.ops import degrade
 from jaxforensics.settings import choose
+from jaxforensics.training import watch as watches
 
 MIXTURES = {"Small": 1, "Middle": 4 / 3, "Large": 3}  # pictures, of those of one set
 PLAIN = "Raw"
@@ -88,7 +89,7 @@ class Bench:
         if on == trained_on:
             found = detection.predictions(self.workspace, net, name, train, test)
         else:  # no threshold is needed, so no validation
-            mark = test.fingerprint
+            mark = test.digest
             stored = self.workspace.predict(f"{name}/test", net, test.batches, mark)
             found = {"test": stored}
         return Tested(found, test.sources)
@@ -129,8 +130,7 @@ class Bench:
             choose(self.models, title, "network"),
             steps if after is None else after,
             self._training | {"optimiser": own} | _task(task, data.sources),
-            measure=MEASURES[task],
-            select=None if after else SELECTED[task],
+            watch=WATCHES[task]._replace(select=None) if after else WATCHES[task],
         )
 
 
@@ -167,9 +167,11 @@ def _task(task, sources):
     return several | {"num_classes": len(sources), "reals": reals}
 
 
-MEASURES = {
-    "source": lambda outputs: {"accuracy": accuracy(outputs)},
-    "label": detection.validation_measures,
+WATCHES = {
+    "source": watches.Watch(
+        summary=lambda columns: {"accuracy": accuracy(columns)}, select="accuracy"
+    ),
+    "label": watches.detection(),
 }
 ACCURACIES = {
     "source": lambda found: accuracy(found["test"]),
@@ -179,4 +181,3 @@ RIGHT = {
     "source": lambda found: _likeliest(found["test"]),
     "label": detection.right,
 }
-SELECTED = {"source": "accuracy", "label": "auc"}

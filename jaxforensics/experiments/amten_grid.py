@@ -61,7 +61,7 @@ def _through(bench, title, trained_on, operations, cells, key):
                 f"{title}/source/{trained_on}/seed{seed}/grid",
                 net.through(changed, key, output="logits"),
                 test.batches,
-                test.fingerprint,
+                test.digest,
                 outputs=("none 0", *cells),
             )
         )

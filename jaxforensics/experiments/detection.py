@@ -12,6 +12,7 @@ from jaxforensics.methods import classifier
 from jaxforensics.ops import degrade, spectrum
 from jaxforensics.reporting import figures, tables
 from jaxforensics.settings import choose
+from jaxforensics.training import watch as watches
 
 TITLE = "Detection"
 SHARED = True  # among processes
@@ -36,6 +37,9 @@ SEVERITIES = {  # severity -> a degradation, the same for every picture
     "median": lambda size: degrade.median(sizes=(size,)),
     "noise": lambda sigma: degrade.noise(low=sigma, high=sigma),
 }
+
+
+WATCH = watches.detection()
 
 
 def run(workspace, data, *, detectors, steps, training, seeds, degradations):
@@ -69,15 +73,6 @@ def run(workspace, data, *, detectors, steps, training, seeds, degradations):
     _report_training(workspace, detectors, seeds)
 
 
-def validation_measures(outputs):
-    """What is watched during training, of the validation split's predictions."""
-    labels, scores = outputs["label"], outputs["score"]
-    return {
-        "auc": float(metrics.auc(labels, scores)),
-        "accuracy": float(metrics.accuracy(labels, scores)),
-    }
-
-
 def train(
     workspace,
     training_data,
@@ -87,10 +82,9 @@ def train(
     steps,
     training,
     *,
-    measure=validation_measures,
-    select="auc",
+    watch=WATCH,
 ):
-    """A detector `title` of these settings, the best of its training by `select`."""
+    """A detector `title` of these settings, the best of its training by `watch`."""
     model = dict(model)
     method = classifier.make(
         model=model.pop("model"), model_settings=model, steps=steps, **training
@@ -99,8 +93,7 @@ def train(
         f"{title}/seed{seed}",
         method,
         training_data,
-        measure=measure,
-        select=select,
+        watch=watch,
         seed=seed,
     )
 
@@ -110,8 +103,8 @@ def predictions(workspace, predictor, name, train, test):
     return {
         split: workspace.predict(f"{name}/{split}", predictor, batches, mark)
         for split, batches, mark in (
-            ("validation", train.validation, train.fingerprint),
-            ("test", test.batches, test.fingerprint),
+            ("validation", train.validation, train.digest),
+            ("test", test.batches, test.digest),
         )
     }
 
@@ -323,7 +316,7 @@ def _robustness(workspace, test, title, predictor, cells):
         f"{title}/robustness",
         degraded,
         test.batches,
-        test.fingerprint,
+        test.digest,
         outputs=tuple(names),
     )
     about = {"label": found["label"], "group": found["group"]}

@@ -143,7 +143,7 @@ def _forged(workspace, stream, name, row, predictor):
 
     def predict(part, batches, outputs):
         where = f"{name}/{part}"
-        mark = stream.fingerprint
+        mark = stream.digest
         return workspace.predict(where, predictor, batches, mark, outputs=outputs)
 
     return METHODS[row["method"]].forged(predict, stream)

@@ -85,7 +85,7 @@ def _tested(workspace, data, predictor, name, generator, quality):
         f"{name}/jpeg{quality}",
         compressed,
         test.batches,
-        test.fingerprint,
+        test.digest,
         outputs=("jpeg",),
     )
     return found | {"compressed": again | {"score": again["jpeg"]}}

@@ -13,10 +13,10 @@ from jaxforensics.data.marks import mark
 from jaxforensics.evaluation import quality
 from jaxforensics.evaluation.calibration import choose_threshold
 from jaxforensics.evaluation.intervals import bootstrap
-from jaxforensics.experiments import detection
 from jaxforensics.methods import classifier, fingerprint, reconstruction, trnet
 from jaxforensics.settings import call, choose, digest, plain
 from jaxforensics.training import mesh as meshes
+from jaxforensics.training import watch as watches
 from jaxforensics.training.loop import ahead
 
 NONE, WEAK, STRONG = "none", "weak", "strong"
@@ -100,11 +100,11 @@ class Bench:
         if name in GRADIENT:
             victim = self.victim(victim, seed)
             asked = victim.function("logits")
-            marks.append(victim.fingerprint)
+            marks.append(victim.digest)
         if name in self.networks:
             network = self.network(name, seed)
             settings["network"] = network.function("image")
-            marks.append(network.fingerprint)
+            marks.append(network.digest)
         fakes, once = self.fakes, self.fakes.batches
         if split == "train":
             fakes = self.data.train.labelled(1)
@@ -120,10 +120,10 @@ class Bench:
             _path("attacks", attack, self._less, f"seed{seed}", split),
             attacker,
             once,
-            fakes.fingerprint,
+            fakes.digest,
             outputs=("image", "psnr", "ssim"),
         )
-        return found | {"mark": digest([*marks, fakes.fingerprint])}
+        return found | {"mark": digest([*marks, fakes.digest])}
 
     def clean(self, title, seed, *, defence=NONE, attack=None):
         """A victim's Accuracy on the test split as it is."""
@@ -170,7 +170,7 @@ class Bench:
         victim = self.victim(title, seed, defence=defence, attack=attack)
         name = f"{_name(title, seed, defence, attack)}/{what}"
         predict = self.workspace.predict
-        found = predict(name, victim, exam.batches, exam.fingerprint)
+        found = predict(name, victim, exam.batches, exam.digest)
         limit = self._limit(title, seed, defence, attack)
         return found, said_fake(found, limit, self.reals)
 
@@ -181,9 +181,7 @@ class Bench:
         victim = self.victim(title, seed, defence=defence, attack=attack)
         name = f"{_name(title, seed, defence, attack)}/validation"
         train = self.data.train
-        found = self.workspace.predict(
-            name, victim, train.validation, train.fingerprint
-        )
+        found = self.workspace.predict(name, victim, train.validation, train.digest)
         return choose_threshold(found["label"], found["score"]).value
 
     def _train(self, title, seed, defence, attack):
@@ -193,7 +191,7 @@ class Bench:
             pictures = shown["image"], shown["index"], shown["mark"]
             data = data.shown_as(*pictures, share=SHARE)
         if self.victims[title]:
-            watched = {"measure": detection.validation_measures, "select": "auc"}
+            watched = {"watch": watches.detection()}
         else:
             data = data.plain()  # averages are those of the pictures as they are
         method = self.detector(title, defence)
@@ -234,9 +232,9 @@ class Attacker:
     Batches draw from `key` and the record they start with; `notice` is their mark.
     """
 
-    def __init__(self, attack, key, mesh, fingerprint, notice):
+    def __init__(self, attack, key, mesh, digest, notice):
         self._attack, self._key, self._mesh = attack, key, mesh
-        self.fingerprint, self.notice = fingerprint, notice
+        self.digest, self.notice = digest, notice
 
     def over(self, batches, *, outputs):
         """{'image', 'psnr', 'ssim', 'index', 'source'} of the valid rows."""

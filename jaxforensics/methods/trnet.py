@@ -31,7 +31,7 @@ from jaxforensics.training.nets import (
     forward,
     new_net,
     new_state,
-    once,
+    shared_forward,
 )
 from jaxforensics.training.optimisers import optimiser as build_optimiser
 from jaxforensics.training.optimisers import plateau
@@ -130,7 +130,7 @@ def _play(game, key, state, batch):
     if game.epoch:
         move = partial(move, pace=nets["plateau"].stats.pace)
     remove = partial(_remove, game, nets["generator"].stats, batch)
-    (attacked, _), removed = once(remove, nets["generator"].params)
+    (attacked, _), removed = shared_forward(remove, nets["generator"].params)
     for part, name in zip(jax.random.split(key, len(critics)), critics, strict=True):
         told = partial(_tell, game, part, name, nets, attacked, batch)
         nets, found = move(nets, told, name)

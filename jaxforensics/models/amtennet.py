@@ -11,9 +11,9 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxforensics.kernels.pools import ceil_max_pool, ceil_mean_pool
 from jaxforensics.models.front_ends import extract
 from jaxforensics.models.layers import XAVIER, Conv
-from jaxforensics.models.pools import ceil_max_pool, ceil_mean_pool
 from jaxforensics.settings import choose
 
 # The ablations of Table VI as settings of `AMTENnet`; all else is as in the full net.

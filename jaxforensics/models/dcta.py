@@ -13,8 +13,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
 
+from jaxforensics.kernels.pools import mean_pool
 from jaxforensics.models.layers import Conv
-from jaxforensics.models.pools import mean_pool
 from jaxforensics.ops.spectrum import log_dct
 
 GLOROT = nn.initializers.glorot_uniform()

@@ -21,8 +21,7 @@ import numpy as np
 from jax import lax
 
 from jaxforensics.models import xception
-from jaxforensics.models.depthwise import DepthwiseConv
-from jaxforensics.models.layers import Conv
+from jaxforensics.models.layers import Conv, DepthwiseConv
 from jaxforensics.ops.color import to_gray
 from jaxforensics.ops.resample import resize
 from jaxforensics.ops.spectrum import dct2, idct2

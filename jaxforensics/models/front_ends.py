@@ -10,7 +10,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxforensics.models.layers import XAVIER, conv
+from jaxforensics.kernels.convolution import conv
+from jaxforensics.models.layers import XAVIER
 from jaxforensics.ops.residuals import constrain, high_pass, srm
 from jaxforensics.settings import choose
 

@@ -9,8 +9,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxforensics.kernels.pools import max_pool_places, max_unpool
 from jaxforensics.models.layers import Conv
-from jaxforensics.models.pools import max_pool_places, max_unpool
 
 
 class GANprintR(nn.Module):

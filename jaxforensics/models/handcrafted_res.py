@@ -11,8 +11,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxforensics.kernels.pools import max_pool
 from jaxforensics.models.layers import XAVIER, Conv
-from jaxforensics.models.pools import max_pool
 from jaxforensics.ops.residuals import high_pass
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxforensics.models.layers import conv
-from jaxforensics.models.pools import mean_pool
+from jaxforensics.kernels.convolution import conv
+from jaxforensics.kernels.pools import mean_pool
 
 MAPS = 2048  # maps times pixels of a side, in a stage's first convolution
 SIDES = tuple(2**n for n in range(3, 11))

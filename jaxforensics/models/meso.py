@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from jaxforensics.models.pools import max_pool
+from jaxforensics.kernels.pools import max_pool
 
 GLOROT = nn.initializers.glorot_uniform()
 

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxforensics.kernels import fusion
+from jaxforensics.kernels.pools import floor_max_pool
 from jaxforensics.models.layers import Conv
-from jaxforensics.models.pools import floor_max_pool
-from jaxforensics.ops import fusion
 from jaxforensics.ops.resample import resize, weight_matrix
 from jaxforensics.settings import choose
 

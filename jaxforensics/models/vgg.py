@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxforensics.kernels.pools import floor_max_pool
 from jaxforensics.models import weights
 from jaxforensics.models.layers import Conv
-from jaxforensics.models.pools import floor_max_pool
 from jaxforensics.settings import choose
 
 BLOCKS = (64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)

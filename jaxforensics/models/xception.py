@@ -11,9 +11,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxforensics.models.depthwise import DepthwiseConv
-from jaxforensics.models.layers import Conv
-from jaxforensics.models.pools import floor_max_pool
+from jaxforensics.kernels.pools import floor_max_pool
+from jaxforensics.models.layers import Conv, DepthwiseConv
 
 # PyTorch's default, for training from scratch.
 UNIFORM = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")

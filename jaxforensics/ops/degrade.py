@@ -18,9 +18,9 @@ import numpy as np
 from jax import lax, random
 from jax.tree_util import Partial
 
+from jaxforensics.kernels.fusion import stage
 from jaxforensics.ops.color import adjust_gamma
 from jaxforensics.ops.filters import gaussian_sigma, median_blur
-from jaxforensics.ops.fusion import stage
 from jaxforensics.ops.jpeg import jpeg as compress
 from jaxforensics.ops.noise import add_gaussian
 from jaxforensics.ops.resample import crop_resize

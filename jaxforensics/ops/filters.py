@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxforensics.ops.fusion import stage
+from jaxforensics.kernels.fusion import stage
 
 
 def gaussian_sigma(size):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxforensics.ops.fusion import stage
+from jaxforensics.kernels.fusion import stage
 
 # Annex K of the standard: luminance and chrominance at quality 50.
 _LUMINANCE = (

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxforensics.ops import fusion
+from jaxforensics.kernels import fusion
 
 
 def resize(image, shape, *, method, antialias=True, align_corners=False):

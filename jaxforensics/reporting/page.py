@@ -1,81 +1,119 @@
-"""One self-contained HTML page: tables, figures and texts, no scripts, no requests."""
+"""Blocks as one self-contained HTML page, without scripts or requests.
+
+Each public function turns one block into HTML; `document` calls them in order.
+"""
 
 import base64
 import html
 import io
 import json
 import re
-from difflib import get_close_matches
 
 from PIL import Image
 
-from jaxforensics.files import replacing
 from jaxforensics.reporting import figures, tables
-
-KEYS = "title", "text", "table", "columns", "digits", "figure", "file"
-KEYS += "caption", "details"
+from jaxforensics.reporting.blocks import split_verdict
 
 
-def write(path, *, title, sections, subtitle="", meta=None):
-    """Write the page that `render` describes, the whole file or nothing."""
-    content = render(title=title, sections=sections, subtitle=subtitle, meta=meta)
-    with replacing(path) as partial:
-        partial.write_text(content, encoding="utf-8", newline="\n")
+def header(title, subtitle, facts):
+    """The page's title, subtitle and facts {what: value}."""
+    entries = "".join(
+        f"<div><dt>{_escape(key)}</dt><dd>{_escape(tables.cell(value))}</dd></div>"
+        for key, value in facts.items()
+    )
+    parts = [f"<h1>{_escape(title)}</h1>", "", ""]
+    if subtitle:
+        parts[1] = f'<p class="subtitle">{_escape(subtitle)}</p>'
+    if facts:
+        parts[2] = f'<dl class="facts">{entries}</dl>'
+    return "\n".join(["<header>", *parts, "</header>"])
 
 
-def render(*, title, sections, subtitle="", meta=None):
-    """The page as text; equal arguments give equal bytes.
+def heading(block):
+    """The title of a section, to which the contents lead."""
+    return f'<h2 id="s{block.number}">{_escape(block.text)}</h2>'
 
-    `meta` is a dict of facts for the header.  Sections are dicts with any of
-    title:    heading and entry of the contents; a section without continues the last
-    text:     paragraphs and "- " lists apart by empty lines, with `code` and **bold**
-    table:    rows as in `tables`, shown with `columns` and `digits`
-    figure:   a matplotlib figure or PNG bytes, shown with its `caption`
-    file:     where else the figure is, for `readme`
-    details:  {summary: text, or dict for JSON}, folded away
-    """
-    body, contents = [], []
-    for section in sections:
-        _check(section)
-        if section.get("title"):
-            contents.append(section["title"])
-            heading = f"s{len(contents)}"
-            body.append(f'<h2 id="{heading}">{_escape(section["title"])}</h2>')
-        body += _blocks(section)
-    return _PAGE.format(
-        title=_escape(title),
-        subtitle=f'<p class="subtitle">{_escape(subtitle)}</p>' if subtitle else "",
-        meta=_meta(meta or {}),
-        contents=_contents(contents),
-        body="\n".join(body),
-        style=_STYLE,
+
+def text(block):
+    """Paragraphs and lists."""
+    if not block.text.strip():
+        return ""
+    paragraphs = re.split(r"\n\s*\n", block.text.strip())
+    return "\n".join(map(_paragraph, paragraphs))
+
+
+def findings(block):
+    """A list whose verdicts are coloured labels."""
+    items = "".join(map(_finding, block.lines))
+    return f'<ul class="findings">{items}</ul>' if items else ""
+
+
+def table(block):
+    """A table that scrolls sideways where it is wide, its remarks and its caption."""
+    columns = tables.columns_of(block.rows, block.columns)
+    if not (block.rows and columns):
+        return _caption(block.caption)
+    sides = [_side(block.rows, column) for column in columns]
+    daggers = tables.daggers(block.rows, columns=columns, remarks=block.remarks)
+
+    head = "".join(
+        f'<th class="{side}" scope="col">{_escape(column)}</th>'
+        for column, side in zip(columns, sides, strict=True)
+    )
+    lines = [f"<thead><tr>{head}</tr></thead>", "<tbody>"]
+    for row, dagger in zip(block.rows, daggers, strict=True):
+        cells = [_cell(row.get(column), block.digits) for column in columns]
+        cells[0] += dagger
+        line = "".join(
+            f'<td class="{side}">{cell}</td>'
+            for cell, side in zip(cells, sides, strict=True)
+        )
+        lines.append(f"<tr>{line}</tr>")
+    lines.append("</tbody>")
+
+    body = '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
+    notes = tables.notes(block.rows, columns=columns, remarks=block.remarks)
+    return "\n".join([body, *map(_caption, [*notes, block.caption])]).rstrip()
+
+
+def figure(block):
+    """A picture inside the page, as large as it is in inches."""
+    content = block.content
+    if not isinstance(content, bytes):
+        content = figures.png(content)
+    with Image.open(io.BytesIO(content)) as picture:
+        dots = picture.info.get("dpi", (96, 96))[0]
+        width = round(96 * picture.width / dots)  # CSS has 96 pixels to the inch
+    data = base64.b64encode(content).decode()
+    alt = _escape(re.sub(r"[`*]", "", block.caption) or "figure")
+    image = f'<img src="data:image/png;base64,{data}" alt="{alt}" width="{width}">'
+    note = ""
+    if block.caption:
+        note = f"<figcaption>{_inline(block.caption)}</figcaption>"
+    return f"<figure>{image}{note}</figure>"
+
+
+def details(block):
+    """Text or JSON that unfolds below its summary."""
+    content = block.content
+    if not isinstance(content, str):
+        content = json.dumps(content, indent=2, default=str)
+    return (
+        f"<details><summary>{_escape(block.summary)}</summary>"
+        f"<pre>{_escape(content)}</pre></details>"
     )
 
 
-def _check(section):
-    for key in section:
-        if key not in KEYS:
-            near = get_close_matches(key, KEYS, n=1, cutoff=0.0)[0]
-            raise ValueError(f"a section has no {key!r}; nearest: {near!r}")
-
-
-def _blocks(section):
-    if section.get("text"):
-        yield _text(section["text"])
-    if section.get("table"):
-        columns, digits = section.get("columns"), section.get("digits", 3)
-        yield _table(section["table"], columns, digits)
-    if section.get("figure") is not None:
-        yield _figure(section["figure"], section.get("caption", ""))
-    elif section.get("caption"):
-        yield f'<p class="caption">{_inline(section["caption"])}</p>'
-    for summary, content in section.get("details", {}).items():
-        yield _details(summary, content)
-
-
-def _text(text):
-    blocks = re.split(r"\n\s*\n", text.strip())
-    return "\n".join(map(_paragraph, blocks))
+def join(title, headings, parts):
+    """The whole page of a header and blocks, with a list of contents beside them."""
+    head, *body = filter(None, parts)
+    return _PAGE.format(
+        title=_escape(title),
+        header=head,
+        contents=_contents(headings),
+        body="\n".join(body),
+        style=_STYLE,
+    )
 
 
 def _paragraph(block):
@@ -100,22 +138,21 @@ def _inline(text):
     return "".join(parts)
 
 
-def _table(rows, columns, digits):
-    columns = tables.columns_of(rows, columns)
-    sides = [_side(rows, column) for column in columns]
-    head = "".join(
-        f'<th class="{side}" scope="col">{_escape(column)}</th>'
-        for column, side in zip(columns, sides, strict=True)
-    )
-    lines = [f"<thead><tr>{head}</tr></thead>", "<tbody>"]
-    for row in rows:
-        cells = "".join(
-            f'<td class="{side}">{_cell(row.get(column), digits)}</td>'
-            for column, side in zip(columns, sides, strict=True)
-        )
-        lines.append(f"<tr>{cells}</tr>")
-    lines.append("</tbody>")
-    return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
+def _finding(line):
+    """One finding; a verdict at its beginning has a column of its own."""
+    before, verdict, after = split_verdict(line)
+    if not verdict:
+        return f"<li>{_inline(line)}</li>"
+    style = verdict.replace(" ", "-")
+    label = f'<strong class="verdict {style}">{verdict}</strong>'
+    if before:
+        return f"<li>{_inline(before)}{label}{_inline(after)}</li>"
+    text = after.removeprefix(":").strip()
+    return f'<li class="judged">{label}<span>{_inline(text)}</span></li>'
+
+
+def _caption(caption):
+    return f'<p class="caption">{_inline(caption)}</p>' if caption else ""
 
 
 def _side(rows, column):
@@ -132,38 +169,6 @@ def _cell(value, digits):
         return text
     point, interval = text.split(" ", 1)
     return f'{point} <span class="interval">{interval}</span>'
-
-
-def _figure(figure, caption):
-    content = figure if isinstance(figure, bytes) else figures.png(figure)
-    with Image.open(io.BytesIO(content)) as picture:
-        dots = picture.info.get("dpi", (96, 96))[0]
-        width = round(96 * picture.width / dots)  # CSS has 96 pixels to the inch
-    data = base64.b64encode(content).decode()
-    alt = _escape(re.sub(r"[`*]", "", caption) or "figure")
-    image = f'<img src="data:image/png;base64,{data}" alt="{alt}" width="{width}">'
-    note = f"<figcaption>{_inline(caption)}</figcaption>" if caption else ""
-    return f"<figure>{image}{note}</figure>"
-
-
-def _details(summary, content):
-    text = (
-        content
-        if isinstance(content, str)
-        else json.dumps(content, indent=2, default=str)
-    )
-    return (
-        f"<details><summary>{_escape(summary)}</summary>"
-        f"<pre>{_escape(text)}</pre></details>"
-    )
-
-
-def _meta(meta):
-    entries = (
-        f"<div><dt>{_escape(key)}</dt><dd>{_escape(tables.cell(value))}</dd></div>"
-        for key, value in meta.items()
-    )
-    return f'<dl class="meta">{"".join(entries)}</dl>' if meta else ""
 
 
 def _contents(titles):
@@ -196,11 +201,7 @@ _PAGE = """\
 {style}</style>
 </head>
 <body>
-<header>
-<h1>{title}</h1>
-{subtitle}
-{meta}
-</header>
+{header}
 {contents}
 <main>
 {body}
@@ -213,12 +214,12 @@ _STYLE = """\
 :root {
   color-scheme: light dark;
   --page: #ffffff; --ink: #1f2328; --muted: #636c76; --rule: #d8dee4;
-  --soft: #f6f8fa; --link: #0969da;
+  --soft: #f6f8fa; --link: #0969da; --good: #1a7f37; --bad: #cf222e;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #0f1318; --ink: #e3e8ee; --muted: #929ba5; --rule: #2d343d;
-    --soft: #171c23; --link: #6cb1ff;
+    --soft: #171c23; --link: #6cb1ff; --good: #4cc26a; --bad: #ff7b72;
   }
 }
 * { box-sizing: border-box; }
@@ -240,7 +241,7 @@ p, ul { margin: 0 0 1rem; max-width: 42rem; }
 a { color: var(--link); text-decoration: none; }
 a:hover { text-decoration: underline; }
 .subtitle { margin: 0.5rem 0 0; color: var(--muted); font-size: 1.1rem; }
-.meta {
+.facts {
   display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr));
   gap: 0.9rem 1.5rem; margin: 1.75rem 0 0; padding: 1.1rem 0;
   border: solid var(--rule); border-width: 1px 0;
@@ -263,12 +264,30 @@ tbody tr:hover { background: var(--soft); }
 .short, .number { white-space: nowrap; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 .interval { font-size: 0.8em; }
+.findings { padding: 0; list-style: none; max-width: none; }
+.findings li {
+  padding: 0.55rem 0; border-bottom: 1px solid var(--rule); line-height: 1.45;
+}
+.findings li:first-child { border-top: 1px solid var(--rule); }
+.judged {
+  display: grid; grid-template-columns: 8rem minmax(0, 1fr); align-items: baseline;
+}
+.judged .verdict { justify-self: start; }
+.verdict {
+  display: inline-block; padding: 0 0.55em; border-radius: 1em; white-space: nowrap;
+  font-size: 0.8em; font-weight: 600; line-height: 1.6; color: var(--tone);
+  border: 1px solid var(--tone);
+}
+.holds { --tone: var(--good); }
+.does-not-hold { --tone: var(--bad); }
+.open { --tone: var(--muted); }
 figure { margin: 0 0 1.75rem; }
 img {
   display: block; max-width: 100%; height: auto; background: #fff; border-radius: 6px;
 }
 figcaption, .caption { margin-top: 0.6rem; font-size: 0.875rem; max-width: 42rem; }
 .wide + .caption { margin: -0.8rem 0 1.75rem; }
+.wide ~ .caption + .caption { margin: -1.4rem 0 1.75rem; }
 code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 code {
   padding: 0.1em 0.3em; border-radius: 4px; background: var(--soft); font-size: 0.875em;

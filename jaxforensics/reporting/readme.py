@@ -1,38 +1,67 @@
-"""The report's page as Markdown, to be read where it is stored: in a repository."""
+"""Blocks as Markdown, to be read where the report is stored: in a repository.
+
+Each public function turns one block into Markdown; `document` calls them in order.
+"""
 
 from urllib.parse import quote
 
-from jaxforensics.files import replacing
 from jaxforensics.reporting import tables
+from jaxforensics.reporting.blocks import split_verdict
 
 
-def write(path, *, title, sections, subtitle="", meta=None):
-    """Write what `render` gives, the whole file or nothing."""
-    content = render(title=title, sections=sections, subtitle=subtitle, meta=meta)
-    with replacing(path) as partial:
-        partial.write_text(content, encoding="utf-8", newline="\n")
+def header(title, subtitle, facts):
+    """The title, the subtitle and a list of facts {what: value}."""
+    lines = "\n".join(f"- {key}: {value}" for key, value in facts.items())
+    return join([f"# {title}", subtitle, lines])
 
 
-def render(*, title, sections, subtitle="", meta=None):
-    """Markdown of what `page.render` takes; equal arguments give equal text.
-
-    A figure is shown from its `file`, relative to the page; details are left out.
-    """
-    blocks = [f"# {title}", subtitle]
-    blocks.append("\n".join(f"- {key}: {value}" for key, value in (meta or {}).items()))
-    for section in sections:
-        blocks += _blocks(section)
-    return "\n\n".join(block.strip() for block in blocks if block.strip()) + "\n"
+def heading(block):
+    """The title of a section."""
+    return f"## {block.text}" if block.in_readme else ""
 
 
-def _blocks(section):
-    if section.get("title"):
-        yield f"## {section['title']}"
-    yield section.get("text", "")
-    if section.get("table"):
-        columns, digits = section.get("columns"), section.get("digits", 3)
-        yield tables.markdown(section["table"], columns=columns, digits=digits)
-    if section.get("file"):
-        said = section.get("caption", "figure").replace("`", "")
-        yield f"![{said}]({quote(section['file'])})"
-    yield section.get("caption", "")
+def text(block):
+    """Paragraphs and lists, which are Markdown already."""
+    return block.text
+
+
+def findings(block):
+    """A list with bold verdicts."""
+    return "\n".join(f"- {_finding(line)}" for line in block.lines)
+
+
+def table(block):
+    """A Markdown table, its remarks and its caption."""
+    if not block.rows:
+        return block.caption
+    markdown = tables.markdown(
+        block.rows,
+        columns=block.columns,
+        digits=block.digits,
+        remarks=block.remarks,
+    )
+    return join([markdown, block.caption])
+
+
+def figure(block):
+    """A picture that is shown from its file; without one, its caption alone."""
+    if not block.file:
+        return block.caption
+    alternative = block.caption.replace("`", "")
+    return join([f"![{alternative}]({quote(block.file)})", block.caption])
+
+
+def details(block):
+    """Nothing: details are for the page alone."""
+    return ""
+
+
+def join(parts):
+    """The parts that say something, apart by empty lines."""
+    return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+
+
+def _finding(line):
+    before, verdict, after = split_verdict(line)
+    bold = f"**{verdict}**" if verdict else ""
+    return before + bold + after

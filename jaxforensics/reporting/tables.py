@@ -11,46 +11,111 @@ import re
 import numpy as np
 
 MISSING = "–"
+DAGGER = " †"  # behind the first cell of a row that has a remark
+
+# What makes a spreadsheet take a text for a formula, full-width signs included, and the
+# texts that begin so and are harmless: numbers, and means with a spread.
+_FORMULA = re.compile(r"[=+\-@＝＋－＠\t\r\n]")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?( ± \d+(\.\d*)?)?")
 
 
-def markdown(rows, *, columns=None, digits=3):
+def markdown(rows, *, columns=None, digits=3, remarks=None):
     """A Markdown table for people: rounded numbers, aligned in the source too.
 
     `columns` selects and orders; by default they come as the rows first name them.
+    `remarks` {name: text} are those of `remarked`: a dagger, and the text below.
     """
     columns = columns_of(rows, columns)
     if not columns:
         return ""
     lines = [[_escape(str(column)) for column in columns]]
-    for row in rows:
-        lines.append([_escape(cell(row.get(c), digits=digits)) for c in columns])
+    for row, dagger in zip(
+        rows, daggers(rows, columns=columns, remarks=remarks), strict=True
+    ):
+        cells = [_escape(cell(row.get(c), digits=digits)) for c in columns]
+        cells[0] += dagger
+        lines.append(cells)
+
     widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
     pads = [str.rjust if numeric(rows, c) else str.ljust for c in columns]
     ends = [":" if pad is str.rjust else "-" for pad in pads]
     lines.insert(1, [end.rjust(w, "-") for end, w in zip(ends, widths, strict=True)])
+
     text = ""
     for line in lines:
         cells = [p(c, w) for p, c, w in zip(pads, line, widths, strict=True)]
         text += f"| {' | '.join(cells)} |\n"
+    for note in notes(rows, columns=columns, remarks=remarks):
+        text += f"\n{note}\n"
     return text
 
 
-def csv(rows, *, columns=None):
-    """CSV for programs: full precision, an interval as NAME, NAME_low and NAME_high."""
+def csv(rows, *, columns=None, remarks=None):
+    """CSV for programs: full precision, an interval as NAME, NAME_low and NAME_high.
+
+    Texts that a spreadsheet would run as a formula begin with an apostrophe.  Where a
+    row is `remarked`, a last column `remark` has the text.
+    """
     columns = columns_of(rows, columns)
-    header, fields = [], []
+    header = []
+    fields = []  # (column, which part of its value) of every field of a row
     for column in columns:
-        suffixes = ("", "_low", "_high") if _any_interval(rows, column) else ("",)
-        header += [_lines(f"{column}{suffix}") for suffix in suffixes]
+        suffixes = [""]
+        if any(is_interval(row.get(column)) for row in rows):
+            suffixes += ["_low", "_high"]
+        header += [_csv_text(f"{column}{suffix}") for suffix in suffixes]
         fields += [(column, index) for index in range(len(suffixes))]
+
+    lines = [
+        [_part(row.get(column), index) for column, index in fields] for row in rows
+    ]
+    names = remarked(rows, columns=columns, remarks=remarks)
+    if any(names):
+        header.append("remark")
+        for line, name in zip(lines, names, strict=True):
+            line.append(_csv_text(remarks[name]) if name else "")
     if len(set(header)) < len(header):
         raise ValueError(f"columns of the same name: {header}")
+
     file = io.StringIO()
     writer = csv_module.writer(file, lineterminator="\n")
-    writer.writerow(header)
-    for row in rows:
-        writer.writerow([_part(row.get(column), index) for column, index in fields])
+    writer.writerows([header, *lines])
     return file.getvalue()
+
+
+def remarked(rows, *, columns=None, remarks=None):
+    """The name in `remarks` {name: text} that each row's first cell has, or ''.
+
+    A cell has a name that it equals or begins with, the longest of several: "trnet" and
+    "trnet, seed 1" have "trnet", but "trnet2", "trnet_b" and "trnet-b" are other names.
+    """
+    columns = columns_of(rows, columns)
+    if not (columns and remarks):
+        return ["" for _ in rows]
+    longest_first = sorted(remarks, key=len, reverse=True)
+    alternatives = "|".join(re.escape(name) for name in longest_first)
+    pattern = re.compile(rf"({alternatives})(?![\w.-])")
+    matches = [pattern.match(cell(row.get(columns[0]))) for row in rows]
+    return [match[1] if match else "" for match in matches]
+
+
+def daggers(rows, *, columns=None, remarks=None):
+    """What stands behind the first cell of every row: `DAGGER` or nothing."""
+    names = remarked(rows, columns=columns, remarks=remarks)
+    return [DAGGER if name else "" for name in names]
+
+
+def notes(rows, *, columns=None, remarks=None):
+    """The lines below a table that has remarks, those of the same text together."""
+    names_of_text = {}
+    for name in filter(None, remarked(rows, columns=columns, remarks=remarks)):
+        names = names_of_text.setdefault(remarks[name], [])
+        if name not in names:
+            names.append(name)
+    return [
+        f"{DAGGER.strip()} {', '.join(names)}: {text}"
+        for text, names in names_of_text.items()
+    ]
 
 
 def columns_of(rows, columns):
@@ -90,7 +155,9 @@ def spread(values, *, digits=3):
     """Mean of one value per seed, ± their standard deviation if there are several."""
     values = np.asarray(values)
     text = f"{values.mean():.{digits}f}"
-    return text if len(values) < 2 else f"{text} ± {values.std(ddof=1):.{digits}f}"
+    if len(values) > 1:
+        text += f" ± {values.std(ddof=1):.{digits}f}"
+    return text
 
 
 def is_interval(value):
@@ -104,10 +171,6 @@ def _is_number(value):
     return scalar and np.asarray(value).dtype.kind in "iuf"
 
 
-def _any_interval(rows, column):
-    return any(is_interval(row.get(column)) for row in rows)
-
-
 def _part(value, index):
     """The text of a CSV field; `index` 1 and 2 are the ends of an interval."""
     if is_interval(value):
@@ -116,12 +179,18 @@ def _part(value, index):
         value = None
     if value is None:
         return ""
-    return np.asarray(value).item() if _is_number(value) else _lines(value)
+    if _is_number(value):
+        return np.asarray(value).item()
+    return _csv_text(value)
 
 
-def _lines(text):
-    """Text with \\n at its line ends: csv does not quote a lone \\r."""
-    return str(text).replace("\r\n", "\n").replace("\r", "\n")
+def _csv_text(text):
+    r"""Text with \n at its line ends that no spreadsheet runs as a formula."""
+    # The csv module does not quote a lone \r.
+    text = str(text).replace("\r\n", "\n").replace("\r", "\n")
+    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
+        return f"'{text}"
+    return text
 
 
 def _escape(text):

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax, random
 
+from jaxforensics.kernels.fusion import stage
 from jaxforensics.ops.filters import gaussian_blur
-from jaxforensics.ops.fusion import stage
 from jaxforensics.ops.jpeg import jpeg
 
 LARGEST = 256  # side of every sensor; smaller pictures use its upper left corner

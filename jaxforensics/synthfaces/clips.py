@@ -3,8 +3,8 @@
 Head, expression and light sway smoothly, as sums of sinusoids; the camera stays, its
 noise is new in every frame.  Clips come in pairs of people of one split: either gets
 the other's face or expression, frame by frame.  `write` lays the files down as
-FaceForensics++ does, `write_unseen` as Celeb-DF, so that `data.layouts` reads them like
-the real sets.  Needs PyAV.
+FaceForensics++ does, `write_unseen` as Celeb-DF, so that `prepare.layouts` reads them
+as the real sets.  Needs PyAV.
 """
 
 import functools
@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxforensics.data.progress import bar
 from jaxforensics.files import replacing
+from jaxforensics.progress import bar
 from jaxforensics.synthfaces import cameras, codec, photos
 from jaxforensics.synthfaces.drawing import render, scenes
 from jaxforensics.synthfaces.forgers import graphic, neural, whole_faces

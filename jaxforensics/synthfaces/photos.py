@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxforensics.ops import fusion
+from jaxforensics.kernels import fusion
 from jaxforensics.synthfaces import cameras
 from jaxforensics.synthfaces.drawing import landscapes, render, scenes
 

@@ -10,7 +10,7 @@ import orbax.checkpoint as ocp
 from absl import logging
 from jax.experimental import multihost_utils
 
-from jaxforensics.training.mesh import fetch
+from jaxforensics.training.mesh import fetch, place
 
 
 class Damaged(ValueError):
@@ -18,27 +18,30 @@ class Damaged(ValueError):
 
 
 class Checkpoints:
-    """The last `keep` states of a run, and the best one, under one directory.
+    """The last `keep` states of a run, and the best ones, under one directory.
 
     Every checkpoint is written beside its final name and renamed, holds a digest of
-    its arrays and a small JSON note (the best value so far).
-    Orbax's own best-or-last rule can drop the newest state, so two managers are kept.
+    its arrays and a small JSON note (the best values so far).  `labels` name the bests
+    that are kept side by side: one per watched stage, or one of the whole run, ''.
+    Orbax's own best-or-last rule can drop the newest state, so each has a manager.
     """
 
-    def __init__(self, directory, *, keep=2):
+    def __init__(self, directory, *, keep=2, labels=("",)):
         if keep < 1:
             raise ValueError(f"keep={keep}: at least one checkpoint has to be kept")
         self.directory = Path(directory).resolve()
         self._last = _manager(self.directory / "last", keep)
-        self._best = _manager(self.directory / "best", 1)
+        self._bests = {
+            label: _manager(self.directory / _best_folder(label), 1) for label in labels
+        }
 
     def save(self, state, note):
         """Keep `state` as the newest; returns its step."""
         return self._write(self._last, state, note)
 
-    def save_best(self, state, note):
+    def save_best(self, state, note, *, label=""):
         """Keep `state` as the best so far, instead of the former best."""
-        return self._write(self._best, state, note)
+        return self._write(self._bests[label], state, note)
 
     def newest(self):
         """The step of the newest checkpoint, or None."""
@@ -52,19 +55,22 @@ class Checkpoints:
         for step in sorted(self._last.all_steps(), reverse=True):
             try:
                 state, note = _read(self._last, step, template)
-                return state, self._rewind_best(step, note)
+                return state, self._rewind_bests(step, note)
             except Damaged as error:
                 logging.warning("%s; falling back to the one before", error)
                 _set_aside(self.directory / "last" / str(step))
                 self._last.reload()
-        self._rewind_best(-1, {})
+        self._rewind_bests(-1, {"best": None, "bests": {}})
         return None
 
-    def restore_best(self, template):
+    def restore_best(self, template, *, label=""):
         """(state, note) of the best checkpoint, or None if none was kept."""
-        step = self._best.latest_step()
+        manager = self._bests[label]
+        step = manager.latest_step()
+        if step is None:
+            return None
         try:
-            return None if step is None else _read(self._best, step, template)
+            return _read(manager, step, template)
         except Damaged as error:
             raise Damaged(f"{error}; delete {self.directory} to train again") from None
 
@@ -73,17 +79,28 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_):
-        """Close both managers."""
+        """Close all managers."""
         self._last.close()
-        self._best.close()
+        for manager in self._bests.values():
+            manager.close()
 
-    def _rewind_best(self, step, note):
-        """Forget bests from after `step`: the run will meet them again."""
-        for later in [s for s in self._best.all_steps() if s > step]:
-            self._best.delete(later)
-        best = note.get("best")
-        gone = best is not None and best["step"] not in self._best.all_steps()
-        return note | {"best": None} if gone else note
+    def _rewind_bests(self, step, note):
+        """Forget bests from after `step`: the run will meet them again.
+
+        Returns the note without those that are no longer there.
+        """
+        for manager in self._bests.values():
+            for later in [s for s in manager.all_steps() if s > step]:
+                manager.delete(later)
+        kept = {
+            label: best
+            for label, best in note["bests"].items()
+            if best["step"] in self._bests[label].all_steps()
+        }
+        best = note["best"]
+        if best not in kept.values():
+            best = None
+        return note | {"best": best, "bests": kept}
 
     def _write(self, manager, state, note):
         step = int(state.step)
@@ -126,6 +143,10 @@ def digest(tree):
     return total.hexdigest()
 
 
+def _best_folder(label):
+    return f"best-{label}" if label else "best"
+
+
 def _manager(directory, keep):
     return ocp.CheckpointManager(
         directory,
@@ -154,15 +175,7 @@ def _read(manager, step, template):
         raise Damaged(f"checkpoint {where} cannot be read ({error})") from error
     if not intact:
         raise Damaged(f"checkpoint {manager.directory}/{step} was altered on disk")
-    return jax.tree.map(_place, found["state"], template), note
-
-
-def _place(array, like):
-    """A host array where and as the template's array is."""
-    sharding = getattr(like, "sharding", None)
-    if sharding is None:
-        return array
-    return jax.make_array_from_callback(array.shape, sharding, lambda i: array[i])
+    return jax.tree.map(place, found["state"], template), note
 
 
 def _set_aside(folder):

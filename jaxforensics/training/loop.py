@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxforensics.training import mesh as meshes
-from jaxforensics.training.nets import State
+from jaxforensics.training.nets import Stage, State
 
 
 class Moment(NamedTuple):
@@ -23,28 +23,52 @@ class Moment(NamedTuple):
     batch: dict[str, Any]  # as the pipeline gave it, on the host
 
 
-def train(method, streams, state, *, seed, hooks=(), mesh):
+class Span(NamedTuple):
+    """A stage, and its steps counted over all stages: `first` done before it."""
+
+    stage: Stage
+    first: int
+    stop: int
+
+
+def spans(method):
+    """The stages of a method in order, each with the steps that it takes."""
+    stops = itertools.accumulate(stage.steps for stage in method.stages)
+    return [
+        Span(stage, stop - stage.steps, stop)
+        for stage, stop in zip(method.stages, stops, strict=True)
+    ]
+
+
+def train(method, streams, state, *, seed, hooks=(), enter=None, mesh):
     """Run the stages of `method` in order, from wherever `state` is to their end.
 
     `streams` maps the stages' data names to objects with `batches(start)`, in which a
     batch is a function of its step.  A hook is called after every step, in the order
     given; a state is valid until the hooks return (its memory is then reused).
+    `enter(stage, state) -> state` is called before the first step of a stage, also by
+    a run that goes on from exactly there; it may not change `state.step`.
     """
     step_key = jax.random.key(seed)
-    done, total, first = int(state.step), sum(s.steps for s in method.stages), 0
-    for stage in method.stages:
-        stop = first + stage.steps
-        if done < stop:
-            step = _compiled(stage.step, mesh)
-            batches = streams[stage.data].batches(start=done - first)
-            for host, batch in ahead(itertools.islice(batches, stop - done), mesh):
-                key = jax.random.fold_in(step_key, done)
-                state, metrics = step(key, state, batch)
-                done += 1
-                moment = Moment(done, total, stage.name, state, metrics, host)
-                for hook in hooks:
-                    hook(moment)
-        first = stop
+    done = int(state.step)
+    all_spans = spans(method)
+    total = all_spans[-1].stop
+    for stage, first, stop in all_spans:
+        if done >= stop:
+            continue
+        if done == first and enter is not None:
+            state = enter(stage, state)
+        step = _compiled(stage.step, mesh)
+        batches = streams[stage.data].batches(start=done - first)
+        for host, batch in ahead(itertools.islice(batches, stop - done), mesh):
+            # The key of a step depends on the seed and the step alone, so that a
+            # resumed run draws as an undisturbed one.
+            key = jax.random.fold_in(step_key, done)
+            state, metrics = step(key, state, batch)
+            done += 1
+            moment = Moment(done, total, stage.name, state, metrics, host)
+            for hook in hooks:
+                hook(moment)
     return state
 
 

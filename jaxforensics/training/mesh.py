@@ -102,3 +102,11 @@ def fetch(array):
     from jax.experimental import multihost_utils
 
     return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+
+
+def place(array, like):
+    """A host array as a global array, on the devices that hold `like`."""
+    sharding = getattr(like, "sharding", None)
+    if sharding is None:
+        return array
+    return jax.make_array_from_callback(array.shape, sharding, lambda i: array[i])

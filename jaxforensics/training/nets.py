@@ -82,17 +82,33 @@ def masked_mean(values, valid):
     return jnp.sum(values * weight)
 
 
-def once(function, params):
-    """What function(params) -> output, more gives, and what stands for it in a loss.
+def shared_forward(function, params):
+    """Run function(params) -> (output, aux) once, for several uses.
 
-    That has to be asked at the same `params` and computes nothing anew; its gradient
-    uses what is kept from here on.  For a net from whose output others learn before it
-    moves itself.
+    Returns its result together with a function of the same value and gradient that
+    reuses that forward pass.  So a generator's pictures are made once: discriminators
+    learn from them, and then the generator from what those say.  The function has to be
+    called with these `params`; at others it would give the output of these.
     """
-    output, back, more = jax.vjp(function, params, has_aux=True)
-    again = jax.custom_vjp(lambda params: output)
-    again.defvjp(lambda params: (output, None), lambda _, gradient: back(gradient))
-    return (output, more), lambda params: (again(params), more)
+    output, backward, aux = jax.vjp(function, params, has_aux=True)
+
+    @jax.custom_vjp
+    def reuse(params):
+        del params  # the output at them is known
+        return output
+
+    def reuse_forward(params):
+        return reuse(params), None
+
+    def reuse_backward(_, output_gradient):
+        return backward(output_gradient)
+
+    reuse.defvjp(reuse_forward, reuse_backward)
+
+    def same_function(params):
+        return reuse(params), aux
+
+    return (output, aux), same_function
 
 
 def descend(txs, nets, loss, *names, pace=1.0):

@@ -24,10 +24,10 @@ class Predictor:
 
     notice = ""
 
-    def __init__(self, predict, state, *, mesh=None, fingerprint="", narrow=None):
+    def __init__(self, predict, state, *, mesh=None, digest="", narrow=None):
         self.mesh = meshes.data_mesh() if mesh is None else mesh
         self.state = jax.device_put(state, meshes.whole(self.mesh))
-        self.fingerprint = fingerprint
+        self.digest = digest
         self._predict = predict
         self._narrow = narrow or (lambda outputs: predict)
         self._compiled = {}
@@ -73,18 +73,21 @@ class Predictor:
             narrow(operations),
             self.state,
             mesh=self.mesh,
-            fingerprint=f"{self.fingerprint} through {mark} {key} {output}",
+            digest=f"{self.digest} through {mark} {key} {output}",
             narrow=narrow,
         )
 
-    def over(self, batches, *, outputs=("logits", "score")):
+    def over(self, batches, *, outputs=("logits", "score"), measures=None):
         """{name: numpy array} for the valid examples of `batches`, in their order.
 
-        Beside the outputs come the batches' own columns, pictures and maps excepted.
+        Beside the outputs come what `measures` makes of all outputs and each batch,
+        (outputs, batch) -> {name: (b,)}, on the device; and the batches' own columns,
+        pictures and maps excepted.
         """
+        run = self._compile(tuple(outputs), measures)
         parts = []
         for host, batch in ahead(batches, self.mesh):
-            found = self._compile(outputs)(self.state, batch)
+            gathered = run(self.state, batch)
             columns = {
                 k: meshes.fetch(v)
                 for k, v in batch.items()
@@ -92,18 +95,27 @@ class Predictor:
             }
             text = {k: _everywhere(v) for k, v in host.items() if k not in batch}
             parts.append(
-                columns | text | {k: meshes.fetch(v) for k, v in found.items()}
+                columns | text | {k: meshes.fetch(v) for k, v in gathered.items()}
             )
         if not parts:
             raise ValueError("there is nothing to predict: the split is empty")
         whole = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
         return {k: v[whole["valid"] > 0] for k, v in whole.items() if k != "valid"}
 
-    def _compile(self, outputs):
-        if outputs not in self._compiled:
-            predict = self._narrow(outputs)
-            self._compiled[outputs] = _compiled(predict, tuple(outputs), self.mesh)
-        return self._compiled[outputs]
+    def measured(self, measures, batch):
+        """Names of what `measures` gives for a host batch; nothing is computed."""
+        if measures is None:
+            return ()
+        measure = partial(_measured, self._predict, measures)
+        return tuple(jax.eval_shape(measure, self.state, meshes.example(batch)))
+
+    def _compile(self, outputs, measures):
+        key = outputs, measures
+        if key not in self._compiled:
+            # Measures may read any output, so that nothing is narrowed for them.
+            predict = self._predict if measures else self._narrow(outputs)
+            self._compiled[key] = _compiled(predict, outputs, measures, self.mesh)
+        return self._compiled[key]
 
 
 @lru_cache(maxsize=32)
@@ -112,15 +124,42 @@ def _only(predict, output):
 
 
 @lru_cache(maxsize=32)
-def _compiled(predict, outputs, mesh):
+def _compiled(predict, outputs, measures, mesh):
     """A pass that keeps some outputs; all predictors of one method share it."""
 
     def chosen(state, batch):
-        found = predict(state, meshes.floats(batch))
-        return {k: found[k] for k in outputs if k in found}
+        batch = meshes.floats(batch)
+        predicted = predict(state, batch)
+        kept = {k: predicted[k] for k in outputs if k in predicted}
+        if measures is None:
+            return kept
+        return kept | _per_example(measures, predicted, batch)
 
     whole, split = meshes.whole(mesh), meshes.split(mesh)
     return jax.jit(chosen, in_shardings=(whole, split), out_shardings=split)
+
+
+def _measured(predict, measures, state, batch):
+    """{name: (b,)}, all that `measures` says of a batch."""
+    batch = meshes.floats(batch)
+    return _per_example(measures, predict(state, batch), batch)
+
+
+def _per_example(measures, outputs, batch):
+    """measures(outputs, batch), refused unless it is one value per example."""
+    values = measures(outputs, batch)
+    length = len(batch["valid"])
+    for name, value in values.items():
+        if jnp.shape(value) != (length,):
+            raise ValueError(
+                f"measure {name!r} has shape {jnp.shape(value)}: it has to be one "
+                f"value per example, {(length,)}"
+            )
+        if name in outputs or name in batch:
+            raise ValueError(
+                f"measure {name!r} is also called an output or a column of the batch"
+            )
+    return values
 
 
 def _degraded(predict, operations, output, key, state, batch):

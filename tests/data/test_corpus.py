@@ -16,7 +16,7 @@ from tiny_set import SIDE, opened, pictures, prepare_in
 from jaxforensics.data import batches, corpus, records
 from jaxforensics.data.items import Item
 from jaxforensics.data.order import Order
-from jaxforensics.data.prepare import prepare
+from jaxforensics.prepare.dataset import prepare
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def test_sources_may_be_chosen_later(root):
         (some.train, whole.train.only(["pggan"])),
         (some.test, whole.test.only(["pggan"])),
     ):
-        assert early.fingerprint == late.fingerprint
+        assert early.digest == late.digest
         assert early.counts == late.counts
     early, late = (
         next(data.batches()) for data in (some.train, whole.train.only(["pggan"]))
@@ -242,15 +242,15 @@ def test_several_kinds_of_reals(tmp_path):
         np.testing.assert_array_equal(batch["label"], kind > 2)
 
 
-def test_a_choice_of_sources_changes_the_fingerprint(root):
+def test_a_choice_of_sources_changes_the_digest(root):
     choices = None, ["pggan"], ["began"], []
     some = [opened(root, sources=names) for names in choices]
-    assert len({both.train.fingerprint for both in some}) == len(choices)
-    assert len({both.test.fingerprint for both in some}) == len(choices)
+    assert len({both.train.digest for both in some}) == len(choices)
+    assert len({both.test.digest for both in some}) == len(choices)
     every = opened(root, sources=["pggan", "real", "began"])
-    assert every.train.fingerprint == some[0].train.fingerprint
+    assert every.train.digest == some[0].train.digest
     with_real = opened(root, sources=["real", "pggan"])
-    assert with_real.train.fingerprint == some[1].train.fingerprint
+    assert with_real.train.digest == some[1].train.digest
 
 
 def test_parts_need_be_complete_for_the_chosen_sources_only(paired, tmp_path):
@@ -414,7 +414,7 @@ def test_what_trains_cannot_reach_the_test_split(root):
     names = {record.name for part in held for record in part}
     assert not names & {record.name for record in records.open(root, "test")}
     assert {n for n in dir(train) if n[0] != "_"} == {
-        *("batches", "validation", "fingerprint", "sources", "only", "degraded"),
+        *("batches", "validation", "digest", "sources", "only", "degraded"),
         *("num_train", "num_validation", "batch_size", "counts", "size", "parts"),
         *("share", "labelled", "shown_as", "once", "plain"),
     }
@@ -441,29 +441,29 @@ def test_shared_groups_are_refused_when_opened(root, tmp_path):
         opened(tmp_path / "set")
 
 
-def test_the_fingerprint_follows_content_and_settings(root, tmp_path):
-    base = opened(root).train.fingerprint
-    assert opened(root).train.fingerprint == base
+def test_the_digest_follows_content_and_settings(root, tmp_path):
+    base = opened(root).train.digest
+    assert opened(root).train.digest == base
     neutral = {"threads": 0, "process_index": 1, "process_count": 2}
-    assert opened(root, **neutral).train.fingerprint == base
+    assert opened(root, **neutral).train.digest == base
     settings = [{"size": 8}, {"batch_size": 4}, {"seed": 1}, {"flip": True}]
     settings += [{"crop": 16}, {"balance": "label"}]
-    others = {opened(root, **changed).train.fingerprint for changed in settings}
+    others = {opened(root, **changed).train.digest for changed in settings}
     assert len(others | {base}) == 7
-    examination = opened(root).test.fingerprint
-    assert opened(root, seed=1, batch_size=4).test.fingerprint == examination
+    examination = opened(root).test.digest
+    assert opened(root, seed=1, batch_size=4).test.digest == examination
 
     items = pictures(tmp_path)
     train, test = (next(i for i in items if i.split == s) for s in ("train", "test"))
     same = opened(prepare_in(tmp_path / "same", items))
-    assert (same.train.fingerprint, same.test.fingerprint) == (base, examination)
+    assert (same.train.digest, same.test.digest) == (base, examination)
     Image.new("RGB", (SIDE, SIDE)).save(test.path)
     fewer = opened(prepare_in(tmp_path / "test", items))
-    assert fewer.train.fingerprint == base  # it knows nothing of the test split
-    assert fewer.test.fingerprint != examination
+    assert fewer.train.digest == base  # it knows nothing of the test split
+    assert fewer.test.digest != examination
     Image.new("RGB", (SIDE, SIDE)).save(train.path)
     changed = opened(prepare_in(tmp_path / "train", items))
-    assert changed.train.fingerprint != base
+    assert changed.train.digest != base
 
 
 # Errors
@@ -502,12 +502,15 @@ def test_a_data_set_without_training_pictures_is_refused(tmp_path):
 def test_a_record_damaged_later_is_named(root, threads):
     class Damaged(list):
         labels = records.open(root, "test").labels
-        index, rows = records.open(root, "test").index, np.arange(7)
+        index = records.open(root, "test").index
+        rows = np.arange(7)
+        place = records.open(root, "test").place
 
     stored = Damaged(records.open(root, "test"))
     stored[2] = stored[2]._replace(image=stored[2].image[:60])
     reading = opened(root, threads=threads).test._reading
-    with pytest.raises(ValueError, match=f"record 2 .{stored[2].name}. was damaged"):
+    message = f"record 2 of .*-test.array_record-.*{stored[2].name}. is damaged.*again"
+    with pytest.raises(ValueError, match=message):
         list(batches.in_order(stored, reading))
 
 

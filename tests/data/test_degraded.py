@@ -10,7 +10,7 @@ from PIL import Image
 
 from jaxforensics.data import corpus
 from jaxforensics.data.items import Item
-from jaxforensics.data.prepare import prepare
+from jaxforensics.prepare.dataset import prepare
 
 SIDE, COUNT = 16, 40
 JPEGS, GAMMAS = ("jpeg", (20, 50, 90)), ("gamma", (0.5, 2.0))
@@ -88,23 +88,23 @@ def test_a_fraction_of_a_copy_is_that_of_pictures_with_one_more(root):
     assert set(numbers) == {1, 2}
 
 
-def test_degraded_sets_have_fingerprints_of_their_own(root):
+def test_degraded_sets_have_digests_of_their_own(root):
     sets = opened(root)
     for side in sets:
         marks = {
-            side.fingerprint,
-            side.degraded(JPEGS).fingerprint,
-            side.degraded(GAMMAS).fingerprint,
-            side.degraded(("jpeg", (20,))).fingerprint,
+            side.digest,
+            side.degraded(JPEGS).digest,
+            side.degraded(GAMMAS).digest,
+            side.degraded(("jpeg", (20,))).digest,
         }
         assert len(marks) == 4
-    some = [sets.train.degraded(None, JPEGS, copies=c).fingerprint for c in (1, 2)]
+    some = [sets.train.degraded(None, JPEGS, copies=c).digest for c in (1, 2)]
     assert len(set(some)) == 2
 
 
 def test_sources_may_be_chosen_of_a_degraded_set(root):
     chosen = opened(root).train.degraded(GAMMAS).only(["fake"])
-    assert chosen.fingerprint != opened(root).train.only(["fake"]).fingerprint
+    assert chosen.digest != opened(root).train.only(["fake"]).digest
     assert seen(chosen.batches(), 1)
 
 

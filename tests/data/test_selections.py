@@ -40,8 +40,8 @@ def test_one_label_alone(paired, label):
     np.testing.assert_array_equal(
         tested["name"], whole["name"][whole["label"] == label]
     )
-    prints = {both.train.fingerprint, some.fingerprint}
-    assert len(prints | {both.train.labelled(1 - label).fingerprint}) == 3
+    prints = {both.train.digest, some.digest}
+    assert len(prints | {both.train.labelled(1 - label).digest}) == 3
 
 
 def test_plain_is_neither_mirrored_nor_balanced(paired):
@@ -51,7 +51,7 @@ def test_plain_is_neither_mirrored_nor_balanced(paired):
     order = np.argsort(seen["index"]), np.argsort(whole["index"])
     for name in ("image", "label"):
         np.testing.assert_array_equal(seen[name][order[0]], whole[name][order[1]])
-    assert train.plain().fingerprint != train.fingerprint
+    assert train.plain().digest != train.digest
     assert (train.size, train.plain().parts) == (SIDE, ("pair", "mask"))
 
 
@@ -64,7 +64,7 @@ def test_shares_are_of_groups_and_nested(paired):
     assert all(a < b for a, b in zip(groups, groups[1:], strict=False))
     small = train.share(1e-6)
     assert small.num_train == 1 and small.num_validation == train.num_validation
-    assert small.fingerprint != train.fingerprint == train.share(1).fingerprint
+    assert small.digest != train.digest == train.share(1).digest
     for wrong in (0, 1.1):
         with pytest.raises(ValueError, match="fraction of the groups is in"):
             train.share(wrong)
@@ -95,7 +95,7 @@ def test_others_are_shown_in_training(paired, share):
         a, b = (gathered(getattr(t, way)()) for t in (train, shown))
         np.testing.assert_array_equal(a["image"], b["image"])
     marks = train.shown_as(others, fakes["index"], "other", share=share)
-    assert len({t.fingerprint for t in (train, shown, marks)}) == 3
+    assert len({t.digest for t in (train, shown, marks)}) == 3
 
 
 def test_others_are_shown_in_the_test(paired):
@@ -107,7 +107,7 @@ def test_others_are_shown_in_the_test(paired):
     found = gathered(shown.batches())
     np.testing.assert_array_equal(found["image"], others)
     np.testing.assert_array_equal(found["name"], known["name"])
-    assert shown.fingerprint != fakes.fingerprint
+    assert shown.digest != fakes.digest
     whole = gathered(test.shown_as(others, known["index"], "rolled").batches())
     np.testing.assert_array_equal(whole["image"][whole["label"] == 1], others)
 

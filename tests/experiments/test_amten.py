@@ -18,6 +18,7 @@ from tiny_set import opened, pictures, prepare_in
 
 from configs import amten as config
 from jaxforensics import models
+from jaxforensics.commands import data_sets
 from jaxforensics.data.corpus import Corpus
 from jaxforensics.experiments import (
     amten_bench,
@@ -26,7 +27,6 @@ from jaxforensics.experiments import (
     amten_paper,
     amten_traces,
     claims,
-    embedded,
 )
 from jaxforensics.models.amtennet import VARIANTS
 from jaxforensics.ops import spectrum
@@ -345,7 +345,7 @@ def test_amtennet_learns_more_than_spectra_tell_a_linear_model(tmp_path):
     After all the steps of the preset 0.875 ± 0.020 over three seeds.
     """
     found = config.get_config()
-    data = embedded.open_data(directory=tmp_path / "data", **found.data)
+    data = data_sets.open_data(directory=tmp_path / "data", **found.data)
     profile = jax.jit(lambda image: spectrum.azimuthal_power(image, log=True))
 
     def drawn(batches):

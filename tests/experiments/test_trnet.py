@@ -14,9 +14,9 @@ from skimage.metrics import peak_signal_noise_ratio
 from tiny_set import opened, pictures, prepare_in
 
 from configs import trnet as config
+from jaxforensics.commands import data_sets
 from jaxforensics.evaluation.calibration import choose_threshold
 from jaxforensics.experiments import (
-    embedded,
     trnet_bench,
     trnet_checks,
     trnet_claims,
@@ -381,7 +381,7 @@ def test_the_game_learns(tmp_path):
     0.19 and 0.08 on average of both victims (with the preset's rates 0.07 and 0.10).
     """
     found = config.get_config("demo")
-    data = embedded.open_data(directory=tmp_path / "data", **found.data)
+    data = data_sets.open_data(directory=tmp_path / "data", **found.data)
     settings, kinds = found.experiment, np.arange(len(data.train.sources))
     game = settings.networks.trnet.to_dict() | {"steps": 300}
     game["critic_optimiser"]["rate"] = 1e-3

@@ -15,6 +15,7 @@ from jaxforensics.methods import classifier
 from jaxforensics.training.fit import fit
 from jaxforensics.training.mesh import data_mesh
 from jaxforensics.training.nets import forward
+from jaxforensics.training.watch import Watch
 
 LINEAR = {"model": "spectrum_linear", "steps": 4}
 SEVERAL = {"num_classes": 3, "target": "source", "loss": "cross_entropy"}
@@ -164,7 +165,8 @@ def test_it_learns_sources_over_several_seeds(tmp_path):
 
         data = {"train": Textures(seed)}
         mesh = data_mesh(devices=jax.devices()[:1])
-        fit(tmp_path / str(seed), method, data, seed=seed, measure=measure, mesh=mesh)
+        watch = Watch(summary=measure)
+        fit(tmp_path / str(seed), method, data, seed=seed, watch=watch, mesh=mesh)
         gains.append(areas[-1])
     assert min(gains) > 0.75, gains
 

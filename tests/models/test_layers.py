@@ -1,156 +1,80 @@
-"""Layers in their several formulations, against numpy, scipy and each other."""
+"""The shared modules: types, and upsampling against the textbook forms."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
-from scipy import signal
+from scipy import ndimage
+from scipy.signal import convolve2d
 
-from jaxforensics.models import layers
-
-random = np.random.default_rng(0)
+from jaxforensics.models.layers import UPSAMPLINGS, DepthwiseConv, Upsample
 
 
-CASES = [  # form, size of the kernel, channels in and out
-    ("plain", 3, 4, 5),
-    ("matmul", 1, 4, 5),
-    ("pieces", 3, 4, 5),  # planes, as all up to 36 pairs of channels
-    ("pieces", 3, 3, 3),
-    ("pieces", 5, 2, 6),
-    ("pieces", 2, 4, 5),
-    ("pieces", 3, 3, 16),  # blocks, as up to four channels
-    ("pieces", 5, 4, 10),
-    ("pieces", 4, 1, 40),
-    ("pieces", 4, 40, 1),  # whose picture's gradient is blocks
-    ("pieces", 2, 5, 8),  # a border
-    ("pieces", 3, 12, 16),
-    ("pieces", 5, 12, 12),
-]
+def applied(kind, x, key):
+    net = Upsample(3, kind)
+    variables = net.init(key, x)
+    return np.asarray(net.apply(variables, x)), variables["params"]
 
 
-@pytest.fixture(autouse=True)
-def every_digit():
-    """It is algebra that is tested, not what GPUs make of float32."""
-    with jax.default_matmul_precision("highest"):
-        yield
+@pytest.fixture
+def x(key):
+    return jax.random.normal(key, (2, 5, 6, 4))
 
 
-@pytest.mark.parametrize(("form", "size", "channels", "width"), CASES)
-@pytest.mark.parametrize("shape", [(4, 9, 7), (1, 6, 11)])
-@pytest.mark.parametrize("padding", ["SAME", "VALID"])
-@pytest.mark.parametrize("pixels", [30, 150])  # bands of a picture, two pictures
-def test_convolutions_agree_with_scipy(
-    monkeypatch, form, size, channels, width, shape, padding, pixels
-):
-    """Values and gradients: the gradient of a correlation is a correlation."""
-    monkeypatch.setattr(layers, "PIXELS", pixels)
-    x = random.normal(size=(*shape, channels))
-    kernel = random.normal(size=(size, size, channels, width))
-    more = (size - 1) // 2 if padding == "SAME" else 0
-    rest = size // 2 if padding == "SAME" else 0
-    sides = ((more, rest),) * 2
-
-    def expected(image, kernel):
-        image = np.pad(image, ((0, 0), *sides, (0, 0)))
-        flipped = kernel[::-1, ::-1]
-        full = [
-            sum(
-                signal.convolve(image[b, ..., i], flipped[..., i, o], "valid")
-                for i in range(channels)
-            )
-            for b in range(len(image))
-            for o in range(width)
-        ]
-        return np.moveaxis(np.reshape(full, (len(x), width, *full[0].shape)), 1, -1)
-
-    value, pull_back = jax.vjp(
-        lambda x, k: layers.CONV_FORMS[form](x, k, sides),
-        jnp.float32(x),
-        jnp.float32(kernel),
-    )
-    np.testing.assert_allclose(value, expected(x, kernel), atol=1e-4)
-    gradient = random.normal(size=value.shape)
-    of_x, of_kernel = pull_back(jnp.float32(gradient))
-    of_x, of_kernel = np.float64(of_x), np.float64(of_kernel)
-    for _ in range(3):  # the adjoint of a linear map, along random directions
-        direction = random.normal(size=x.shape)
-        slope = np.sum(expected(direction, kernel) * gradient)
-        assert np.sum(direction * of_x) == pytest.approx(slope, abs=1e-3)
-        direction = random.normal(size=kernel.shape)
-        slope = np.sum(expected(x, direction) * gradient)
-        assert np.sum(direction * of_kernel) == pytest.approx(slope, abs=1e-3)
+def test_deconv_is_a_transposed_convolution(x, key):
+    found, params = applied("deconv", x, key)
+    oracle = nn.ConvTranspose(3, (4, 4), (2, 2)).apply({"params": params}, x)
+    assert np.allclose(found, oracle, atol=1e-5)
 
 
-@pytest.mark.parametrize("backend", ["cpu", "gpu"])
-@pytest.mark.parametrize("padding", ["SAME", "VALID", 1, 4])
-@pytest.mark.parametrize(
-    "size, widths",
-    [
-        *[(1, (3, 4)), (3, (3, 24)), (3, (12, 24))],
-        *[(3, (3, 3)), (4, (3, 4)), (7, (3, 4))],
-    ],
-)
-def test_the_backend_chooses_only_the_speed(
-    monkeypatch, backend, padding, size, widths
-):
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    x = jnp.float32(random.normal(size=(2, 9, 8, widths[0])))
-    kernel = jnp.float32(random.normal(size=(size, size, *widths)))
-    oracle = lax.conv_general_dilated(
-        x,
-        kernel,
-        (1, 1),
-        ((padding, padding),) * 2 if isinstance(padding, int) else padding,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-    found = layers.conv(x, kernel, padding=padding)
-    np.testing.assert_allclose(found, oracle, atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("size", "stride"), [(4, 2), (3, 2), (5, 3), (2, 2), (3, 3), (2, 3)]
-)
-@pytest.mark.parametrize(
-    "shape", [(2, 8, 8, 3), (3, 9, 7, 2), (2, 8, 9, 5), (2, 6, 6, 33)]
-)
-def test_strided_convolutions_differentiate_twice_as_jax_does(size, stride, shape):
-    """A gradient penalty's value, and its gradients of picture and kernel."""
-    x = jnp.float32(random.normal(size=shape))
-    kernel = jnp.float32(random.normal(size=(size, size, shape[-1], 4)))
-    sides = ((1, 1), (1, 2))
-
-    def penalty(form, x, kernel):
-        def value(x):
-            return jnp.sum(jnp.tanh(form(x, kernel, sides, stride)) ** 2)
-
-        slope = jax.grad(value)(x)
-        return jnp.sum(slope**2) + value(x)
-
-    for function in (penalty, jax.grad(penalty, 1), jax.grad(penalty, 2)):
-        ours, theirs = (
-            function(form, x, kernel) for form in (layers._strided, layers._plain)
+def test_nearest_is_repetition_and_a_convolution(x, key):
+    found, params = applied("nearest", x, key)
+    repeated = np.asarray(x).repeat(2, axis=1).repeat(2, axis=2)
+    kernel = np.asarray(params["kernel"])[::-1, ::-1]
+    for o in range(3):
+        expected = sum(
+            convolve2d(repeated[0, ..., i], kernel[..., i, o], mode="same")
+            for i in range(4)
         )
-        scale = float(jnp.abs(theirs).max())
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5 * scale)
+        assert np.allclose(found[0, ..., o], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("size", "stride"), [(3, 1), (4, 2)])
-def test_half_precision_stays_and_rounds_alone(size, stride):
-    x = jnp.asarray(random.normal(size=(2, 8, 8, 3)), jnp.bfloat16)
-    kernel = jnp.asarray(random.normal(size=(size, size, 3, 24)), jnp.bfloat16)
+def test_shuffle_is_pixel_shuffle(x, key):
+    found, params = applied("shuffle", x, key)
+    y = nn.Conv(12, (3, 3), use_bias=False).apply({"params": params["conv"]}, x)
+    for row in (0, 1):
+        for column in (0, 1):
+            first = 3 * (2 * row + column)
+            phase = y[..., first : first + 3]
+            assert np.allclose(found[:, row::2, column::2], phase, atol=1e-6)
 
-    def both(form, *arrays):
-        value, back = jax.vjp(form, *arrays)
-        return value, *back(jnp.ones_like(value))
 
-    def exact(x, kernel):
-        sides = ((1, 1), (1, 1))
-        return layers._plain(x, kernel, sides, stride)
+@pytest.mark.parametrize("kind", UPSAMPLINGS)
+def test_sizes_double_and_the_gain_is_near_one(kind, key):
+    x = jax.random.normal(key, (8, 16, 16, 64))
+    found, _ = applied(kind, x, key)
+    assert found.shape == (8, 32, 32, 3)
+    smooth = kind == "bilinear"
+    assert (0.3 if smooth else 1.0) < jnp.std(found) < 3.0
 
-    ours = both(lambda *a: layers.conv(*a, padding=1, stride=stride), x, kernel)
-    wide = both(exact, jnp.float32(x), jnp.float32(kernel))
-    for found, expected in zip(ours, wide, strict=True):
-        assert found.dtype == jnp.bfloat16
-        scale = float(jnp.abs(expected).max())
-        np.testing.assert_allclose(np.float32(found), expected, atol=0.02 * scale)
+
+def test_unknown_kinds_are_refused(x, key):
+    with pytest.raises(ValueError, match="choose one of"):
+        Upsample(3, "cubic").init(key, x)
+
+
+def test_the_depthwise_module_keeps_float32_and_computes_in_its_type(key):
+    module = DepthwiseConv(dtype=jnp.bfloat16)
+    x = np.random.default_rng(0).normal(size=(2, 4, 5, 3))
+    value, variables = module.init_with_output(key, jnp.float32(x))
+    kernel = variables["params"]["kernel"]
+    assert kernel.shape == (3, 3, 1, 3) and kernel.dtype == jnp.float32
+    assert value.dtype == jnp.bfloat16
+    planes = [
+        ndimage.correlate(
+            x[..., c], np.float64(kernel)[None, ..., 0, c], mode="constant"
+        )
+        for c in range(3)
+    ]
+    np.testing.assert_allclose(np.float32(value), np.stack(planes, -1), atol=0.05)

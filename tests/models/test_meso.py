@@ -9,8 +9,8 @@ from PIL import Image
 from scipy import ndimage
 
 from jaxforensics import models
+from jaxforensics.kernels.pools import max_pool
 from jaxforensics.models import meso, weights
-from jaxforensics.models.pools import max_pool
 
 NAMES = ["meso4", "mesoinception4"]
 RELEASED = {

@@ -138,6 +138,9 @@ def test_csv_round_trip(values):
     assert header == columns
     for (text, integer, real), row in zip(values, back, strict=True):
         text = text.replace("\r\n", "\n").replace("\r", "\n")
+        if row[0] != text:  # would be a formula
+            assert row[0] == f"'{text}" and text[0] in "=+-@＝＋－＠\t\n"
+            row[0] = text
         assert (row[0], int(row[1]), float(row[2])) == (text, integer, real)
 
 
@@ -151,3 +154,87 @@ def test_csv_gives_intervals_three_columns():
     assert mixed == "a,a_low,a_high\n0.5,,\n0.5,0.25,0.75\n"
     with pytest.raises(ValueError, match="columns of the same name"):
         tables.csv([{"a": (1, 0, 2), "a_low": 3}])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '=HYPERLINK("evil")',
+        "+cmd|' /C calc'!A0",
+        "-2+3",
+        "-",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "＝1+1",
+        "-1 ± x",
+    ],
+)
+def test_no_text_of_a_csv_is_a_formula(text):
+    """Sources' names come from folders of data: as cells, as columns, in remarks."""
+    rows = [{"a": text, text: 1}]
+    rows.append({"a": "net"})
+    content = tables.csv(rows, remarks={"net": text})
+    header, first, second = csv.reader(io.StringIO(content, newline=""))
+    safe = "'" + text.replace("\r", "\n")
+    assert header == ["a", safe, "remark"]
+    assert first == [safe, "1", ""]
+    assert second == ["net", "", safe]
+
+
+@pytest.mark.parametrize(
+    "value", [-0.5, -3, np.float32(-2.0), "-0.5", "+1e-05", "-0.036 ± 0.095", "a=b"]
+)
+def test_numbers_and_plain_texts_of_a_csv_stay(value):
+    assert tables.csv([{"a": value}]) == f"a\n{value}\n"
+
+
+REMARKED = [
+    {"net": "trnet", "auc": 0.5},
+    {"net": "trnet, seed 1", "auc": 0.5},
+    {"net": "trnet2", "auc": 0.5},
+    {"net": "amten", "auc": 0.5},
+    {"net": "trnet raw", "auc": 0.5},
+]
+
+
+def test_remarks_mark_rows_that_begin_with_a_name():
+    remarks = {"trnet": "by other code", "trnet raw": "on 4 devices"}
+    names = tables.remarked(REMARKED, remarks=remarks)
+    assert names == ["trnet", "trnet", "", "", "trnet raw"]
+    assert (
+        tables.remarked(REMARKED, columns=["auc", "net"], remarks=remarks) == [""] * 5
+    )
+    assert tables.markdown(REMARKED, remarks=remarks) == (
+        "| net             |   auc |\n"
+        "| --------------- | ----: |\n"
+        "| trnet †         | 0.500 |\n"
+        "| trnet, seed 1 † | 0.500 |\n"
+        "| trnet2          | 0.500 |\n"
+        "| amten           | 0.500 |\n"
+        "| trnet raw †     | 0.500 |\n"
+        "\n"
+        "† trnet: by other code\n"
+        "\n"
+        "† trnet raw: on 4 devices\n"
+    )
+    assert tables.csv(REMARKED, remarks=remarks) == (
+        "net,auc,remark\n"
+        "trnet,0.5,by other code\n"
+        '"trnet, seed 1",0.5,by other code\n'
+        "trnet2,0.5,\n"
+        "amten,0.5,\n"
+        "trnet raw,0.5,on 4 devices\n"
+    )
+
+
+def test_names_of_one_remark_share_a_line():
+    remarks = {"trnet": "by other code", "amten": "by other code", "x": "unused"}
+    assert tables.notes(REMARKED, remarks=remarks) == ["† trnet, amten: by other code"]
+
+
+def test_tables_without_a_remarked_row_are_as_without_remarks():
+    remarks = {"meso": "by other code"}
+    for function in (tables.markdown, tables.csv):
+        assert function(REMARKED, remarks=remarks) == function(REMARKED)

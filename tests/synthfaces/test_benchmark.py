@@ -6,8 +6,8 @@ from contextlib import closing
 import pytest
 
 from configs import synthfaces as study
-from jaxforensics.data import audit
-from jaxforensics.experiments import embedded
+from jaxforensics.audit import audit
+from jaxforensics.commands import data_sets
 from jaxforensics.experiments import synthfaces as experiment
 from jaxforensics.settings import call
 from jaxforensics.workspace import Workspace
@@ -17,7 +17,7 @@ LIMIT = 0.6  # AUC of what says nothing of forgery
 
 @pytest.mark.slow
 def test_pairs_have_no_shortcuts(tmp_path):
-    report = embedded.synthfaces(tmp_path, view="pairs", faces=600)
+    report = data_sets.synthfaces(tmp_path, view="pairs", faces=600)
     assert not leaks_of(report.root)
 
 
@@ -31,10 +31,10 @@ def test_generators_have_no_shortcuts_but_room(tmp_path):
     settings["generators"] = (known,)
     del settings["name"]
     view = {"view": "generators", "size": 64, "faces": 600}
-    report = embedded.synthfaces(tmp_path, **view)
+    report = data_sets.synthfaces(tmp_path, **view)
     assert not leaks_of(report.root)
     data = dict(config.data) | {"root": report.root, "view": None}
-    opened = embedded.open_data(directory=tmp_path, **data)
+    opened = data_sets.open_data(directory=tmp_path, **data)
     with closing(call(Workspace, config.run, tmp_path / "run")) as workspace:
         call(experiment.run, settings, workspace, opened, where="experiment")
     with (tmp_path / "run/report/tables/room.csv").open() as file:

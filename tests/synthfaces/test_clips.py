@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxforensics.data import layouts, splits, videos
+from jaxforensics.data import splits
+from jaxforensics.prepare import layouts, videos
 from jaxforensics.synthfaces import clips, codec
 from jaxforensics.synthfaces.drawing import scenes
 

@@ -48,10 +48,10 @@ def test_the_benchmark_imports_without_pyav():
     script = """
 import sys
 sys.modules["av"] = None
-from jaxforensics.experiments import embedded
+from jaxforensics.commands import data_sets
 from jaxforensics.synthfaces import clips, codec, sources, views
 from jaxforensics.synthfaces.forgers import streams, synthesis, translation
-assert views.items("hybrid", faces=10)
+assert views.items("hybrid", faces=10) and data_sets.VIEWS
 """
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", script], env=environment, check=True)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxforensics.commands import data_sets
 from jaxforensics.data import corpus, records
-from jaxforensics.experiments import embedded
 from jaxforensics.synthfaces import sources, views
 from jaxforensics.synthfaces.drawing import render, scenes
 
@@ -38,12 +38,12 @@ def members(view, **settings):
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
     """The view with every family of forgeries, at 64²."""
-    return embedded.synthfaces(tmp_path_factory.mktemp("pairs"), faces=FACES)
+    return data_sets.synthfaces(tmp_path_factory.mktemp("pairs"), faces=FACES)
 
 
 @pytest.fixture(scope="module")
 def edits(tmp_path_factory):
-    return embedded.synthfaces(
+    return data_sets.synthfaces(
         tmp_path_factory.mktemp("edits"), view="edits", faces=FACES
     )
 
@@ -84,7 +84,7 @@ def test_odd_requests_are_refused(tmp_path):
         ({"size": 96}, "64 or 128"),
     ):
         with pytest.raises(ValueError, match=message):
-            embedded.synthfaces(tmp_path, **settings)
+            data_sets.synthfaces(tmp_path, **settings)
 
 
 # What is stored
@@ -199,8 +199,8 @@ def contents(root):
 
 def test_killed_and_resumed_gives_the_same_bytes(pairs, tmp_path):
     script = (
-        "from jaxforensics.experiments import embedded\n"
-        f"embedded.synthfaces({str(tmp_path)!r}, faces={FACES})\n"
+        "from jaxforensics.commands import data_sets\n"
+        f"data_sets.synthfaces({str(tmp_path)!r}, faces={FACES})\n"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     worker = subprocess.Popen([sys.executable, "-c", script], env=environment)
@@ -209,5 +209,5 @@ def test_killed_and_resumed_gives_the_same_bytes(pairs, tmp_path):
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     assert not list(tmp_path.rglob("prepared.json")), "it had finished already"
-    report = embedded.synthfaces(tmp_path, faces=FACES)
+    report = data_sets.synthfaces(tmp_path, faces=FACES)
     assert contents(report.root) == contents(pairs.root)

@@ -15,13 +15,11 @@ import pytest
 import tiny
 
 from jaxforensics.training import checkpoints, hooks, loop
-from jaxforensics.training.fit import Intervals, fit, load
+from jaxforensics.training.fit import Intervals, check, check_method, fit, load
+from jaxforensics.training.hooks import every as every_module
 from jaxforensics.training.mesh import data_mesh
 
-SETTINGS = {
-    "measure": tiny.accuracy,
-    "select": "accuracy",
-}
+SETTINGS = {"watch": tiny.WATCH}
 OFTEN = {"log_every": 1, "evaluate_every": 4, "save_every": 4}
 
 
@@ -44,11 +42,11 @@ class DyingStream(tiny.Stream):
             yield batch
 
 
-def run(directory, *, stream=None, devices=1, seed=3, measure=None, **changes):
+def run(directory, *, stream=None, devices=1, seed=3, watch=None, **changes):
     mesh = data_mesh(devices=jax.devices()[:devices])
     stream = stream or tiny.Stream()
     settings = SETTINGS | {"seed": seed, "intervals": Intervals(**OFTEN | changes)}
-    settings |= {} if measure is None else {"measure": measure}
+    settings |= {} if watch is None else {"watch": watch}
     return fit(directory, tiny.method(), {"train": stream}, mesh=mesh, **settings)
 
 
@@ -93,7 +91,7 @@ def test_finished_runs_load_their_best_state(whole):
         directory,
         tiny.method(),
         {"train": tiny.Stream()},
-        select="accuracy",
+        watch=tiny.WATCH,
         mesh=data_mesh(devices=jax.devices()[:1]),
     )
     assert digest(found) == expected
@@ -153,7 +151,7 @@ def test_a_state_spoilt_behind_finite_metrics_is_not_saved(tmp_path):
             **SETTINGS,
         )
     kept = checkpoints.Checkpoints(tmp_path)
-    assert kept.newest() is None and not kept._best.all_steps()
+    assert kept.newest() is None and not kept._bests[""].all_steps()
 
 
 def test_killed_between_best_and_last(whole, tmp_path, monkeypatch):
@@ -185,14 +183,54 @@ def test_a_best_without_a_newest_is_forgotten(whole, tmp_path):
     with pytest.raises(Killed):
         run(tmp_path, stream=DyingStream(9), save_every=0)
     kept = checkpoints.Checkpoints(tmp_path)
-    assert kept._best.all_steps() and kept.newest() is None
-    assert kept.restore(None) is None and not kept._best.all_steps()
+    assert kept._bests[""].all_steps() and kept.newest() is None
+    assert kept.restore(None) is None and not kept._bests[""].all_steps()
     assert digest(run(tmp_path)) == whole[1][1]
 
 
 def test_nothing_kept_is_refused(tmp_path):
     with pytest.raises(ValueError, match="keep=0"):
         checkpoints.Checkpoints(tmp_path, keep=0)
+
+
+@pytest.mark.parametrize(
+    "name, values",
+    [
+        ("log_every", [-1, 2.5, None, True]),
+        ("evaluate_every", [-1, float("nan"), "often"]),
+        ("save_every", [-5]),
+        ("save_seconds", [0, -1.0, float("nan"), None, "60"]),
+        ("keep", [0, -1, 1.5]),
+        ("profile", [(0, 2), (3, 0), (1,), (1, 2, 3), 5, (1.5, 2), "ab", ()]),
+    ],
+)
+def test_intervals_that_mean_nothing_are_refused(tmp_path, name, values):
+    for value in values:
+        intervals = Intervals(**{name: value})
+        with pytest.raises(ValueError, match=rf"^{name}=[^\n]*$"):
+            check(intervals)
+        with pytest.raises(ValueError, match=f"^{name}="):
+            fit(tmp_path, None, {}, seed=0, intervals=intervals)
+    assert not any(tmp_path.iterdir())
+
+
+def test_intervals_that_mean_something_pass():
+    check(Intervals())
+    check(Intervals(0, 0, 0, float("inf"), 1, (1, 1)))
+    check(Intervals(np.int64(1), save_seconds=np.float32(1), profile=[2, 3]))
+
+
+@pytest.mark.parametrize("steps", [0, -3, 2.5, None])
+def test_a_stage_without_steps_is_refused(tmp_path, steps):
+    method = tiny.method()
+    stages = (method.stages[0], method.stages[1]._replace(steps=steps))
+    method = method._replace(stages=stages)
+    with pytest.raises(ValueError, match=r"^steps=[^\n]* 'second' [^\n]*$"):
+        check_method(method)
+    with pytest.raises(ValueError, match="'second'"):
+        fit(tmp_path, method, {}, seed=0)
+    with pytest.raises(ValueError, match="no stage"):
+        check_method(method._replace(stages=()))
 
 
 def test_sigterm_saves_and_ends_well(whole, tmp_path, capfd):
@@ -248,7 +286,7 @@ def test_batches_that_do_not_divide_are_refused(tmp_path):
 
 def test_intervals_by_step_and_by_clock(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(hooks.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(every_module.time, "monotonic", lambda: now[0])
     moment = loop.Moment(0, 100, "train", None, {}, {})
     every = hooks.Every(seconds=10)
     assert not every(moment._replace(step=1))
@@ -358,7 +396,8 @@ def test_sigterm_to_one_of_two_processes_stops_both(tmp_path):
 
 
 def test_an_undefined_choice_is_said_and_never_the_best(tmp_path, caplog):
-    found = run(tmp_path, measure=lambda outputs: {"accuracy": float("nan")})
+    nan = tiny.WATCH._replace(summary=lambda columns: {"accuracy": float("nan")})
+    found = run(tmp_path, watch=nan)
     assert found.note["best"] is None
     assert "validation accuracy is nan at step 12" in caplog.text
 

@@ -14,7 +14,7 @@ from jaxforensics.training.nets import (
     forward,
     masked_mean,
     new_net,
-    once,
+    shared_forward,
 )
 
 
@@ -53,23 +53,25 @@ def test_pace_multiplies_the_step():
     assert jax.tree.all(jax.tree.map(jnp.array_equal, whole.opt, half.opt))
 
 
-def test_what_is_computed_once_has_its_value_and_gradient():
+def test_a_shared_forward_pass_has_the_value_and_gradient_of_its_function():
     weights, x = np.random.default_rng(0).normal(size=(2, 5, 5))
 
     def both(weights):
-        (output, more), again = once(lambda w: (jnp.sin(x @ w), 2 * w), weights)
+        (output, aux), same_function = shared_forward(
+            lambda w: (jnp.sin(x @ w), 2 * w), weights
+        )
 
         def loss(weights):
-            output, more = again(weights)
-            return jnp.sum(output**3), more
+            output, aux = same_function(weights)
+            return jnp.sum(output**3), aux
 
-        return output, more, jax.value_and_grad(loss, has_aux=True)(weights)
+        return output, aux, jax.value_and_grad(loss, has_aux=True)(weights)
 
     weights = jnp.float32(weights)
-    output, more, ((value, again), slope) = both(weights)
+    output, aux, ((value, reused_aux), slope) = both(weights)
     np.testing.assert_allclose(output, np.sin(x @ weights), atol=1e-5)
     assert value == jnp.sum(output**3)
-    np.testing.assert_array_equal(more, again)
+    np.testing.assert_array_equal(aux, reused_aux)
     expected = x.T @ (3 * np.sin(x @ weights) ** 2 * np.cos(x @ weights))
     np.testing.assert_allclose(slope, expected, atol=1e-4)
     products = str(jax.make_jaxpr(both)(weights)).count("dot_general")

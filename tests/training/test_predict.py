@@ -125,18 +125,18 @@ def test_only_what_is_asked_for_is_computed(state, key):
     assert set(predictor(image)) == {"none 0", *grid}
 
 
-def test_the_fingerprint_tells_names_numbers_keys_and_outputs(state, key):
-    predictor = Predictor(linear, state, fingerprint="trained")
+def test_the_digest_tells_names_numbers_keys_and_outputs(state, key):
+    predictor = Predictor(linear, state, digest="trained")
 
     def mark(name="jpeg", quality=60, key=key, output="score"):
         grid = {name: degrade.jpeg(low=quality, high=quality)}
-        return predictor.through(grid, key, output=output).fingerprint
+        return predictor.through(grid, key, output=output).digest
 
     others = [
         mark(name="JP"),
         mark(quality=61),
         mark(key=jax.random.key(1)),
         mark(output="logits"),
-        predictor.fingerprint,
+        predictor.digest,
     ]
     assert mark() == mark() and len({mark(), *others}) == 1 + len(others)

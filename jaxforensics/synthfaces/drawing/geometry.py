@@ -20,7 +20,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jaxforensics.ops.fusion import stage
+from jaxforensics.kernels.fusion import stage
 from jaxforensics.synthfaces.drawing.shapes import bell, smooth
 
 RADII = (1.0, 1.4)  # of the ellipsoid, right and down; towards the viewer as right

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax, random
 
-from jaxforensics.ops.fusion import stage
+from jaxforensics.kernels.fusion import stage
 from jaxforensics.synthfaces.drawing.shapes import (
     bell,
     cover,

@@ -10,7 +10,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jaxforensics.ops.fusion import stage
+from jaxforensics.kernels.fusion import stage
 from jaxforensics.synthfaces.drawing import (
     features,
     hair,

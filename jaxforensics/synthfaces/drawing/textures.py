@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxforensics.ops.fusion import keep
+from jaxforensics.kernels.fusion import keep
 
 _REFERENCE = 256  # side of the largest pictures, at which a texture has variance 1
 

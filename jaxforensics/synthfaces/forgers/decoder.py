@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxforensics.models.upsample import Upsample
+from jaxforensics.kernels.fusion import keep
+from jaxforensics.models.layers import Upsample
 from jaxforensics.ops.color import to_gray
-from jaxforensics.ops.fusion import keep
 from jaxforensics.ops.resample import resize
 from jaxforensics.ops.residuals import high_pass
 

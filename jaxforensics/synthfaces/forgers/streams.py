@@ -72,7 +72,7 @@ class Rendered:
         self._seed, self.kind, self.batch_size = seed, kind, batch_size
         self.counts = {name: {"real": parts[name]} for name in {shown, checked}}
         known = (REVISION, parts, shown, batch_size, seed, kind)
-        self.fingerprint = digest(list(known))
+        self.digest = digest(list(known))
 
     def showing(self, kind):
         """The same scenes in batches of another kind."""

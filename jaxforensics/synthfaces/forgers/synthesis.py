@@ -17,9 +17,9 @@ import flax.traverse_util
 import jax
 import jax.numpy as jnp
 
+from jaxforensics.kernels.fusion import keep
 from jaxforensics.models import weights as files
 from jaxforensics.ops.color import to_gray
-from jaxforensics.ops.fusion import keep
 from jaxforensics.ops.residuals import high_pass
 from jaxforensics.ops.spectrum import azimuthal_power
 from jaxforensics.settings import call

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxforensics.models.upsample import Upsample
+from jaxforensics.models.layers import Upsample
 from jaxforensics.ops.color import rgb_to_ycbcr
 
 SIZES = (64, 128)
@@ -31,8 +31,8 @@ _INIT = nn.initializers.he_normal()
 class Translator(nn.Module):
     """Redraws pictures under a condition; pictures of both sizes in one call.
 
-    `up` is a kind of `models.upsample`.  With `full_skip` the encoder's features of the
-    full size take part too.
+    `up` is a kind of `models.layers.Upsample`.  With `full_skip` the encoder's features
+    of the full size take part too.
     """
 
     up: str = "deconv"

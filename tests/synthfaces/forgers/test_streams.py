@@ -60,13 +60,13 @@ def test_scenes_are_drawn_once(drawn):
     assert sorted(asked) == list(range(12))
 
 
-def test_the_fingerprint_tells_streams_apart():
+def test_the_digest_tells_streams_apart():
     common = {"batch_size": 4, "scenes": 8, "held_out": 4}
     settings = [{}, {"seed": 1}, {"scenes": 12}, {"kind": "edits"}, {"batch_size": 2}]
     opened = [streams.open(**common | s).train for s in settings]
-    marks = [stream.fingerprint for stream in opened]
+    marks = [stream.digest for stream in opened]
     assert len(set(marks)) == len(marks)
-    assert opened[0].showing("edits").fingerprint == opened[3].fingerprint
+    assert opened[0].showing("edits").digest == opened[3].digest
 
 
 def test_portraits_are_the_photographs_of_a_seed_of_their_own():

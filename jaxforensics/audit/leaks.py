@@ -1,0 +1,83 @@
+"""Do features that say nothing about forgery tell fakes from reals?"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits
+
+from jaxforensics.audit.measure import FAMILIES, FEATURES
+from jaxforensics.evaluation.classification import auc
+from jaxforensics.evaluation.intervals import bootstrap
+
+FOLDS = 5
+MOST = 20_000  # pictures, drawn by seed where there are more
+
+
+class Leak(NamedTuple):
+    """How well a family of features separates a kind of fake from the real pictures."""
+
+    fakes: str  # 'all fakes' or a source
+    family: str  # one of FAMILIES, or 'all together'
+    auc: float
+    low: float  # 95 % interval over groups
+    high: float
+
+
+def leaks(features, labels, sources, groups, *, seed=0, progress=iter):
+    """Cross-validated AUC of every family of features, for all fakes and each source.
+
+    features (n, len(FEATURES)), labels (n,), sources (n,) and groups (n,); pictures of
+    one group are never in two folds.  Kinds of fakes with fewer than two groups on
+    either side are left out.
+    """
+    rows = np.sort(np.random.default_rng(seed).permutation(len(labels))[:MOST])
+    features, labels, sources, groups = (
+        np.asarray(array)[rows] for array in (features, labels, sources, groups)
+    )
+    kinds = {"all fakes": labels == 1}
+    if len(names := np.unique(sources[labels == 1])) > 1:
+        kinds |= {str(name): (sources == name) & (labels == 1) for name in names}
+    families = FAMILIES | {"all together": FEATURES}
+    found = []
+    for (kind, fake), (family, names) in progress(
+        list(itertools.product(kinds.items(), families.items()))
+    ):
+        keep = fake | (labels == 0)
+        columns = features[keep][:, [FEATURES.index(name) for name in names]]
+        scores = out_of_fold(columns, labels[keep], groups[keep], seed=seed)
+        if scores is not None:
+            arrays = labels[keep], scores
+            interval = bootstrap(auc, *arrays, groups=groups[keep], samples=300)
+            found.append(Leak(kind, family, *interval))
+    return found
+
+
+def out_of_fold(features, labels, groups, *, seed=0):
+    """Scores of all rows, each by boosted trees that have not seen the row's group.
+
+    None where a class has fewer than two groups.
+    """
+    fewest = min(len(np.unique(groups[labels == label])) for label in (0, 1))
+    if fewest < 2:
+        return None
+    if (features == features[0]).all():
+        return np.zeros(len(labels))
+    model = HistGradientBoostingClassifier(
+        max_iter=50,
+        max_leaf_nodes=8,
+        min_samples_leaf=min(20, 1 + len(labels) // 10),
+        early_stopping=False,
+        random_state=seed,
+    )
+    folds = StratifiedGroupKFold(min(FOLDS, fewest), shuffle=True, random_state=seed)
+    scores = np.full(len(labels), np.nan)
+    for train, test in folds.split(features, labels, groups):
+        if len(np.unique(labels[train])) < 2:
+            return None
+        with threadpool_limits(1):  # so small that threads only wait for each other
+            fitted = model.fit(features[train], labels[train])
+            scores[test] = fitted.predict_proba(features[test])[:, 1]
+    return scores

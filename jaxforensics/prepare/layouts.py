@@ -1,0 +1,166 @@
+"""How published video data sets lie on the disk, as listings of clips for `prepare`.
+
+Every clip keeps its data set, manipulation and video as attributes: the three that make
+the key of video-level scores.
+"""
+
+import json
+from pathlib import Path
+
+from jaxforensics import settings
+from jaxforensics.data import splits
+from jaxforensics.data.items import Failure, Item, Listing
+from jaxforensics.prepare import folders
+
+SUFFIXES = {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".wmv", ".flv"}
+METHODS = "Deepfakes", "Face2Face", "FaceShifter", "FaceSwap", "NeuralTextures"
+
+
+def faceforensics(root, *, compression="c23"):
+    """FaceForensics++ with its official splits (`splits/{train,val,test}.json`).
+
+    original_sequences/youtube/<compression>/videos/A.mp4 and
+    manipulated_sequences/<method>/<compression>/videos/A_B.mp4: A's clip with B's face.
+    The splits list pairs {A, B}; a group is such a pair: both originals and everything
+    made of the two.  (Five uploads occur in two official splits under two numbers, for
+    instance 605 and 606; that is left as published.)  Fakes are paired with A's clip,
+    and with their mask clip where there is one.
+    """
+    root = Path(root)
+    pairs = _official_pairs(root / "splits")
+    originals = Path("original_sequences/youtube", compression, "videos")
+    folders = {"": originals} | {
+        method: Path("manipulated_sequences", method, compression, "videos")
+        for method in METHODS
+    }
+    items, left_out = [], []
+    for method, folder in folders.items():
+        for path in _clips(root / folder):
+            name = path.relative_to(root).as_posix()
+            known = [pairs.get(number) for number in path.stem.split("_")]
+            if len(known) != 1 + bool(method) or None in known or len({*known}) != 1:
+                left_out.append(Failure(name, "in-no-official-split"))
+                continue
+            group, split = known[0]
+            mask = root / "manipulated_sequences" / method / "masks/videos" / path.name
+            target = root / originals / f"{path.stem.split('_')[0]}.mp4"
+            item = Item(
+                path=str(path),
+                label=int(bool(method)),
+                source=method.lower() or "real",
+                group=group,
+                split=split,
+                pair=str(target) if method and target.exists() else "",
+                mask=str(mask) if method and mask.exists() else "",
+                attributes=_attributes("faceforensics", method, path.stem)
+                | {"compression": compression},
+                name=name,
+            )
+            items.append(item)
+    return Listing(_some(items, root / originals), left_out)
+
+
+def celebdf(root):
+    """Celeb-DF: the official test list, the rest for training and validation.
+
+    Celeb-synthesis/A_B_N.mp4 is A's clip N with B's face, so its group is A_N, with the
+    original Celeb-real/A_N.mp4.  The official list holds clips of which others of the
+    same group are not in it: these are left out.  What remains shares people between
+    training and test, as published; only its clips are apart.
+    """
+    root = Path(root)
+    lines = (root / "List_of_testing_videos.txt").read_text().splitlines()
+    test = {line.split()[1]: int(line.split()[0]) for line in lines if line.strip()}
+    items = []
+    for folder in ("Celeb-real", "YouTube-real", "Celeb-synthesis"):
+        for path in _clips(root / folder):
+            name, fake = f"{folder}/{path.name}", folder == "Celeb-synthesis"
+            if test.get(name, 1 - fake) != 1 - fake:
+                raise ValueError(f"the test list and its folder disagree on {name}")
+            parts = path.stem.split("_")
+            item = Item(
+                path=str(path),
+                label=int(fake),
+                source="celebdf" if fake else "real",
+                group=name if len(parts) == 1 else f"{parts[0]}_{parts[-1]}",
+                split="test" if name in test else "",
+                attributes=_attributes("celebdf", "synthesis" * fake, path.stem),
+                name=name,
+            )
+            items.append(item)
+    seen = {item.group for item in items if item.split}
+    kept = [item for item in items if item.split or item.group not in seen]
+    left_out = [
+        Failure(item.name, "clip-shared-with-test", item.group)
+        for item in items
+        if not item.split and item.group in seen
+    ]
+    return Listing(
+        splits.assign(_some(kept, root), fractions=(0.95, 0.05, 0.0)), left_out
+    )
+
+
+def clips(root):
+    """Plain folders: DIR/{real,fake}/… or DIR/<split>/<source>/…; a clip is a group."""
+    listing = folders.class_folders(root)
+    dataset = Path(root).resolve().name
+    items = [
+        item._replace(
+            attributes=_attributes(dataset, item.source * item.label, item.name)
+        )
+        for item in listing.items
+    ]
+    return Listing(items, listing.left_out)
+
+
+LAYOUTS = {"faceforensics": faceforensics, "celebdf": celebdf, "clips": clips}
+
+
+def find(root, *, layout=None, compression="c23"):
+    """The listing of a directory by the name of its layout, or as recognised."""
+    listing = settings.choose(LAYOUTS, layout or recognise(root), "layout")
+    if listing is faceforensics:
+        return faceforensics(root, compression=compression)
+    return listing(root)
+
+
+def recognise(root):
+    """The name of the layout that a directory has."""
+    root = Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"there is no folder {root}")
+    kinds = "original", "manipulated"
+    if any((root / f"{kind}_sequences").is_dir() for kind in kinds):
+        return "faceforensics"
+    return "celebdf" if (root / "List_of_testing_videos.txt").exists() else "clips"
+
+
+def _official_pairs(folder):
+    """{number: (group, split)} from the published lists of pairs."""
+    known = {}
+    for name in ("train", "val", "test"):
+        path = folder / f"{name}.json"
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{path} is missing: copy dataset/splits of the FaceForensics "
+                f"repository to {folder}"
+            )
+        for pair in json.loads(path.read_text()):
+            group = "faceforensics/" + "-".join(sorted(pair))
+            known |= {number: (group, splits.ALIASES[name]) for number in pair}
+    return known
+
+
+def _clips(folder):
+    paths = folder.rglob("*")
+    return sorted(p for p in paths if p.suffix.lower() in SUFFIXES and p.is_file())
+
+
+def _attributes(dataset, manipulation, video):
+    return {"dataset": dataset, "manipulation": manipulation, "video": video}
+
+
+def _some(items, where):
+    if not items:
+        raise FileNotFoundError(f"no clips in {where}")
+    return items
