@@ -63,4 +63,5 @@ def locked(file):
 
 def sha256(path):
     """What identifies a file's content, in hexadecimal digits."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,8 +9,10 @@ from jax.experimental import multihost_utils
 
 from jaxforensics.commands import prepare
 from jaxforensics.data import corpus
-from jaxforensics.prepare import dataset
+from jaxforensics.prepare import dataset, layouts
+from jaxforensics.prepare.videos import convert_clip
 from jaxforensics.settings import call, choose
+from jaxforensics.synthfaces import clips as films
 from jaxforensics.synthfaces import views
 from jaxforensics.synthfaces.forgers import streams
 from jaxforensics.training import mesh
@@ -59,10 +61,6 @@ def videos(
     `clips` counts originals; of each, four forgeries are made.  `unseen` makes a test
     set of other people, places and cameras with a fifth manipulation instead.
     """
-    from jaxforensics.prepare import layouts  # PyAV only here
-    from jaxforensics.prepare.videos import convert_clip
-    from jaxforensics.synthfaces import clips as films
-
     kind = "unseen" if unseen else "videos"
     name = f"synthfaces_{kind}_{clips}x{frames}x{size}_seed{seed}_r{films.revision()}"
     folder = Path(out) / f"{name}_clips"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from jaxforensics.data.items import REAL
 from jaxforensics.data.splits import ALIASES
-from jaxforensics.prepare import dataset, folders
+from jaxforensics.prepare import dataset, faces, folders, layouts
 from jaxforensics.prepare.convert import MIN_SIDE, convert_picture
+from jaxforensics.prepare.videos import convert_clip, pyav
 from jaxforensics.reporting import tables
 from jaxforensics.settings import call, choose
 
@@ -51,12 +52,10 @@ def videos(
     path, *, frames=32, detector="lbp", margin=1.3, layout=None, compression="c23"
 ):
     """(listing, convert) of a directory of clips."""
-    from jaxforensics.prepare import faces, layouts  # scikit-image and PyAV only here
-    from jaxforensics.prepare.videos import convert_clip
-
+    pyav()  # where it is missing, that shows now, not in a worker
     if frames < 1 or margin <= 0:
         raise ValueError("--frames is at least 1, and --margin greater than 0")
-    faces.detector(detector)  # an unknown one shows now, not in a worker
+    faces.detector(detector)  # an unknown one shows now, too
     knobs = {"frames": frames, "detector": detector, "margin": margin}
     listing = layouts.find(path, layout=layout, compression=compression)
     return listing, functools.partial(convert_clip, **knobs)

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxforensics.data import decode, host_degrade
 from jaxforensics.data.decode import BICUBIC, PARTS
+from jaxforensics.data.records import AGAIN
 
 ALTERNATIVE = 1  # of the streams of random numbers that a picture has, see `_degraded`
 KEYS = {"pair": "real", "mask": "mask", "parsing": "parsing"}  # in a batch
@@ -118,8 +119,8 @@ def read(records, numbers, reading, corners, flips, draws, *, names=False):
             _fill(batch, row, record, reading, corners[row], flips[row], draws[row])
         except decode.BadPicture as bad:
             raise ValueError(
-                f"record {batch['index'][row]} ({record.name}) was damaged after it "
-                f"was prepared: {bad}"
+                f"{records.place(numbers[row])} ({record.name}) is damaged ({bad}): "
+                f"{AGAIN}"
             ) from None
     return batch | {name: np.array(column) for name, column in labels.items()}
 
@@ -143,7 +144,7 @@ def _picture(record, number, reading, draw):
     shown = reading.shown
     if shown and number in shown.places and draw < shown.share:
         return shown.pictures[shown.places[number]]
-    image = decode.plain(record.image, upright=True)
+    image = decode.plain(record.image, prepared=True)
     if image is None:  # damaged, or never prepared
         image = decode.decode(record.image)
     if not reading.alternatives:

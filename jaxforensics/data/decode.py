@@ -4,8 +4,10 @@ import contextlib
 import io
 import logging
 import re
+import struct
 import threading
 import warnings
+import zlib
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -16,6 +18,11 @@ MAX_PIXELS = 64 * 2**20
 # Not every reader of Pillow: EPS starts a program, TGA accepts nearly any bytes.
 FORMATS = "JPEG PNG WEBP AVIF GIF BMP TIFF PPM JPEG2000".split()
 PNG = b"\x89PNG\r\n\x1a\n"
+PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type: gray, RGB, palette, …
+# Adam7: row and column of the first pixel of each pass, and the steps to the next.
+PASSES = (0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4)
+PASSES += (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)
+INFLATED = 2**16  # bytes taken out of a compressed stream at a time
 BICUBIC = Image.Resampling.BICUBIC
 ORIENTATION = 0x0112  # EXIF tag
 _lock = threading.Lock()
@@ -72,12 +79,13 @@ PARTS = {
 }
 
 
-def plain(data, *, mode="RGB", max_pixels=MAX_PIXELS, upright=False):
+def plain(data, *, mode="RGB", max_pixels=MAX_PIXELS, prepared=False):
     """Pixels of a picture that every decoder shows alike, else None.
 
     That is 8-bit JPEG or PNG in this very mode, upright, opaque and still.  Such bytes
     are kept in records, and this is the fast way to read them, from any thread:
-    Pillow's `open` would try every format, and may warn.  `upright` says that it is.
+    Pillow's `open` would try every format, and may warn.  Of `prepared` bytes it is
+    known that they are upright and whole.
     """
     try:
         if data[:3] == b"\xff\xd8\xff":
@@ -93,7 +101,11 @@ def plain(data, *, mode="RGB", max_pixels=MAX_PIXELS, upright=False):
         if not 0 < image.width * image.height <= max_pixels:
             return None
         pixels = np.asarray(image)
-        if not upright and image.info.keys() & {"exif", "xmp", "Raw profile type exif"}:
+        if prepared:
+            return pixels
+        if data[:8] == PNG and _lacks_rows(data):
+            return None
+        if image.info.keys() & {"exif", "xmp", "Raw profile type exif"}:
             with _quiet():
                 if image.getexif().get(ORIENTATION, 1) != 1:
                     return None
@@ -131,6 +143,8 @@ def _any_picture(data, max_pixels, finish):
                 if image.width * image.height > max_pixels:
                     raise BadPicture("too-large", f"{image.width}x{image.height}")
                 image.load()
+                if data[:8] == PNG and _lacks_rows(data):
+                    raise BadPicture("truncated", "rows are missing")
                 return finish(ImageOps.exif_transpose(image))
         except BadPicture:
             raise
@@ -142,6 +156,43 @@ def _any_picture(data, max_pixels, finish):
             cut = "truncated" in str(error).lower() or isinstance(error, EOFError)
             detail = re.sub(" at 0x[0-9a-f]+", "", f"{type(error).__name__}: {error}")
             raise BadPicture("truncated" if cut else "unreadable", detail) from None
+
+
+def _lacks_rows(data):
+    """Whether the pixels of a PNG that Pillow reads end before its last row.
+
+    Where the compressed stream is complete but holds whole rows too few, Pillow leaves
+    the rest black and says nothing.
+    """
+    width, height, bits, colour_type = struct.unpack(">IIBB", data[16:26])
+    interlaced = data[28] == 1
+    missing = 0  # bytes of rows that are yet to come
+    for top, left, down, right in PASSES if interlaced else ((0, 0, 1, 1),):
+        rows = len(range(top, height, down))
+        columns = len(range(left, width, right))
+        if columns:  # a pass of no columns has no rows
+            row_bits = columns * bits * PNG_CHANNELS[colour_type]
+            missing += rows * (1 + -(-row_bits // 8))  # each begins with its filter
+    stream = zlib.decompressobj()
+    try:
+        for part in _image_data(data):
+            while part and missing > 0 and not stream.eof:
+                missing -= len(stream.decompress(part, INFLATED))
+                part = stream.unconsumed_tail
+    except zlib.error:  # after the last row: Pillow would have complained otherwise
+        pass
+    return missing > 0
+
+
+def _image_data(png):
+    """Yield the content of the IDAT chunks of a PNG."""
+    place = len(PNG)
+    while place + 8 <= len(png):
+        length, name = struct.unpack(">I4s", png[place : place + 8])
+        place += 8
+        if name == b"IDAT":
+            yield png[place : place + length]
+        place += length + 4  # the chunk's checksum
 
 
 def _to_rgb(image):

@@ -1,4 +1,10 @@
-"""Where XLA must not fuse, decided in one place for every backend."""
+"""Which backend computes, and where XLA must not fuse.
+
+`stage(function)` equals `function`, and `keep(tree)` equals `tree`: they tell XLA:CPU
+where to write to memory.  Without them it computes a producer anew for every shifted
+slice that reads it; AMTEN's five layers with gradients, 64 pictures at 128², took 1,104
+ms so, and 732 to 873 ms with staged planes.  Other backends fuse as they like.
+"""
 
 import contextlib
 import functools
@@ -12,20 +18,22 @@ def backend():
     device = jax.config.jax_default_device
     if device is None:
         return jax.default_backend()
-    return device if isinstance(device, str) else device.platform
+    if isinstance(device, str):
+        return device
+    return device.platform
 
 
 def stage(function):
     """Keep XLA:CPU from fusing `function` of arrays into its consumers.
 
     A consumer that reads each value at many offsets would compute it anew for each.
-    Other backends fuse as they like.  `optimization_barrier` does not do this: it is
-    gone before fusion.
+    `optimization_barrier` does not prevent that: it is gone before fusion.
     """
     compiled = jax.jit(function)
 
     @functools.wraps(function)
     def call(*arrays):
+        # Asked at every call: the default device may change between two of them.
         if backend() == "cpu":
             context = set_xla_metadata(inlineable="false")
         else:

@@ -1,59 +1,70 @@
 """Doubling the size of a feature map, in the ways that generators are told apart by.
 
-Transposed and nearest-neighbour upsampling are computed as one 2x2 convolution per
-phase of the result (even and odd rows and columns): the same numbers as the dilated or
-repeated input would give, with a quarter of the products; the gradient of a strided
-transposed convolution is slow on CPUs otherwise.
+Each kernel equals its `plain_…` formula, which convolves a dilated or repeated map,
+to round-off.  Here every phase of the result (even and odd rows and columns) is a 2x2
+convolution of the small map, all four computed as one: on every backend a quarter of
+the products, and on CPUs a gradient without a strided transposed convolution, which
+XLA is slow at.
 """
 
-import jax
+import einops
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
-# Phase, tap of two, kernel index: which kernel entries a pixel of a phase sees.
+from jaxforensics.kernels.phases import pixel_shuffle
+
+# Which kernel entry a pixel of a phase sees through each of its two taps:
+# (phase, tap, index in the kernel), the same along rows and along columns.
 _DECONV = np.float32([[[1, 0, 0, 0], [0, 0, 1, 0]], [[0, 1, 0, 0], [0, 0, 0, 1]]])
 _NEAREST = np.float32([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
 _AXES = ("NHWC", "HWIO", "NHWC")
 
 
 def transposed_convolution(x, kernel):
-    """A 4x4 transposed convolution with stride 2: lax.conv_transpose with "SAME".
+    """A transposed convolution with stride 2: `plain_transposed_convolution`.
 
     (b, h, w, c), (4, 4, c, d) -> (b, 2 h, 2 w, d).
     """
     return _by_phases(x, kernel, _DECONV)
 
 
+def plain_transposed_convolution(x, kernel):
+    """Zeros between the pixels, and a 4x4 convolution with "SAME" borders."""
+    return lax.conv_transpose(x, kernel, (2, 2), "SAME", dimension_numbers=_AXES)
+
+
 def repeated_convolution(x, kernel):
-    """Every pixel repeated as 2x2, and a 3x3 convolution with "SAME" borders.
+    """A convolution of a map enlarged by repetition: `plain_repeated_convolution`.
 
     (b, h, w, c), (3, 3, c, d) -> (b, 2 h, 2 w, d).
     """
     return _by_phases(x, kernel, _NEAREST)
 
 
-def pixel_shuffle(x):
-    """Channels laid out as 2x2 pixels: (b, h, w, 4 c) -> (b, 2 h, 2 w, c)."""
-    return _interleave(jnp.split(x, 4, axis=-1))
+def plain_repeated_convolution(x, kernel):
+    """Every pixel repeated as 2x2, and a 3x3 convolution with "SAME" borders."""
+    repeated = einops.repeat(x, "b h w c -> b (h row) (w column) c", row=2, column=2)
+    return lax.conv_general_dilated(
+        repeated, kernel, (1, 1), "SAME", dimension_numbers=_AXES
+    )
 
 
 def _by_phases(x, kernel, taps):
-    height, width, channels = x.shape[1:]
+    """All phases as channels of one 2x2 convolution, then laid out as pixels."""
+    height, width = x.shape[1:3]
+    # a and b count taps, p and q phases, t and u the kernel's rows and columns.
     kernels = jnp.einsum("pat,qbu,tuio->abipqo", taps, taps, kernel)
-    kernels = kernels.reshape(2, 2, channels, -1)
+    kernels = einops.rearrange(kernels, "a b i p q o -> a b i (p q o)")
     # Padded beforehand: the gradient of a padded 2x2 convolution is slow on CPUs.
     x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    y = jax.lax.conv_general_dilated(
-        x, kernels, (1, 1), "VALID", dimension_numbers=_AXES
+    y = lax.conv_general_dilated(x, kernels, (1, 1), "VALID", dimension_numbers=_AXES)
+    y = einops.rearrange(y, "b h w (phase c) -> b h w phase c", phase=4)
+    # The second phase of a pixel sees the next pixel, where the first sees the last.
+    phases = [
+        y[:, p : p + height, q : q + width, 2 * p + q] for p in (0, 1) for q in (0, 1)
+    ]
+    phases = einops.rearrange(
+        jnp.stack(phases, axis=3), "b h w phase c -> b h w (phase c)"
     )
-    y = y.reshape(*y.shape[:3], 4, -1)
-    return _interleave(
-        [y[:, p : p + height, q : q + width, 2 * p + q] for p in (0, 1) for q in (0, 1)]
-    )
-
-
-def _interleave(parts):
-    """Four (b, h, w, c), in the order of pixels of a 2x2 square -> (b, 2 h, 2 w, c)."""
-    b, h, w, c = parts[0].shape
-    y = jnp.stack(parts, axis=3).reshape(b, h, w, 2, 2, c)
-    return y.transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, c)
+    return pixel_shuffle(phases, 2)

@@ -8,11 +8,8 @@ import jax.numpy as jnp
 
 from jaxforensics.kernels.convolution import conv
 from jaxforensics.kernels.depthwise import depthwise
-from jaxforensics.kernels.upsample import (
-    pixel_shuffle,
-    repeated_convolution,
-    transposed_convolution,
-)
+from jaxforensics.kernels.phases import pixel_shuffle
+from jaxforensics.kernels.upsample import repeated_convolution, transposed_convolution
 from jaxforensics.ops.resample import resize
 
 # Caffe's "xavier".
@@ -95,7 +92,7 @@ class Upsample(nn.Module):
             y = resize(x, (2 * x.shape[1], 2 * x.shape[2]), method="bilinear")
             y = self._conv(self.features)(y)
         elif self.kind == "shuffle":
-            y = pixel_shuffle(self._conv(4 * self.features)(x))
+            y = pixel_shuffle(self._conv(4 * self.features)(x), 2)
         else:
             raise ValueError(
                 f"no upsampling {self.kind!r}: choose one of {UPSAMPLINGS}"

@@ -5,6 +5,7 @@ under a name that is the digest of all it depends on, and kept when the run ends
 """
 
 import errno
+import functools
 import hashlib
 import itertools
 import json
@@ -12,7 +13,6 @@ import os
 import re
 import shutil
 from collections import Counter, defaultdict
-from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ from jaxforensics.data.items import (
     printable,
 )
 from jaxforensics.files import alone
-from jaxforensics.prepare import shards
+from jaxforensics.prepare import complete, shards, writing
 from jaxforensics.prepare.convert import convert_picture
 from jaxforensics.progress import bar
 
@@ -83,12 +83,25 @@ def prepare(
     """Write the items as a TFDS data set at `<out>/<name>/1.0.0`; return a Report.
 
     Killed at any moment, the same call goes on where it was; called again when all is
-    done, it only reports.  The bytes depend on neither, nor on `workers`.  Pictures
-    that cannot be used are counted, and listed in `failures.json`; `strict` makes them
-    a ValueError, raised when all of them are known.  `limit` takes that many items in
-    all, equal shares of every source, choosing by group.  `convert(item, *, size)`
-    gives the records and failures of one item; workers import it by its name.  A shard,
-    what a killed run loses at most, has `per_shard` items or a few more.
+    done, it only reports.  The bytes depend on neither, nor on `workers`.  Files of the
+    set that were lost or damaged since are made again, see `complete`.
+
+    Args:
+      items: what a source listed.
+      out: the folder of data sets.
+      name: of this one.
+      size: of the pictures; as they are, if None.
+      limit: take so many items in all, equal shares of every source, choosing by group.
+      seed: of all that is drawn.
+      workers: processes that convert.
+      strict: pictures that cannot be used, which are otherwise counted and listed in
+        `failures.json`, are a ValueError, raised when all of them are known.
+      fractions: of the items without a split for training, validation and test.
+      convert: `convert(item, *, size)` gives the records and failures of one item;
+        workers import it by its name.
+      per_shard: items in a shard, what a killed run loses at most, or a few more.
+      left_out: failures that the source knows of already.
+      progress: whether to show it.
     """
     if not re.fullmatch("[a-z][a-z0-9_]*", name):
         raise ValueError(f"a data set's name is made of a-z, 0-9 and _, not {name!r}")
@@ -101,13 +114,18 @@ def prepare(
     work = folder.with_name(folder.name + records.UNFINISHED)
     tasks = _tasks(items, work / "shards", convert, size, seed, per_shard)
     plan = _digest([[split, t.file.name] for split, ts in tasks.items() for t in ts])
+    run = functools.partial(_run, name=name, workers=workers, progress=progress)
     try:
-        with nullcontext() if folder.exists() else turn(folder.parent):
-            if not _published(folder, work, plan):
-                _clear(work)
-                _run(tasks, name, workers, progress)
-                _publish(tasks, work, name, plan, left_out=left_out, strict=strict)
-                _published(folder, work, plan)
+        # Nobody is waited for, and nothing written, where there is nothing to do.
+        if not _is_whole(folder, plan, progress):
+            with turn(folder.parent):
+                if folder.exists() and not _is_whole(folder, plan, progress):
+                    _mend(folder, work, tasks, run)
+                if not _published(folder, work, plan):
+                    _clear(work)
+                    run([task for group in tasks.values() for task in group])
+                    _publish(tasks, work, name, plan, left_out=left_out, strict=strict)
+                    _published(folder, work, plan)
     except (OSError, RuntimeError) as error:
         if not _is_full(error):
             raise
@@ -186,8 +204,7 @@ def _tasks(items, folder, convert, size, seed, per_shard):
     return tasks
 
 
-def _run(tasks, name, workers, progress):
-    tasks = [task for group in tasks.values() for task in group]
+def _run(tasks, *, name, workers, progress):
     total = sum(len(task.items) for task in tasks)
     done = sum(len(task.items) for task in tasks if task.summary.exists())
     about = {"desc": f"prepare {name}", "unit": "item", "shown": progress}
@@ -196,14 +213,17 @@ def _run(tasks, name, workers, progress):
 
 
 def _publish(tasks, work, name, plan, *, left_out, strict):
-    parts = {s: [(t.file, shards.read(t)) for t in group] for s, group in tasks.items()}
+    parts = {
+        split: [(task.file, shards.read(task)) for task in group]
+        for split, group in tasks.items()
+    }
     summaries = [summary for group in parts.values() for _, summary in group]
     failures = [Failure(*f) for summary in summaries for f in summary["failures"]]
     known = {
         "left_out": [failure._asdict() for failure in left_out],
         "failures": [failure._asdict() for failure in failures],
     }
-    records.write_json(work / "failures.json", known)
+    writing.write_json(work / "failures.json", known)
     every = Counter(failure.reason for failure in (*failures, *left_out))
     reasons = dict(every.most_common())
     listed = f"{_words(reasons)}; listed in {work / 'failures.json'}"
@@ -212,40 +232,63 @@ def _publish(tasks, work, name, plan, *, left_out, strict):
     if not any(summary["records"] for summary in summaries):
         raise ValueError(f"not one of the pictures can be used: {listed}")
     sources = next(t.sources for group in tasks.values() for t in group)
-    counts = {
-        split: {source: 0 for source in sources}
-        | Counter(sources[row[0]] for _, part in group for row in part["index"])
+    counts = complete.count_sources(sources, parts)
+    # From here on files move, and only the same plan may go on with them.
+    writing.write_json(work / "plan.json", {"plan": plan})
+    published = writing.publish(work, name, sources, parts)
+    task_names = {
+        split: [path.stem for path, summary in group if summary["records"]]
         for split, group in parts.items()
     }
-    # From here on files move, and only the same plan may go on with them.
-    records.write_json(work / "plan.json", {"plan": plan})
-    known = {
+    prepared = {
         "name": name,
         "version": records.VERSION,
         "plan": plan,
         "sources": sources,
-        "splits": records.publish(work, name, sources, parts),
+        "splits": published,
+        "files": complete.describe(work, name, published, task_names),
         "counts": counts,
         "items": sum(summary["items"] for summary in summaries),
         "failures": len(failures),
         "reasons": reasons,
         "remarks": _remarks(counts, sources),
     }
-    records.write_json(work / "prepared.json", known)
+    writing.write_json(work / "prepared.json", prepared)
+
+
+def _is_whole(folder, plan, progress):
+    """Whether the data set of this plan is there, with all its files as made."""
+    if not folder.exists():
+        return False
+    _check_plan(folder, plan)
+    return not complete.damages(folder, progress=progress)
+
+
+def _check_plan(folder, plan):
+    """Refuse a folder in which another data set lies."""
+    notes = folder / "prepared.json"
+    if not notes.exists() or records.read_prepared(folder)["plan"] != plan:
+        raise FileExistsError(
+            f"{folder} holds other pictures, or the same with other settings: delete "
+            "it, or choose another name"
+        )
+
+
+def _mend(folder, work, tasks, run):
+    """Make again what is damaged in a data set, or clear it away to be made anew."""
+    _clear(work)
+    if not complete.mend(folder, tasks, run):
+        shutil.rmtree(folder)
+    shutil.rmtree(work)
 
 
 def _published(folder, work, plan):
     """Whether the data set is there; takes the last steps of an interrupted run."""
     if folder.exists():
-        known = folder / "prepared.json"
-        if known.exists() and json.loads(known.read_text())["plan"] == plan:
-            return True
-        raise FileExistsError(
-            f"{folder} holds other pictures, or the same with other settings: delete "
-            "it, or choose another name"
-        )
-    for known in (work / "prepared.json", work / "plan.json"):
-        if known.exists() and json.loads(known.read_text())["plan"] != plan:
+        _check_plan(folder, plan)
+        return True
+    for notes in (work / "prepared.json", work / "plan.json"):
+        if notes.exists() and json.loads(notes.read_text())["plan"] != plan:
             shutil.rmtree(work)
     if not (work / "prepared.json").exists():
         return False

@@ -17,6 +17,7 @@ from jaxforensics.data import decode, records
 from jaxforensics.data.splits import NAMES
 from jaxforensics.files import replacing, sha256
 from jaxforensics.ops.nearest import nearest
+from jaxforensics.prepare import writing
 from jaxforensics.progress import bar
 
 SIDE = 16
@@ -87,7 +88,7 @@ def pair(
             with replacing(path) as partial, partial.open("wb") as file:
                 np.save(file, pairs)
             note["sha256"] = sha256(path)
-            records.write_json(path.with_suffix(".json"), note)
+            writing.write_json(path.with_suffix(".json"), note)
         rows.append(_row(task, np.load(path)))
     return rows
 
@@ -150,8 +151,8 @@ def _picture(task, row, embedding):
         pixels = decode.decode(record.image)
     except decode.BadPicture as bad:
         raise ValueError(
-            f"record {row} of split {task.split} ({record.name}) was damaged after it "
-            f"was prepared: {bad}"
+            f"{task.opened.place(row)} ({record.name}) is damaged ({bad}): "
+            f"{records.AGAIN}"
         ) from None
     method = BOX if embedding.function is None else decode.BICUBIC
     return decode.square(pixels, embedding.side, method=method)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from jaxforensics.data import records
 from jaxforensics.data.items import Failure
+from jaxforensics.prepare import writing
 
 _done = _stop = None  # in a worker: the items done by all, and whether to give up
 
@@ -60,7 +61,7 @@ def read(task):
 
 def make(task, *, tick=lambda: None):
     """Convert the items, write the shard and, last, its summary."""
-    shard, failures = records.Shard(task.file), []
+    shard, failures = writing.Shard(task.file), []
     place = os.open(task.place, os.O_CREAT | os.O_WRONLY)
     try:
         for number, item in enumerate(task.items):
@@ -77,7 +78,7 @@ def make(task, *, tick=lambda: None):
         raise
     finally:
         os.close(place)
-    records.write_json(task.summary, summary)
+    writing.write_json(task.summary, summary)
     task.place.unlink()
 
 

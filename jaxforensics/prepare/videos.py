@@ -1,7 +1,8 @@
 """Frames of video clips, evenly spaced, with the face cut out of each.
 
-Needs PyAV.  Positions are presentation times read from the container, so clips without
-a frame count, with B-frames or a variable rate give exactly the frames asked for.
+Needs PyAV, which is imported when a clip is first opened.  Positions are presentation
+times read from the container, so clips without a frame count, with B-frames or a
+variable rate give exactly the frames asked for.
 """
 
 import bisect
@@ -15,12 +16,18 @@ from jaxforensics.data.records import Record
 from jaxforensics.prepare import faces
 from jaxforensics.prepare.dataset import Failure
 
-try:
-    import av
-except ImportError as error:
-    raise ImportError("videos need PyAV: pip install 'jaxforensics[video]'") from error
-
 BICUBIC, BILINEAR = Resampling.BICUBIC, Resampling.BILINEAR
+
+
+def pyav():
+    """The library `av`, or an error that says how to install it."""
+    try:
+        import av
+    except ImportError as error:
+        raise ImportError(
+            "videos need PyAV: pip install 'jaxforensics[video]'"
+        ) from error
+    return av
 
 
 def spread(total, count):
@@ -149,6 +156,7 @@ def _cut(image, box, size, method=BICUBIC):
 
 
 def _open(path):
+    av = pyav()
     try:
         return av.open(path)
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -177,6 +185,7 @@ def _frames(path, *, start=None, numbered=False):
 def _decoded(container, stream):
     """Yield intact frames: after damage none until the next key frame starts afresh."""
     stream.codec_context.options = {"err_detect": "explode"}  # report, do not conceal
+    broken = pyav().error.FFmpegError
     damaged = False
     for packet in _packets(container, stream):
         try:
@@ -184,7 +193,7 @@ def _decoded(container, stream):
                 damaged = frame.is_corrupt or (damaged and not frame.key_frame)
                 if not damaged:
                     yield frame
-        except av.error.FFmpegError:
+        except broken:
             damaged = True
 
 
@@ -192,7 +201,7 @@ def _packets(container, stream):
     """Yield packets up to the end, or to where the container cannot be read on."""
     try:
         yield from container.demux(stream)
-    except av.error.FFmpegError:
+    except pyav().error.FFmpegError:
         return
 
 

@@ -502,12 +502,15 @@ def test_a_data_set_without_training_pictures_is_refused(tmp_path):
 def test_a_record_damaged_later_is_named(root, threads):
     class Damaged(list):
         labels = records.open(root, "test").labels
-        index, rows = records.open(root, "test").index, np.arange(7)
+        index = records.open(root, "test").index
+        rows = np.arange(7)
+        place = records.open(root, "test").place
 
     stored = Damaged(records.open(root, "test"))
     stored[2] = stored[2]._replace(image=stored[2].image[:60])
     reading = opened(root, threads=threads).test._reading
-    with pytest.raises(ValueError, match=f"record 2 .{stored[2].name}. was damaged"):
+    message = f"record 2 of .*-test.array_record-.*{stored[2].name}. is damaged.*again"
+    with pytest.raises(ValueError, match=message):
         list(batches.in_order(stored, reading))
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from jaxforensics.data import records
 from jaxforensics.data.records import Record
+from jaxforensics.prepare import writing
 
 RNG = np.random.default_rng(0)
 
@@ -44,23 +45,23 @@ def stored(tmp_path_factory):
     for split, whole in expected.items():
         shards[split] = []
         for number, part in enumerate((whole[:2], [], whole[2:])):
-            shard = records.Shard(folder / f"{split}{number}")
+            shard = writing.Shard(folder / f"{split}{number}")
             for record in part:
                 shard.write(record)
             shards[split].append((shard.path, shard.close()))
     sources = ("real", "began", "pggan", "stargan")
     for _ in range(2):  # doing it again after an interruption changes nothing
-        splits = records.publish(folder, "tiny", sources, shards)
+        splits = writing.publish(folder, "tiny", sources, shards)
     known = {"name": "tiny", "sources": sources, "splits": splits}
-    records.write_json(folder / "prepared.json", known)
+    writing.write_json(folder / "prepared.json", known)
     return out, folder, expected
 
 
 def test_serialisation_round_trips_and_repeats():
     for record in [*some(4), Record(b"", 0)]:
-        data = records.serialize(record)
+        data = writing.serialize(record)
         assert records.parse(data) == record
-        assert records.serialize(record) == data
+        assert writing.serialize(record) == data
 
 
 def test_records_come_back_in_order_from_any_place(stored):

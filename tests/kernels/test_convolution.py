@@ -7,11 +7,18 @@ import pytest
 from jax import lax
 from scipy import ndimage, signal
 
-from jaxforensics.kernels import convolution
+from jaxforensics.kernels import convolution_forms
+from jaxforensics.kernels.convolution import conv, in_pieces, strided
+from jaxforensics.kernels.convolution_forms import matmul, plain_conv
 
 random = np.random.default_rng(0)
 
 
+FORMS = {
+    "plain": lambda x, kernel, sides: plain_conv(x, kernel, padding=sides),
+    "matmul": lambda x, kernel, sides: matmul(x, kernel),
+    "pieces": in_pieces,
+}
 CASES = [  # form, size of the kernel, channels in and out
     ("plain", 3, 4, 5),
     ("matmul", 1, 4, 5),
@@ -44,7 +51,7 @@ def test_convolutions_agree_with_scipy(
     monkeypatch, form, size, channels, width, shape, padding, pixels
 ):
     """Values and gradients: the gradient of a correlation is a correlation."""
-    monkeypatch.setattr(convolution, "PIXELS", pixels)
+    monkeypatch.setattr(convolution_forms, "PIXELS", pixels)
     x = random.normal(size=(*shape, channels))
     kernel = random.normal(size=(size, size, channels, width))
     more = (size - 1) // 2 if padding == "SAME" else 0
@@ -65,7 +72,7 @@ def test_convolutions_agree_with_scipy(
         return np.moveaxis(np.reshape(full, (len(x), width, *full[0].shape)), 1, -1)
 
     value, pull_back = jax.vjp(
-        lambda x, k: convolution.CONV_FORMS[form](x, k, sides),
+        lambda x, k: FORMS[form](x, k, sides),
         jnp.float32(x),
         jnp.float32(kernel),
     )
@@ -104,7 +111,7 @@ def test_the_backend_chooses_only_the_speed(
         ((padding, padding),) * 2 if isinstance(padding, int) else padding,
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
-    found = convolution.conv(x, kernel, padding=padding)
+    found = conv(x, kernel, padding=padding)
     np.testing.assert_allclose(found, oracle, atol=1e-4)
 
 
@@ -120,6 +127,9 @@ def test_strided_convolutions_differentiate_twice_as_jax_does(size, stride, shap
     kernel = jnp.float32(random.normal(size=(size, size, shape[-1], 4)))
     sides = ((1, 1), (1, 2))
 
+    def by_lax(x, kernel, sides, stride):
+        return plain_conv(x, kernel, padding=sides, stride=stride)
+
     def penalty(form, x, kernel):
         def value(x):
             return jnp.sum(jnp.tanh(form(x, kernel, sides, stride)) ** 2)
@@ -128,10 +138,7 @@ def test_strided_convolutions_differentiate_twice_as_jax_does(size, stride, shap
         return jnp.sum(slope**2) + value(x)
 
     for function in (penalty, jax.grad(penalty, 1), jax.grad(penalty, 2)):
-        ours, theirs = (
-            function(form, x, kernel)
-            for form in (convolution._strided, convolution._plain)
-        )
+        ours, theirs = (function(form, x, kernel) for form in (strided, by_lax))
         scale = float(jnp.abs(theirs).max())
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5 * scale)
 
@@ -146,10 +153,9 @@ def test_half_precision_stays_and_rounds_alone(size, stride):
         return value, *back(jnp.ones_like(value))
 
     def exact(x, kernel):
-        sides = ((1, 1), (1, 1))
-        return convolution._plain(x, kernel, sides, stride)
+        return plain_conv(x, kernel, padding=1, stride=stride)
 
-    ours = both(lambda *a: convolution.conv(*a, padding=1, stride=stride), x, kernel)
+    ours = both(lambda *a: conv(*a, padding=1, stride=stride), x, kernel)
     wide = both(exact, jnp.float32(x), jnp.float32(kernel))
     for found, expected in zip(ours, wide, strict=True):
         assert found.dtype == jnp.bfloat16
@@ -177,9 +183,7 @@ def test_strides_and_borders(monkeypatch, backend, size, padding, stride):
     ]
     cut = size // 2 - (0 if padding == "VALID" else padding)
     inside = np.stack(planes, -1)[:, cut : 13 - cut, cut : 10 - cut]
-    ours = convolution.conv(
-        jnp.float32(x), jnp.float32(kernel), padding=padding, stride=stride
-    )
+    ours = conv(jnp.float32(x), jnp.float32(kernel), padding=padding, stride=stride)
     np.testing.assert_allclose(ours, inside[:, ::stride, ::stride], atol=1e-4)
 
 
@@ -187,5 +191,5 @@ def test_strides_and_borders(monkeypatch, backend, size, padding, stride):
 def test_a_strided_point_reads_every_other_pixel(monkeypatch, backend):
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
     x, kernel = random.normal(size=(2, 7, 4, 3)), random.normal(size=(1, 1, 3, 5))
-    ours = convolution.conv(jnp.float32(x), jnp.float32(kernel), stride=2)
+    ours = conv(jnp.float32(x), jnp.float32(kernel), stride=2)
     np.testing.assert_allclose(ours, x[:, ::2, ::2] @ kernel[0, 0], atol=1e-5)

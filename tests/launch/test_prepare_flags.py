@@ -47,6 +47,42 @@ def pictures(tmp_path_factory):
     return root
 
 
+def test_check_has_a_line_for_every_problem(prepare, pictures, tmp_path):
+    prepare("folder", pictures, "--out", tmp_path)
+    root = tmp_path / "my_faces" / "1.0.0"
+    code, shown = prepare("check", tmp_path)
+    assert code == 0
+    assert shown.out == f"24 records are whole: {root}\n"
+    lost = next(root.glob("*train.array_record*"))
+    cut = next(root.glob("*test.array_record*"))
+    lost.unlink()
+    cut.write_bytes(cut.read_bytes()[:-1])
+    code, shown = prepare("check", root)
+    summary, *lines = code.splitlines()
+    assert summary.startswith("error: ") and "prepare the data set again" in summary
+    assert f"{len(lines)} problems in {root}" in summary
+    assert f"  {lost.name} is missing" in lines
+    assert any(line.startswith(f"  {cut.name} has ") for line in lines)
+    prepare("folder", pictures, "--out", tmp_path)
+    assert prepare("check", root)[0] == 0
+
+
+def test_the_exit_status_of_check_is_1_where_something_is_wrong(pictures, tmp_path):
+    def status(*arguments):
+        command = [sys.executable, SCRIPT, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    made = status("folder", pictures, "--out", tmp_path, "--workers", 1)
+    assert made.returncode == 0, made.stderr
+    root = tmp_path / "my_faces" / "1.0.0"
+    assert status("check", root).returncode == 0
+    (root / "index-test.npy").unlink()
+    checked = status("check", root)
+    assert checked.returncode == 1
+    assert "index-test.npy is missing" in checked.stderr
+    assert "Traceback" not in checked.stderr
+
+
 def stored(root, split="train"):
     from jaxforensics.data.records import open as open_records
 
@@ -66,6 +102,10 @@ def test_help_shows_examples_and_every_command():
         [sys.executable, SCRIPT, "pairs", "--help"], capture_output=True, text=True
     )
     assert "--side" in shown.stdout and "--workers" not in shown.stdout
+    shown = subprocess.run(
+        [sys.executable, SCRIPT, "check", "--help"], capture_output=True, text=True
+    )
+    assert "--workers" in shown.stdout and "--out" not in shown.stdout
 
 
 def test_folder_sums_up_what_was_written_and_what_not(prepare, pictures, tmp_path):

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from jaxforensics.data import decode, records
-from jaxforensics.prepare import convert, folders, shards
+from jaxforensics.prepare import convert, folders, shards, writing
 from jaxforensics.prepare.dataset import Failure, Item, convert_picture, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -408,9 +408,9 @@ class Power(BaseException):
 def test_a_cut_at_any_write_changes_no_byte(tmp_path, monkeypatch, target):
     items = folders.class_folders(folder_of(tmp_path / "in", 70)).items
     expected = contents(run(items, tmp_path / "whole").root)
-    left, name = 0, f"jaxforensics.data.records.{target}"
-    owner = {"os.replace": os, "Shard.write": records.Shard, "np.save": np}
-    owner = owner.get(target, records)
+    left, name = 0, f"jaxforensics.prepare.writing.{target}"
+    owner = {"os.replace": os, "Shard.write": writing.Shard, "np.save": np}
+    owner = owner.get(target, writing)
     real = getattr(owner, target.rpartition(".")[2])
 
     def failing(*args, **kwargs):
@@ -487,7 +487,7 @@ def test_finished_shards_are_not_made_again(tmp_path, monkeypatch):
 SCRIPT = """
 import os, resource, signal, sys, time
 from pathlib import Path
-from jaxforensics.prepare import folders
+from jaxforensics.prepare import folders, writing
 from jaxforensics.prepare.dataset import Failure, convert_picture, prepare
 
 def slowly(item, *, size):

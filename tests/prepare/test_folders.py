@@ -13,7 +13,7 @@ from PIL import Image
 
 from jaxforensics.data import records
 from jaxforensics.data.items import Item
-from jaxforensics.prepare import folders
+from jaxforensics.prepare import folders, writing
 from jaxforensics.prepare.dataset import prepare
 from jaxforensics.prepare.tfds import convert_example
 
@@ -365,7 +365,7 @@ def test_tfrecord_files_are_read_without_tensorflow(existing, tmp_path):
             (folder / source.name).write_bytes(text)
             continue
         split = "test" if "-test" in source.name else "train"
-        data = [records.serialize(record) for record in records.open(root, split)]
+        data = [writing.serialize(record) for record in records.open(root, split)]
         framed = [struct.pack("<QI", len(d), 0) + d + b"\0" * 4 for d in data]
         target = folder / source.name.replace("array_record", "tfrecord")
         target.write_bytes(b"".join(framed))

@@ -1,8 +1,11 @@
 """Landscapes without faces: hills, water, streets and still lifes, in linear light.
 
-A kind of picture decides how dice become a `View`; painting is the same for all, back
-to front: sky, ridges, ground, things that stand on it.  Water is a mirror: beyond its
-near shore the rest is painted at reflected coordinates.
+A kind of picture decides how random numbers become a `View`; painting is the same for
+all, back to front: sky, ridges, ground, things that stand on it.  Water is a mirror:
+beyond its near shore the rest is painted at reflected coordinates.
+
+Positions and lengths are in sides of the picture, x to the right and y down; colours
+are linear RGB.  Planes of colour are (3, size, size).
 """
 
 from typing import NamedTuple
@@ -23,29 +26,31 @@ from jaxforensics.synthfaces.drawing.shapes import (
 from jaxforensics.synthfaces.drawing.textures import textures
 
 KINDS = ("hills", "water", "street", "still")
-RIDGES, THINGS = 3, 8
+RIDGES = 3  # lines of hills at the horizon
+THINGS = 8  # that stand on the ground
+_DICE, _DICE_EACH = 24, 12  # random numbers of a picture, and of each of its things
 
 
 class Things(NamedTuple):
     """What stands on the ground, far ones first; lengths in picture sides."""
 
-    x: jax.Array
-    base: jax.Array
+    x: jax.Array  # of its middle
+    base: jax.Array  # y of its lower edge
     width: jax.Array  # half of it
     height: jax.Array
     box: jax.Array  # 1 a box, 0 an ellipse
-    pitch: jax.Array  # of the roof
+    pitch: jax.Array  # slope of the roof
     leaves: jax.Array  # roughness of outline and surface
     windows: jax.Array  # per side of the picture, 0 none
-    gloss: jax.Array
-    shadow: jax.Array
+    gloss: jax.Array  # brightness of a highlight
+    shadow: jax.Array  # how much light its shadow takes from the ground
     colour: jax.Array  # (n, 3)
 
 
 class View(NamedTuple):
     """A landscape; colours are linear RGB, (n, 3), also where n is 1."""
 
-    zenith: jax.Array
+    zenith: jax.Array  # of the sky overhead
     haze: jax.Array  # of the sky at the horizon, and what distance fades to
     clouds: jax.Array  # share of the sky
     side: jax.Array  # the light comes from: -1 left, 1 right
@@ -53,25 +58,28 @@ class View(NamedTuple):
     rise: jax.Array  # height of the ridges above it, far ones first
     ridge: jax.Array  # their colours
     water: jax.Array  # 1 or 0
-    ground: jax.Array
+    ground: jax.Array  # its colour
     stripe: jax.Array  # its second colour
-    stripes: jax.Array  # how many, as lines that meet at the horizon
+    stripes: jax.Array  # how each, as lines that meet at the horizon
     grain: jax.Array  # contrast of the ground's texture
     things: Things
 
 
 def render(key, *, size):
     """A landscape (size, size, 3), white at 1, of a kind that the key decides."""
-    dice = random.uniform(random.fold_in(key, 0), (24 + 12 * THINGS,))
+    numbers = random.uniform(random.fold_in(key, 0), (_DICE + _DICE_EACH * THINGS,))
     kind = random.randint(random.fold_in(key, 1), (), 0, len(KINDS))
     texture = random.bits(random.fold_in(key, 2), (3, 2))
-    few, many = dice[:24], dice[24:].reshape(12, THINGS)
-    views = [build(few, many) for build in (_hills, _water, _street, _still)]
+    dice = numbers[:_DICE]
+    each = numbers[_DICE:].reshape(_DICE_EACH, THINGS)
+    # Views of all kinds are cheap, a few numbers; only one of them is painted.
+    views = [build(dice, each) for build in (_hills, _water, _street, _still)]
     view = jax.tree.map(lambda *fields: jnp.stack(fields)[kind], *views)
     return _paint(view, texture, size)
 
 
 def _paint(view, texture, size):
+    """The picture of a view; `texture` is the key data of its three textures."""
     planes = cloud, rough, leaf = _planes(texture, size)
     x, row, y = _coordinates(view.horizon, view.water, rough)
     colour = _sky(view, cloud, x, y)
@@ -87,7 +95,10 @@ def _paint(view, texture, size):
 
 
 def _planes(texture, size):
-    """Clouds, rough ground and leaves: textures of variance about 1."""
+    """Clouds, rough ground and leaves: textures of variance about 1.
+
+    The finer a texture, the slower its spectrum falls, see `textures.amplitude`.
+    """
     laws = ((2.0, 2.0), (1.35, 4.0), (1.0, 12.0))
     return textures(texture, laws, jnp.zeros((len(laws), 2)), size=size)
 
@@ -97,7 +108,10 @@ def _coordinates(horizon, water, rough):
     """Column and row of every pixel, and the row of what is seen there."""
     size = rough.shape[0]
     rows, columns = (lax.broadcasted_iota(jnp.float32, rough.shape, k) for k in (0, 1))
-    x, row = (columns + 0.5) / size, (rows + 0.5) / size
+    x = (columns + 0.5) / size
+    row = (rows + 0.5) / size
+    # Ripples grow towards the viewer and become longer with perspective: their phase
+    # goes with the logarithm of the way below the horizon.
     depth = jnp.maximum(row - horizon, 0.0)
     ripples = depth * (0.1 * rough + 0.08 * wave(9 * jnp.log(depth + 0.02)))
     mirrored = horizon - 0.9 * depth + ripples
@@ -106,22 +120,28 @@ def _coordinates(horizon, water, rough):
 
 @stage
 def _sky(view, cloud, x, y):
+    """Haze to zenith, a glow where the light comes from, and clouds over it."""
     height = smooth((view.horizon - y) / jnp.maximum(view.horizon, 0.1))
     glow = 0.35 * bell((x - 0.5 - 0.5 * view.side) / 0.9) * bell(height)
     sky = mix(_tall(view.haze), _tall(view.zenith), height[None]) * (1 + glow)[None]
+    # The clouds' texture above a threshold that falls as their share grows.
     amount = smooth(0.5 + (cloud - 2.5 + 4.0 * view.clouds) / 1.6) * (view.clouds > 0)
     white = 0.3 + 0.65 * view.haze.mean() - 0.15 * cloud
     return mix(sky, white[None] * _tall(_rgb(1.0, 0.98, 0.96)), 0.85 * amount[None])
 
 
 def _ridge(colour, view, k, planes, y):
+    """Ridge `k` painted over what is behind it.
+
+    Its profile is a row of the textures, another one for each ridge.
+    """
     size = y.shape[0]
 
     @stage
     def look(rise, horizon, planes, y):
         cloud, rough, leaf = planes
-        at = (k * size) // RIDGES
-        profile = 0.7 * cloud[at] + 0.15 * rough[at]
+        row = (k * size) // RIDGES
+        profile = 0.7 * cloud[row] + 0.15 * rough[row]
         crest = horizon - rise * (1 + 0.5 * profile[None])
         contrast = (0.1, 0.18, 0.28)[k]  # the farther the fainter
         shade = 0.9 + contrast * (rough + leaf) + 0.8 * (y - crest)
@@ -132,12 +152,14 @@ def _ridge(colour, view, k, planes, y):
 
 
 def _ground(colour, view, planes, x, y):
+    """The ground below the horizon, with furrows or road marks that meet there."""
     size = y.shape[0]
 
     @stage
     def look(view, planes, x, y):
         cloud, rough, leaf = planes
         depth = y - view.horizon
+        # Lines through a vanishing point have equal (x - its x) / depth.
         lines = (x - 0.5 - 0.3 * view.side) / (jnp.maximum(depth, 0.0) + 0.06)
         stripe = smooth(0.5 + 2.5 * wave(view.stripes * lines * 0.12))
         grain = 1 + view.grain * (0.6 * rough + 0.5 * leaf + 0.25 * cloud)
@@ -156,8 +178,12 @@ def _thing(colour, thing, side, planes, x, y):
     @stage
     def look(thing, side, planes, x, y):
         rough, leaf = planes
-        across, middle = x - thing.x, thing.base - thing.height / 2
-        u, v = across / thing.width, (y - middle) / (thing.height / 2)
+        across = x - thing.x
+        middle = thing.base - thing.height / 2
+        u = across / thing.width  # -1 to 1 over its width,
+        v = (y - middle) / (thing.height / 2)  # and over its height
+
+        # A flat ellipse on the ground, on the side away from the light.
         fallen = across + 0.5 * side * thing.width
         far = (fallen / (1.5 * thing.width)) ** 2 + ((y - thing.base) / 0.05) ** 2
         shadow = 1 - thing.shadow * jnp.maximum(1 - far, 0.0) ** 2
@@ -169,6 +195,7 @@ def _thing(colour, thing, side, planes, x, y):
         rugged = thing.leaves * thing.width * (0.16 * rough + 0.12 * leaf)
         covering = cover(mix(disc, box, thing.box) + rugged, 1.5 / size)
 
+        # Brighter towards the light and upwards; flat sides less so than round ones.
         light = 0.65 + 0.55 * mix(0.8, 0.4, thing.box) * (side * u - v)
         light *= 1 + 0.08 * rough + thing.leaves * (0.3 * rough + 0.35 * leaf)
         tiled = (y - thing.base + thing.height) < thing.pitch * thing.width
@@ -185,8 +212,11 @@ def _thing(colour, thing, side, planes, x, y):
 
 def _panes(thing, across, y):
     """Windows of a house, not all equally dark."""
-    column, row = across * thing.windows, (y - thing.base) * thing.windows * 0.8
+    column = across * thing.windows
+    row = (y - thing.base) * thing.windows * 0.8
     inside = smooth(3 * wave(column + 0.25) - 0.3) * smooth(3 * wave(row) - 0.6)
+    # Multiples of the plastic number's powers fall evenly over [0, 1) (Roberts, 2018):
+    # a brightness for each window that looks random.
     cell = jnp.floor(column) * 0.7549 + jnp.floor(row) * 0.5698
     return inside * (0.35 + 0.65 * (cell - jnp.floor(cell))) * (thing.windows > 0)
 
@@ -200,37 +230,37 @@ def _wet(colour, view, rough, row):
 
 
 def _tall(colour):
-    """(1, 3) to (3, 1, 1), for planes."""
+    """A colour (1, 3) as (3, 1, 1), for planes."""
     return colour.reshape(3, 1, 1)
 
 
-def _hills(few, many):
+def _hills(dice, each):
     """Ridges behind fields, with trees and some houses."""
-    zenith, haze = _weather(few)
-    green = mix(_rgb(0.10, 0.16, 0.04), _rgb(0.32, 0.24, 0.08), few[3])
-    near = jnp.sort(many[1])
-    house = many[2] < 0.3
+    zenith, haze = _weather(dice)
+    green = mix(_rgb(0.10, 0.16, 0.04), _rgb(0.32, 0.24, 0.08), dice[3])
+    near = jnp.sort(each[1])  # far things first, nearer ones before them
+    house = each[2] < 0.3  # else a tree
     scale = 0.03 + 0.16 * near**1.5
-    leaf = green * (0.15 + 0.6 * many[3][:, None])
-    wall = mix(_rgb(0.5, 0.2, 0.12), _rgb(0.75, 0.7, 0.6), many[3][:, None])
+    leaf = green * (0.15 + 0.6 * each[3][:, None])
+    wall = mix(_rgb(0.5, 0.2, 0.12), _rgb(0.75, 0.7, 0.6), each[3][:, None])
     return View(
-        zenith,
-        haze,
-        clouds=_range(few[4], 0, 0.9),
-        side=_range(few[5], -1, 1),
-        horizon=_range(few[6], 0.45, 0.72),
-        rise=jnp.float32([0.28, 0.18, 0.07]) * _range(few[7:10], 0.3, 1.3),
+        zenith=zenith,
+        haze=haze,
+        clouds=_range(dice[4], 0, 0.9),
+        side=_range(dice[5], -1, 1),
+        horizon=_range(dice[6], 0.45, 0.72),
+        rise=jnp.float32([0.28, 0.18, 0.07]) * _range(dice[7:10], 0.3, 1.3),
         ridge=_fade(green * 0.9, haze, jnp.float32([0.5, 0.25, 0.05])),
         water=jnp.float32(0),
-        ground=green * _range(few[10], 0.5, 1.4),
-        stripe=green * _range(few[11], 0.5, 2.0) + 0.04 * few[12],
-        stripes=_range(few[13], 0, 9),
-        grain=_range(few[14], 0.2, 0.45),
+        ground=green * _range(dice[10], 0.5, 1.4),
+        stripe=green * _range(dice[11], 0.5, 2.0) + 0.04 * dice[12],
+        stripes=_range(dice[13], 0, 9),
+        grain=_range(dice[14], 0.2, 0.45),
         things=Things(
-            x=_range(many[0], -0.05, 1.05),
-            base=_range(few[6], 0.45, 0.72) + 0.01 + 0.26 * near**1.3,
-            width=scale * jnp.where(house, 1.0, _range(many[4], 0.5, 0.9)),
-            height=scale * jnp.where(house, 1.8, _range(many[5], 1.6, 3.5)),
+            x=_range(each[0], -0.05, 1.05),
+            base=_range(dice[6], 0.45, 0.72) + 0.01 + 0.26 * near**1.3,
+            width=scale * jnp.where(house, 1.0, _range(each[4], 0.5, 0.9)),
+            height=scale * jnp.where(house, 1.8, _range(each[5], 1.6, 3.5)),
             box=jnp.float32(house),
             pitch=jnp.where(house, 0.7, 0.0),
             leaves=jnp.where(house, 0.0, 1.0),
@@ -242,22 +272,23 @@ def _hills(few, many):
     )
 
 
-def _water(few, many):
+def _water(dice, each):
     """Lake or sea that mirrors far shores, with islands and sails."""
-    zenith, haze = _weather(few)
-    horizon = _range(few[6], 0.38, 0.68)
-    sail = many[2] < 0.4
-    dark = _rgb(0.06, 0.09, 0.05) * _range(many[3], 0.4, 1.6)[:, None]
-    paint = mix(_rgb(0.8, 0.78, 0.7), many[4:7].T, 0.4)
-    scale = _range(many[1], 0.02, 0.09)
+    zenith, haze = _weather(dice)
+    horizon = _range(dice[6], 0.38, 0.68)
+    sail = each[2] < 0.4  # else an island
+    dark = _rgb(0.06, 0.09, 0.05) * _range(each[3], 0.4, 1.6)[:, None]
+    paint = mix(_rgb(0.8, 0.78, 0.7), each[4:7].T, 0.4)
+    scale = _range(each[1], 0.02, 0.09)
     return View(
-        zenith,
-        haze,
-        clouds=_range(few[4], 0.1, 0.95),
-        side=_range(few[5], -1, 1),
+        zenith=zenith,
+        haze=haze,
+        clouds=_range(dice[4], 0.1, 0.95),
+        side=_range(dice[5], -1, 1),
         horizon=horizon,
+        # About every third ridge is none: open water.
         rise=jnp.float32([0.3, 0.17, 0.06])
-        * jnp.maximum(_range(few[7:10], -0.6, 1.2), 0),
+        * jnp.maximum(_range(dice[7:10], -0.6, 1.2), 0),
         ridge=_fade(_rgb(0.1, 0.12, 0.08), haze, jnp.float32([0.5, 0.25, 0.08])),
         water=jnp.float32(1),
         ground=haze,
@@ -265,7 +296,7 @@ def _water(few, many):
         stripes=jnp.float32(0),
         grain=jnp.float32(0),
         things=Things(
-            x=many[0],
+            x=each[0],
             base=jnp.broadcast_to(horizon + 0.004, (THINGS,)),
             width=scale * jnp.where(sail, 0.5, 1.8),
             height=scale * jnp.where(sail, 2.6, 1.0),
@@ -280,92 +311,93 @@ def _water(few, many):
     )
 
 
-def _street(few, many):
+def _street(dice, each):
     """Houses on both sides of a road, lower towards its end."""
-    zenith, haze = _weather(few)
-    horizon = _range(few[6], 0.58, 0.75)
-    near = (jnp.arange(THINGS) + 0.6 * many[1]) / THINGS
-    side = jnp.where(jnp.arange(THINGS) % 2 == 0, -1.0, 1.0)
-    brick = mix(_rgb(0.42, 0.17, 0.10), _rgb(0.6, 0.55, 0.45), many[3][:, None])
+    zenith, haze = _weather(dice)
+    horizon = _range(dice[6], 0.58, 0.75)
+    near = (jnp.arange(THINGS) + 0.6 * each[1]) / THINGS
+    side = jnp.where(jnp.arange(THINGS) % 2 == 0, -1.0, 1.0)  # of the road, in turn
+    brick = mix(_rgb(0.42, 0.17, 0.10), _rgb(0.6, 0.55, 0.45), each[3][:, None])
     width = 0.06 + 0.10 * near
-    asphalt = _rgb(0.10, 0.10, 0.11) * _range(few[10], 0.3, 1.6)
+    asphalt = _rgb(0.10, 0.10, 0.11) * _range(dice[10], 0.3, 1.6)
     return View(
-        zenith,
-        haze,
-        clouds=_range(few[4], 0, 0.9),
-        side=_range(few[5], -1, 1),
+        zenith=zenith,
+        haze=haze,
+        clouds=_range(dice[4], 0, 0.9),
+        side=_range(dice[5], -1, 1),
         horizon=horizon,
-        rise=jnp.float32([0.1, 0.05, 0.0]) * few[7:10],
+        rise=jnp.float32([0.1, 0.05, 0.0]) * dice[7:10],
         ridge=_fade(_rgb(0.2, 0.2, 0.2), haze, jnp.float32([0.7, 0.5, 0.3])),
         water=jnp.float32(0),
         ground=asphalt,
-        stripe=asphalt * _range(few[11], 1.0, 3.0),
-        stripes=_range(few[13], 1, 4),
-        grain=_range(few[14], 0.1, 0.3),
+        stripe=asphalt * _range(dice[11], 1.0, 3.0),
+        stripes=_range(dice[13], 1, 4),
+        grain=_range(dice[14], 0.1, 0.3),
         things=Things(
             x=0.5 + side * (0.08 + 0.40 * near),
             base=horizon + 0.01 + 0.22 * near**1.5,
             width=width,
-            height=_range(many[5], 0.25, 0.55) * (0.5 + near),
+            height=_range(each[5], 0.25, 0.55) * (0.5 + near),
             box=jnp.ones(THINGS),
-            pitch=jnp.where(many[2] < 0.4, 0.6, 0.0),
+            pitch=jnp.where(each[2] < 0.4, 0.6, 0.0),
             leaves=jnp.zeros(THINGS),
-            windows=_range(many[6], 1.5, 3.0) / width,
+            windows=_range(each[6], 1.5, 3.0) / width,
             gloss=jnp.zeros(THINGS),
             shadow=jnp.full(THINGS, 0.35),
-            colour=mix(brick, many[7:10].T, 0.2) * _range(many[4], 0.2, 1.1)[:, None],
+            colour=mix(brick, each[7:10].T, 0.2) * _range(each[4], 0.2, 1.1)[:, None],
         ),
     )
 
 
-def _still(few, many):
+def _still(dice, each):
     """Balls, jars and boxes on a table before a wall."""
-    wall = mix(few[None, 0:3], few[:3].mean(), 0.5) * _range(few[4], 0.05, 0.8)
-    wood = mix(_rgb(0.35, 0.19, 0.09), few[None, 7:10] * 0.4, 0.7 * few[3])
-    near = jnp.sort(many[1])
-    box = many[2] < 0.45
-    width = _range(many[3], 0.05, 0.12) * (0.8 + 0.5 * near)
-    horizon = _range(few[6], 0.45, 0.68)
+    wall = mix(dice[None, 0:3], dice[:3].mean(), 0.5) * _range(dice[4], 0.05, 0.8)
+    wood = mix(_rgb(0.35, 0.19, 0.09), dice[None, 7:10] * 0.4, 0.7 * dice[3])
+    near = jnp.sort(each[1])
+    box = each[2] < 0.45  # else a ball or a jar
+    width = _range(each[3], 0.05, 0.12) * (0.8 + 0.5 * near)
+    horizon = _range(dice[6], 0.45, 0.68)
     return View(
         zenith=wall,
-        haze=wall * _range(few[11], 0.7, 1.3),
+        haze=wall * _range(dice[11], 0.7, 1.3),
         clouds=jnp.float32(0),
-        side=jnp.where(few[5] < 0.5, -1.0, 1.0),
+        side=jnp.where(dice[5] < 0.5, -1.0, 1.0),
         horizon=horizon,
         rise=jnp.zeros(RIDGES),
         ridge=jnp.zeros((RIDGES, 3)),
         water=jnp.float32(0),
         ground=wood,
-        stripe=wood * _range(few[12], 0.6, 1.4),
-        stripes=_range(few[13], 2, 9),
-        grain=_range(few[14], 0.1, 0.3),
+        stripe=wood * _range(dice[12], 0.6, 1.4),
+        stripes=_range(dice[13], 2, 9),
+        grain=_range(dice[14], 0.1, 0.3),
         things=Things(
-            x=_range(many[0], 0.08, 0.92),
+            x=_range(each[0], 0.08, 0.92),
             base=horizon + 0.08 + 0.28 * near,
             width=width,
             height=width
-            * jnp.where(box, _range(many[4], 1.0, 4.0), _range(many[4], 1.8, 3.0)),
+            * jnp.where(box, _range(each[4], 1.0, 4.0), _range(each[4], 1.8, 3.0)),
             box=jnp.float32(box),
             pitch=jnp.zeros(THINGS),
-            leaves=jnp.where(many[5] < 0.2, 0.3, 0.0),
-            windows=jnp.where(box & (many[6] < 0.35), 0.9 / width, 0.0),
-            gloss=jnp.where(box, 0.0, 0.5 * many[6]),
+            leaves=jnp.where(each[5] < 0.2, 0.3, 0.0),
+            windows=jnp.where(box & (each[6] < 0.35), 0.9 / width, 0.0),
+            gloss=jnp.where(box, 0.0, 0.5 * each[6]),
             shadow=jnp.full(THINGS, 0.7),
-            colour=mix(many[7:10].T, many[7:10].mean(0)[:, None], 0.3) ** 1.5 * 0.9
+            colour=mix(each[7:10].T, each[7:10].mean(0)[:, None], 0.3) ** 1.5 * 0.9
             + 0.02,
         ),
     )
 
 
-def _weather(few):
+def _weather(dice):
     """Colours of the zenith and of the horizon: day, overcast or evening."""
+    # A zenith and a horizon each, (2, 1, 3).
     day = jnp.float32([[[0.12, 0.28, 0.62]], [[0.55, 0.68, 0.80]]])
     overcast = jnp.float32([[[0.40, 0.43, 0.47]], [[0.62, 0.63, 0.64]]])
     evening = jnp.float32([[[0.16, 0.18, 0.36]], [[0.85, 0.45, 0.22]]])
-    sky = mix(
-        mix(day, overcast, smooth(3 * few[0] - 1.5)), evening, smooth(4 * few[1] - 2.6)
-    )
-    return sky * _range(few[2], 0.45, 1.3)
+    gray = smooth(3 * dice[0] - 1.5)
+    late = smooth(4 * dice[1] - 2.6)
+    sky = mix(mix(day, overcast, gray), evening, late)
+    return sky * _range(dice[2], 0.45, 1.3)
 
 
 def _fade(colour, haze, distance):
@@ -374,8 +406,10 @@ def _fade(colour, haze, distance):
 
 
 def _rgb(*colour):
+    """A colour as (1, 3)."""
     return jnp.float32([colour])
 
 
 def _range(dice, low, high):
+    """Numbers of [0, 1] moved into a range."""
     return low + (high - low) * dice

@@ -1,4 +1,8 @@
-"""Everything about a scene that has a colour, so that each channel is painted alike."""
+"""Everything about a scene that has a colour, so that each channel is painted alike.
+
+Layers are painted one channel at a time: their geometry is computed once, and the
+palette that they are painted with holds one number for each colour.
+"""
 
 from typing import NamedTuple
 
@@ -7,7 +11,7 @@ import jax.numpy as jnp
 
 from jaxforensics.synthfaces.drawing.shapes import mix
 
-# Linear RGB in the order of scenes.HAIR_COLOURS.
+# Linear RGB in the order of scenes.HAIR_COLOURS: black, blond, brown, gray.
 _HAIR = (
     *((0.012, 0.010, 0.009), (0.46, 0.30, 0.135)),
     *((0.085, 0.040, 0.020), (0.40, 0.39, 0.38)),
@@ -27,8 +31,8 @@ class Palette(NamedTuple):
     shapes: jax.Array  # (SHAPES, 3)
     cloth: jax.Array  # (2, 3)
     rosy: jax.Array  # how blood changes skin
-    freckle: jax.Array
-    ear: jax.Array
+    freckle: jax.Array  # how freckles do
+    ear: jax.Array  # factor to the skin of ears
     white: jax.Array  # of the eye
     lips: jax.Array  # (2, 3): factor of pale lips, change of red ones
     gums: jax.Array
@@ -37,8 +41,10 @@ class Palette(NamedTuple):
 
 def palette(scene):
     """The colours of a scene."""
-    i, s, a = scene.identity, scene.setting, scene.attributes
-    aged = i.skin.mean() * jnp.float32([1.15, 0.98, 0.88])
+    i = scene.identity
+    s = scene.setting
+    a = scene.attributes
+    aged = i.skin.mean() * jnp.float32([1.15, 0.98, 0.88])  # paler and more even
     return Palette(
         lamp=scene.light.lamp,
         ambient=scene.light.ambient,
@@ -49,6 +55,7 @@ def palette(scene):
         backdrop=s.colours,
         shapes=s.shape_colours,
         cloth=s.cloth,
+        # Blood under the skin takes away green and blue, and a little more is red.
         rosy=jnp.float32([0.12, -0.75, -0.65]),
         freckle=jnp.float32([0.0, -0.12, -0.20]),
         ear=jnp.float32([1.0, 0.88, 0.85]),
@@ -61,7 +68,6 @@ def palette(scene):
 
 def _hair(i, a):
     base = jnp.matmul(a.hair_colour, jnp.float32(_HAIR), precision="highest")
-    warm = i.warmth * (1 - 0.9 * a.hair_colour[3])
-    return (
-        base * i.lightness * jnp.stack([1 + 0.35 * warm, jnp.ones(()), 1 - 0.3 * warm])
-    )
+    warm = i.warmth * (1 - 0.9 * a.hair_colour[3])  # gray hair has hardly a hue
+    tint = jnp.stack([1 + 0.35 * warm, jnp.ones(()), 1 - 0.3 * warm])
+    return base * i.lightness * tint

@@ -11,7 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxforensics.kernels.fusion import stage
-from jaxforensics.synthfaces.drawing import features, hair, skin, surroundings, textures
+from jaxforensics.synthfaces.drawing import (
+    features,
+    hair,
+    skin,
+    surroundings,
+    textures,
+)
 from jaxforensics.synthfaces.drawing.geometry import (
     LANDMARKS,
     face_of,
@@ -42,7 +48,8 @@ def render(scene, *, size):
     def channel(colours):
         plane = jnp.zeros((size, size))
         for paint, coverage in zip(paints, coverages, strict=True):
-            plane = mix(plane, paint(colours), coverage) if paint else plane
+            if paint:
+                plane = mix(plane, paint(colours), coverage)
         return plane
 
     # Staged, or XLA would compute every coverage once per channel.  Row by row, so that
@@ -52,6 +59,7 @@ def render(scene, *, size):
 
 
 def _parse(names, coverages):
+    """The class of every pixel; layers without a name leave it alone."""
     labels = jnp.zeros(coverages[0].shape, jnp.int32)
     for name, coverage in zip(names, coverages, strict=True):
         if name:
@@ -61,11 +69,15 @@ def _parse(names, coverages):
 
 def layers(scene, size):
     """(paint, coverage, class) of every layer, back to front; see `features`."""
-    face, seen = face_of(scene), view(scene.pose, size)
+    face = face_of(scene)
+    seen = view(scene.pose, size)
     wide, coarse, fine = _textures(scene, size)
+    # The texture of the setting a second time, turned: its colours must not follow its
+    # brightness.
     hue = wide.T[::-1]
     yield from surroundings.backdrop(scene, seen, wide, hue)
 
+    # All hair first, as it is seen beside and behind the neck.
     light = skin.illuminate(scene.light, seen.normal)
     strand = stage(hair.strands)(scene, seen, coarse, fine)
     everywhere, front, shadow = stage(hair.masks)(
@@ -90,6 +102,7 @@ def layers(scene, size):
     yield from features.moustache(scene, face, seen, lit, fine)
     yield from features.glasses(scene, face, seen, light)
 
+    # The hair before the face comes last.  The darker it is, the more its sheen shows.
     body, sheen = hair.shade(scene, seen, strand, coarse)
     yield (
         lambda c: c.hair * (body + (0.3 + 0.02 / (c.hair + 0.02)) * sheen) * light(c),
@@ -100,10 +113,13 @@ def layers(scene, size):
 
 def _textures(scene, size):
     """A texture of the setting, and two of the person that move with the head."""
-    place, person, pose = scene.setting.texture, scene.identity.texture, scene.pose
+    place = scene.setting.texture
+    person = scene.identity.texture
     keys = jnp.stack([place, person, person + jnp.uint32(1)])
-    at = jnp.stack([pose.row, pose.column])
-    origins = jnp.stack([jnp.zeros(2), at, at])
+    head = jnp.stack([scene.pose.row, scene.pose.column])
+    origins = jnp.stack([jnp.zeros(2), head, head])
+    # Spectral slopes, and cycles per picture from which on they fall: clouds of a
+    # backdrop, blotches of a skin, its pores.
     laws = (1.5, 1), (1.3, 4), (0.9, 14)
     return textures.textures(keys, laws, origins, size=size)
 
@@ -124,7 +140,10 @@ def _surface(scene, face, seen, shadow, coarse, fine):
 
 
 def _chin_shadow(scene, face, seen):
-    """Brightness of the neck under the head's shadow."""
+    """Brightness of the neck under the head's shadow.
+
+    The shadow is the head's outline, moved away from the lamp and blurred.
+    """
     x, y = seen.head
     right, down, _ = scene.light.direction
     cast = outline(face, scene.pose, x + 0.10 * right, y - 0.16 + 0.12 * down)
@@ -132,11 +151,12 @@ def _chin_shadow(scene, face, seen):
 
 
 def _ears(scene, face, seen, light):
+    """Both ears as ellipses at the sides of the head, with a hollow in each."""
     x, y = seen.head
-    near = jnp.abs(x + 0.16 * jnp.sin(scene.pose.yaw)) - face.width * 0.985
+    beyond = jnp.abs(x + 0.16 * jnp.sin(scene.pose.yaw)) - face.width * 0.985
     size = scene.identity.ear
-    y = y - 0.10 + 0.5 * near
-    ear = ellipse(near, y, 0.105 * size, 0.22 * size)
-    hollow = bell(ellipse(near - 0.01, y, 0.06 * size, 0.14 * size) / 0.035)
-    dark = (0.92 - 0.35 * hollow) * (1 - 0.2 * bell((near + 0.03) / 0.06))
+    y = y - 0.10 + 0.5 * beyond  # they lean outwards
+    ear = ellipse(beyond, y, 0.105 * size, 0.22 * size)
+    hollow = bell(ellipse(beyond - 0.01, y, 0.06 * size, 0.14 * size) / 0.035)
+    dark = (0.92 - 0.35 * hollow) * (1 - 0.2 * bell((beyond + 0.03) / 0.06))
     yield lambda c: c.skin * c.ear * dark * light(c), cover(ear, seen.pixel), "skin"

@@ -1,7 +1,10 @@
 """Soft-edged shapes: signed distances, their coverage of a pixel, layers of paint.
 
-Planes are (size, size).  Polynomials stand in for exponentials and sines, which would
-cost more than all the rest of a picture.
+Planes are (size, size).  A shape is given by the signed distance of each pixel from
+its border, negative inside; `cover` makes a coverage of it.  Two shapes have their
+intersection in the maximum of their distances, their union in the minimum.  Polynomials
+stand in for exponentials and sines, which would cost more than all the rest of a
+picture.
 """
 
 import jax.numpy as jnp
@@ -25,8 +28,13 @@ def bell(t):
 
 
 def ellipse(x, y, width, height):
-    """Signed distance, to first order, from an ellipse around 0."""
-    u, v = x / width, y / height
+    """Signed distance, to first order, from an ellipse around 0 with these half axes.
+
+    f = u² + v² - 1 over the length of its gradient, 2 √slope.  The constant keeps the
+    middle, where the gradient is zero, finite.
+    """
+    u = x / width
+    v = y / height
     slope = (u / width) ** 2 + (v / height) ** 2
     return (u * u + v * v - 1) * 0.5 * jnp.sqrt(1 / (slope + 1e-3))
 

@@ -1,4 +1,9 @@
-"""Backdrop, neck and clothes."""
+"""Backdrop, neck and clothes.
+
+The backdrop lies in the picture's coordinates, `view.rows` and `view.columns`, shares
+of its side; neck and clothes in those of the body, `view.body`, half face heights from
+the point between the eyes, which do not turn with the head.
+"""
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,9 +20,13 @@ from jaxforensics.synthfaces.drawing.shapes import (
 
 
 def backdrop(scene, view, coarse, hue):
-    """Gradients between three colours, mottled, with shapes out of focus."""
+    """Gradients between three colours, mottled, with shapes out of focus.
+
+    `coarse` and `hue` are textures around 0, of the brightness and of the colours.
+    """
     s = scene.setting
-    x, y = view.columns - 0.5, view.rows - 0.5
+    x = view.columns - 0.5
+    y = view.rows - 0.5
     angle = np.pi * s.angle
     along = jnp.cos(angle) * x + jnp.sin(angle) * y
     across = smooth(0.5 + along + 0.2 * s.mottle * hue)
@@ -27,7 +36,7 @@ def backdrop(scene, view, coarse, hue):
 
     def paint(c):
         plane = mix(mix(c.backdrop[0], c.backdrop[1], across), c.backdrop[2], veil)
-        for n in range(SHAPES):
+        for n in range(SHAPES):  # discs and boxes in turn
             inside = s.shapes[n, 5] * _blurred(s.shapes[n], view, disc=n % 2)
             plane = mix(plane, c.shapes[n], 0.8 * inside)
         return plane * light
@@ -38,18 +47,21 @@ def backdrop(scene, view, coarse, hue):
 def _blurred(shape, view, *, disc):
     """Coverage of a disc or box out of focus."""
     column, row, size, aspect, turn, _ = shape
-    dx, dy = view.columns - column, view.rows - row
-    size, soft = 0.04 + 0.22 * size * size, 0.012 + 0.07 * jnp.abs(aspect - turn)
+    dx = view.columns - column
+    dy = view.rows - row
+    size = 0.04 + 0.22 * size * size  # small ones are more frequent
+    soft = 0.012 + 0.07 * jnp.abs(aspect - turn)  # some are nearly in focus
     if disc:
         return cover(ellipse(dx, dy, size, size), soft)
-    a, b = jnp.cos(turn - 0.5), jnp.sin(turn - 0.5)
-    width = jnp.abs(a * dx + b * dy) - size * (0.3 + 2 * aspect)
-    height = jnp.abs(a * dy - b * dx) - size * (0.3 + 1.5 * turn)
+    cos = jnp.cos(turn - 0.5)
+    sin = jnp.sin(turn - 0.5)
+    width = jnp.abs(cos * dx + sin * dy) - size * (0.3 + 2 * aspect)
+    height = jnp.abs(cos * dy - sin * dx) - size * (0.3 + 1.5 * turn)
     return cover(jnp.maximum(width, height), soft)
 
 
 def neck(scene, view):
-    """Coverage of neck and throat."""
+    """Coverage of neck and throat, which widen towards the shoulders."""
     x, y = view.body
     half = 0.36 + 0.09 * scene.attributes.male + 0.55 * jnp.maximum(y - 1.0, 0) ** 2
     turned = 0.25 * jnp.sin(scene.pose.yaw) * smooth(1.4 - y)
@@ -57,16 +69,19 @@ def neck(scene, view):
 
 
 def neck_normal(view):
-    """Normal of a cylinder."""
+    """Normal (right, down, to the viewer) of an upright cylinder."""
     u = jnp.clip(view.body[0] / 0.6, -0.9, 0.9)
     return u, jnp.zeros_like(u), jnp.sqrt(1 - u * u)
 
 
 def cloth(scene, view, lit, coarse, fine):
     """The clothes, one layer, and their collar and pattern, another."""
-    s, a = scene.setting, scene.attributes
+    s = scene.setting
+    a = scene.attributes
     x, y = view.body
     near = jnp.abs(x)
+
+    # The upper edge: shoulders that fall outwards, and the neckline cut out of them.
     width = 1.35 + 0.2 * a.male
     top = 1.12 + 0.18 * s.shoulder + 0.22 * near * near / width
     top = top + 0.5 * jnp.maximum(near - width, 0)
@@ -79,6 +94,8 @@ def cloth(scene, view, lit, coarse, fine):
     coverage = cover(edge - y, view.pixel)
     lapel = jnp.abs(y - edge - 0.09 * (1 - near / 0.9)) - 0.07
     lapel = 0.7 * cover(lapel, view.pixel) * (s.collar > 0.3)
+
+    # Stripes along x or y, or both multiplied: checks.  See `Setting.cloth_pattern`.
     cycles = 4 + 14 * s.cloth_scale
     level = jnp.where(s.cloth_pattern > 0.4, y, x)
     stripes = wave(cycles * (level + 0.03 * coarse))

@@ -1,6 +1,7 @@
 """Random textures with power-law spectra, drawn in the Fourier domain.
 
-A coefficient depends on its frequency and the key data alone, not on the picture's
+Photographs of most things have amplitudes that fall as a power of the frequency.  Here
+a coefficient depends on its frequency and the key data alone, not on the picture's
 size: a picture of 64² shows the low frequencies of the same texture as one of 256².
 """
 
@@ -10,7 +11,7 @@ from jax import lax
 
 from jaxforensics.kernels.fusion import keep
 
-_REFERENCE = 256
+_REFERENCE = 256  # side of the largest pictures, at which a texture has variance 1
 
 
 def frequencies(size):
@@ -25,14 +26,17 @@ def amplitude(size, exponent, low):
         rows, columns = frequencies(n)
         squared = rows[:, None].astype(float) ** 2 + columns[None] ** 2
         falling = np.maximum(squared, low**2) ** (-exponent / 2)
-        return falling * (squared > 0)
+        return falling * (squared > 0)  # no mean
 
+    # Parseval: a column of the half spectrum stands for two of the whole; real and
+    # imaginary part of a coefficient, uniform in [-1, 1], have variance 1/3 each.
     power = 2 * np.sum(law(_REFERENCE)[:, 1:] ** 2) * 2 / 3
     return jnp.float32(law(size) / np.sqrt(power))
 
 
 def _scramble(h):
     """A mixing of 32 bits in which every input bit moves every output bit."""
+    # Multipliers and shifts of Wellons' "lowbias32" (2018).
     h = (h ^ (h >> 16)) * jnp.uint32(0x7FEB352D)
     h = (h ^ (h >> 15)) * jnp.uint32(0x846CA68B)
     return h ^ (h >> 16)
@@ -44,6 +48,8 @@ def coefficients(texture, size):
     -> real and imaginary parts, each (n, size, size / 2 + 1).
     """
     rows, columns = frequencies(size)
+    # The frequency itself is the counter that is hashed: 16 bits for each of its parts.
+    # `jax.random` counts in the array's order, which changes with the size.
     index = jnp.uint32((rows[:, None] & 0xFFFF) * 65536 + columns[None])[None]
     bits = _scramble(index ^ texture[:, :1, None])
     bits = _scramble(bits + texture[:, 1:, None])
@@ -58,10 +64,13 @@ def textures(keys, laws, origins, *, size):
     a row and column in units of the picture.
     """
     real, imaginary = coefficients(keys, size)
-    (c, s), (c2, s2) = _phases(origins, size)
-    c, s = c * c2 - s * s2, s * c2 + c * s2
+    # A shift in space is a turn of each coefficient, by the sum of the angles of its
+    # row and its column.
+    (row_cos, row_sin), (column_cos, column_sin) = _phases(origins, size)
+    cos = row_cos * column_cos - row_sin * column_sin
+    sin = row_sin * column_cos + row_cos * column_sin
     law = jnp.stack([amplitude(size, *law) for law in laws])
-    spectra = lax.complex(real * c - imaginary * s, real * s + imaginary * c)
+    spectra = lax.complex(real * cos - imaginary * sin, real * sin + imaginary * cos)
     return jnp.fft.irfft2(spectra * law, norm="forward")
 
 
