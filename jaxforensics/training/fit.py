@@ -26,7 +26,8 @@ from jaxforensics.training.predict import Predictor
 class Intervals(NamedTuple):
     """How often a training logs, evaluates and saves, in steps unless it says else.
 
-    Zero steps mean never, apart from the last step.
+    Zero steps mean never, apart from the last step.  A stage that is watched by itself
+    is also evaluated after its own last step.
     """
 
     log_every: int = 50
