@@ -7,6 +7,7 @@ import pytest
 from jax.tree_util import Partial
 
 from jaxforensics.ops import degrade
+from jaxforensics.training import predict
 from jaxforensics.training.predict import Predictor
 
 SHAPE = (9, 11, 3)
@@ -140,3 +141,12 @@ def test_the_digest_tells_names_numbers_keys_and_outputs(state, key):
         predictor.digest,
     ]
     assert mark() == mark() and len({mark(), *others}) == 1 + len(others)
+
+
+def test_slow_predictions_show_how_far_they_are(state, monkeypatch, capsys):
+    predictor = Predictor(linear, state)
+    predictor.over(batches())
+    assert "predicting" not in capsys.readouterr().err
+    monkeypatch.setattr(predict, "PATIENCE", 0.0)
+    predictor.over(batches())
+    assert "predicting: 3batch" in capsys.readouterr().err

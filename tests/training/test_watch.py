@@ -175,22 +175,28 @@ def test_a_last_stage_that_selects_nothing_returns_its_last_state(tmp_path):
     assert weight(lonely) == 52
 
 
-@pytest.mark.parametrize("save_every", [1, 2, 4, 0])
-@pytest.mark.parametrize("dies", [0, 1, 2])
-def test_killed_in_the_next_stage_it_is_handed_the_same(tmp_path, dies, save_every):
-    """At 0 it goes on exactly from the boundary, if that was saved."""
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A finished training, and its metrics file."""
+    directory = tmp_path_factory.mktemp("undisturbed")
+    return run(directory), (directory / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "dies, save_every", [(0, 1), (0, 4), (0, 0), (1, 1), (1, 4), (2, 2), (2, 0)]
+)
+def test_killed_in_the_next_stage_it_is_handed_the_same(
+    undisturbed, tmp_path, dies, save_every
+):
+    """At (0, 1) and (0, 4) it goes on exactly from the boundary."""
     intervals = EACH._replace(save_every=save_every)
     with pytest.raises(Killed):
         run(tmp_path, maps=Maps(0.3, dies=dies), intervals=intervals)
     fitted = run(tmp_path, intervals=intervals)
-    undisturbed = run(tmp_path / "undisturbed", intervals=intervals)
-    assert weight(fitted) == weight(undisturbed) == 32
-    assert fitted.note == undisturbed.note
-    histories = [
-        (folder / "metrics.jsonl").read_bytes()
-        for folder in (tmp_path, tmp_path / "undisturbed")
-    ]
-    assert histories[0] == histories[1]
+    whole, history = undisturbed
+    assert weight(fitted) == weight(whole) == 32
+    assert fitted.note == whole.note
+    assert (tmp_path / "metrics.jsonl").read_bytes() == history
 
 
 def test_a_damaged_checkpoint_behind_the_boundary_costs_nothing(tmp_path, caplog):
@@ -297,6 +303,10 @@ def shadow(outputs, batch):
     [
         (Watch(measures=whole_batch), "'mean' has shape .*: it has to be one value"),
         (Watch(measures=shadow), "'label' is also called an output or a column"),
+        (
+            Watch(summary=dict, outputs=("score", "maps")),
+            "predict gives no output 'maps' .did you mean 'map'",
+        ),
         (
             Watch(measures=closeness, stream="map"),
             "no stream 'map' .did you mean 'maps'",
