@@ -103,16 +103,27 @@ def data_dir(given):
 
 
 def open_all(config, directory):
-    """(the corpus of `config.data`, {name: corpus} of each section of `others`)."""
+    """(the corpus of `config.data`, {name: corpus} of each section of `others`).
+
+    Of data sets that have groups, none may learn from what another one tests.
+    """
     sections = config.others if "others" in config else {}
     others = {
         name: open_data(directory=directory, where=f"others.{name}", **row)
         for name, row in sections.items()
     }
-    return open_data(directory=directory, **config.data), others
+    data = open_data(directory=directory, **config.data)
+    # Streams that are drawn on the fly, such as forgers' training, have no groups.
+    corpora = {
+        name: opened
+        for name, opened in {"data": data, **others}.items()
+        if isinstance(opened, corpus.Corpus)
+    }
+    corpus.check_disjoint(corpora)
+    return data, others
 
 
-def marks(data, others):
+def digests(data, others):
     """{what: digest} of both sides of `data`, and of the other sets."""
     found = {"training": data.train.digest, "test": data.test.digest}
     return found | {name: other.train.digest for name, other in others.items()}

@@ -26,6 +26,7 @@ from google.protobuf.message import DecodeError
 from tensorflow_datasets.proto import tf_example_pb2
 
 from jaxforensics.data.items import is_real_source
+from jaxforensics.files import READ_ONLY, replacing
 from jaxforensics.settings import choose
 
 VERSION = "1.0.0"
@@ -94,11 +95,12 @@ class Records(Sequence):
       sha256: of the content; of a view, of how it was chosen as well.
     """
 
-    def __init__(self, files, lengths, *, index, sources, sha256):
+    def __init__(self, files, lengths, *, index, sources, sha256, videos_file=None):
         ranges = [f"{file}[0:{n}]" for file, n in zip(files, lengths, strict=True)]
         self._data = ArrayRecordDataSource(ranges) if ranges else ()
         self._files = files
         self._ends = list(itertools.accumulate(lengths))  # of files, in records
+        self._videos_file = videos_file
         self._pairs = None  # of every stored record, the row of its pair, or -1
         self.index = index
         self.sources = sources
@@ -156,29 +158,56 @@ class Records(Sequence):
         numbers = np.bincount(self.index["source"], minlength=len(self.sources))
         return dict(zip(self.sources, numbers.tolist(), strict=True))
 
+    def videos(self):
+        """The hash of the name of every record's video, (n,), see `video`."""
+        if not len(self):
+            return np.zeros(0, np.uint64)
+        hashes = self._stored_videos()
+        if hashes is None:
+            everything = range(self._ends[-1])
+            names = (video(self._stored(row)) for row in everything)
+            hashes = np.array([text_hash(name) for name in names], np.uint64)
+            _keep(self._videos_file, hashes)
+        return hashes[self.rows]
+
+    def _stored_videos(self):
+        """The hashes beside the records; None where an earlier version left none."""
+        if not self._videos_file.exists():
+            return None
+        hashes = read_array(self._videos_file)
+        if hashes.shape != (self._ends[-1],) or hashes.dtype != np.uint64:
+            raise ValueError(
+                f"{self._videos_file} is of {len(hashes)} records, the split of "
+                f"{self._ends[-1]}: {AGAIN}"
+            )
+        return hashes
+
     def place(self, number):
         """Where record `number` lies, for people: 'record 3 of FILE'."""
-        row = int(self.rows[number])
+        return self._place_of_row(int(self.rows[number]))
+
+    def _place_of_row(self, row):
         which = int(np.searchsorted(self._ends, row, side="right"))
-        return f"record {row - ([0, *self._ends])[which]} of {self._files[which]}"
+        first_row = [0, *self._ends][which]
+        return f"record {row - first_row} of {self._files[which]}"
 
     def __len__(self):
         return len(self.rows)
 
     def __getitem__(self, number):
         row = int(self.rows[number])
-        record = self._stored(row, number)
+        record = self._stored(row)
         if self._pairs is None or self._pairs[row] < 0:
             return record
-        original = self._stored(int(self._pairs[row]), number)
+        original = self._stored(int(self._pairs[row]))
         return record._replace(pair=original.image)
 
-    def _stored(self, row, number):
+    def _stored(self, row):
         """The record as it is stored, or an error that says where the damage is."""
         try:
             return parse(self._data[row])
         except (DecodeError, IndexError, RuntimeError, UnicodeDecodeError) as error:
-            where = self.place(number)
+            where = self._place_of_row(row)
             raise ValueError(f"{where} is damaged ({error}): {AGAIN}") from None
 
 
@@ -198,9 +227,12 @@ def open(root, split, *, pairs=True):
     lengths = about["shards"]
     files = shard_files(root, prepared["name"], split, len(lengths))
     index_file = root / f"index-{split}.npy"
+    videos_file = root / f"videos-{split}.npy"
     sizes = {name: file["size"] for name, file in prepared.get("files", {}).items()}
     for file in (*files, index_file):
         check_size(file, sizes.get(file.name))
+    if videos_file.name in sizes:
+        check_size(videos_file, sizes[videos_file.name])
     for file, length in zip(files, lengths, strict=True):
         _check_length(file, length)
     index = read_array(index_file)
@@ -210,7 +242,12 @@ def open(root, split, *, pairs=True):
             f"{AGAIN}"
         )
     records = Records(
-        files, lengths, index=index, sources=sources, sha256=about["sha256"]
+        files,
+        lengths,
+        index=index,
+        sources=sources,
+        sha256=about["sha256"],
+        videos_file=videos_file,
     )
     path = root / f"pairs-{split}.npy"
     return _paired(records, path) if pairs and path.exists() else records
@@ -290,6 +327,16 @@ def read_array(path):
         return np.load(path)
     except (EOFError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}): {AGAIN}") from None
+
+
+def _keep(path, array):
+    """Store an array, unless nothing may be written there."""
+    try:
+        with replacing(path) as partial, partial.open("wb") as file:
+            np.save(file, array)
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
 
 
 def _check_length(path, length):
