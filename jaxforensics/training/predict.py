@@ -259,9 +259,22 @@ def _everywhere(names):
         return np.asarray(names)
     from jax.experimental import multihost_utils
 
-    # Only numbers travel: each name as a row of bytes, filled up with zeros.
-    encoded = [str(name).encode()[:NAME_BYTES] for name in names]
+    # Only numbers travel between processes.
+    rows = multihost_utils.process_allgather(_as_bytes(names), tiled=True)
+    return _as_text(np.asarray(rows))
+
+
+def _as_bytes(names):
+    """Text as UTF-8, filled up with zeros: (b, ...) -> (b, ..., NAME_BYTES) uint8."""
+    names = np.asarray(names)
+    encoded = [str(name).encode()[:NAME_BYTES] for name in names.ravel()]
     padded = np.asarray(encoded, f"S{NAME_BYTES}")
-    rows = padded.view(np.uint8).reshape(len(names), NAME_BYTES)
-    gathered = np.asarray(multihost_utils.process_allgather(rows, tiled=True))
-    return np.asarray([bytes(row).rstrip(b"\0").decode() for row in gathered])
+    return padded.view(np.uint8).reshape(*names.shape, NAME_BYTES)
+
+
+def _as_text(rows):
+    """What `_as_bytes` was given: (b, ..., NAME_BYTES) uint8 -> (b, ...)."""
+    flat = rows.reshape(-1, NAME_BYTES)
+    # A long name may be cut within a character, which then is left out.
+    names = [bytes(row).rstrip(b"\0").decode(errors="ignore") for row in flat]
+    return np.asarray(names).reshape(rows.shape[:-1])

@@ -152,3 +152,13 @@ def test_slow_predictions_show_how_far_they_are(state, monkeypatch, capsys):
     monkeypatch.setattr(predict, "PATIENCE", 0.0)
     predictor.over(batches())
     assert "predicting: 3batch" in capsys.readouterr().err
+
+
+def test_names_travel_between_processes_as_bytes():
+    names = np.array([["a", "Zürich/0.png", "x"], ["", "人", "y" * 255 + "ü"]])
+    rows = predict._as_bytes(names)
+    assert rows.shape == (2, 3, predict.NAME_BYTES) and rows.dtype == np.uint8
+    expected = names.copy()
+    expected[1, 2] = "y" * 255
+    np.testing.assert_array_equal(predict._as_text(rows), expected)
+    np.testing.assert_array_equal(predict._as_text(rows[:, 1]), names[:, 1])
