@@ -107,8 +107,8 @@ def equalize_spectrum(image, profile):
     that of the result; channels keep their ratios.  Durall et al. (2020).  Rings that
     are empty to round-off stay so.  The result is not clipped.
     """
-    height, width = image.shape[-3:-1]
     luma = _luma(image)
+    height, width = image.shape[-3:-1]
     power = _ring_mean(_power(luma), width, profile.shape[-1], True)
     target = jnp.broadcast_to(_float(profile), power.shape)
     # A coefficient is exact to about eps·‖image‖: below, there is no phase to keep.
