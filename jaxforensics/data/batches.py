@@ -9,7 +9,7 @@ import numpy as np
 from jaxforensics.data import decode, host_degrade
 from jaxforensics.data.decode import BICUBIC, PARTS
 from jaxforensics.data.frames import Videos, middles
-from jaxforensics.data.records import AGAIN, video
+from jaxforensics.data.records import PREPARE_AGAIN, video
 
 # Streams of random numbers, told apart by the second number of their seeds.
 PLACEMENTS = 1  # [seed, 1, step]: windows and mirrorings of a batch
@@ -20,18 +20,18 @@ KEYS = {"pair": "real", "mask": "mask", "parsing": "parsing"}  # in a batch
 OF_FRAMES = ("image", "index", "name", *KEYS.values())  # others are of whole videos
 
 
-class Shown(NamedTuple):
+class Substitutes(NamedTuple):
     """Pictures that are shown in place of those of some records."""
 
     pictures: np.ndarray  # (n, size, size, 3), uint8
     places: dict  # {index of a record: which of the pictures}
-    mark: str
+    digest: str  # of what the pictures are
     share: float  # how often; else the record's own picture
 
     @property
     def identity(self):
         """What a digest of the batches must know of these pictures."""
-        return [self.mark, self.share]
+        return [self.digest, self.share]
 
 
 class Reading(NamedTuple):
@@ -52,7 +52,7 @@ class Reading(NamedTuple):
     frames: int | None = None  # of each video, in an example; None: single records
     alternatives: tuple = ()  # (name, values) of `host_degrade`, None for none
     copies: float = 1  # how many of the alternatives there are of a picture, on average
-    shown: Shown | None = None
+    substitutes: Substitutes | None = None
 
     @property
     def mine(self):
@@ -148,7 +148,9 @@ def in_order(examples, reading):
 
 def examples_of(records, reading):
     """What a reading makes examples of: single records, or videos."""
-    return records if reading.frames is None else Videos(records, reading.frames)
+    if reading.frames is None:
+        return records
+    return Videos(records, reading.frames)
 
 
 def read(records, numbers, reading, placement, *, names=False, lots=None):
@@ -169,10 +171,13 @@ def read(records, numbers, reading, placement, *, names=False, lots=None):
         "index": np.where(valid, records.rows[numbers], -1),
     }
     for part in reading.parts:
-        channels = (3,) if part == "pair" else ()
-        batch[KEYS[part]] = np.zeros((count, *area, *channels), np.uint8)
+        shape = (count, *area)
+        if part == "pair":
+            shape += (3,)
+        batch[KEYS[part]] = np.zeros(shape, np.uint8)
     texts = {name: [""] * count for name in ("group", "video", "name")}
-    lots = batch["index"] if lots is None else lots
+    if lots is None:
+        lots = batch["index"]
     # Python's numbers: those of numpy are slow to get one by one.
     corners = placement.corners.tolist()
     flips = placement.flips.tolist()
@@ -194,7 +199,7 @@ def read(records, numbers, reading, placement, *, names=False, lots=None):
         except decode.BadPicture as bad:
             raise ValueError(
                 f"{records.place(numbers[row])} ({record.name}) is damaged ({bad}): "
-                f"{AGAIN}"
+                f"{PREPARE_AGAIN}"
             ) from None
     if not names:
         return batch
@@ -237,16 +242,17 @@ def _fill(batch, row, record, image, reading, corner, flip):
         if data:
             decoder, method = PARTS[part]
             pixels = _window(decoder(data), reading, corner, flip, method)
-        else:  # a real picture is its own original, and nothing in it is masked
-            pixels = batch["image"][row] if part == "pair" else 0
-        batch[KEYS[part]][row] = pixels
+            batch[KEYS[part]][row] = pixels
+        elif part == "pair":  # a real picture is its own original,
+            batch["real"][row] = batch["image"][row]
+        # and nothing in it is masked: zeros stay.
 
 
 def _picture(record, number, reading, draw, *, lot):
     """A record's picture, degraded if it is to be, or what is shown in its place."""
-    shown = reading.shown
-    if shown and number in shown.places and draw < shown.share:
-        return shown.pictures[shown.places[number]]
+    substitutes = reading.substitutes
+    if substitutes and number in substitutes.places and draw < substitutes.share:
+        return substitutes.pictures[substitutes.places[number]]
     image = decode.plain(record.image, prepared=True)
     if image is None:  # damaged, or never prepared
         image = decode.decode(record.image)
@@ -276,8 +282,8 @@ def _window(pixels, reading, corner, flip, method):
     """The window of a picture, mirrored or not: (h, w[, 3]) -> (size, size[, 3])."""
     if pixels.shape[:2] != (reading.crop, reading.crop):
         pixels = decode.square(pixels, reading.crop, method=method)
-    top, left = corner
-    pixels = pixels[top : top + reading.size, left : left + reading.size]
+    row, column = corner
+    pixels = pixels[row : row + reading.size, column : column + reading.size]
     if not flip:
         return pixels
     if pixels.ndim == 2:

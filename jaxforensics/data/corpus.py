@@ -66,7 +66,8 @@ def open(
       namespace: groups of the same name in two data sets are taken for the same people
         if both have the same namespace, see `check_disjoint`.
     """
-    crop = size if crop is None else crop
+    if crop is None:
+        crop = size
     if not 0 < size <= crop:
         raise ValueError(f"crop {crop} is smaller than size {size}")
     if not 0 <= process_index < process_count <= batch_size:
@@ -118,13 +119,13 @@ def check_disjoint(corpora):
         if learnt.train.namespace != tested.test.namespace:
             continue
         test = tested.test._test
-        for split, seen in (
+        for split, learnt_from in (
             ("training", learnt.train._train),
             ("validation", learnt.train._validation),
         ):
-            shared = np.intersect1d(seen.index["group"], test.index["group"])
+            shared = np.intersect1d(learnt_from.index["group"], test.index["group"])
             if len(shared):
-                first = _first_of(seen, shared)
+                first = _first_of(learnt_from, shared)
                 second = _first_of(test, np.array([text_hash(first.group)], np.uint64))
                 raise ValueError(
                     f"{len(shared)} groups are in {split} of {name} and in the test "
@@ -146,14 +147,14 @@ class Training:
         seed,
         balance,
         namespace="",
-        shown=None,
+        substitutes=None,
     ):
         self._train = train
         self._validation = validation
         self._seed = seed
         self._whole = reading  # with all parts that were asked for
         self._balance = balance
-        self._shown = shown
+        self._substitutes = substitutes
         self._reading = _with_parts(reading, train, validation)
         self._examples = batches.examples_of(train, reading)
         self._validated = batches.examples_of(validation, reading)
@@ -177,8 +178,8 @@ class Training:
             "balance": balance,
             "batch_size": reading.batch_size,
         }
-        if shown:
-            settings["shown"] = shown.identity
+        if substitutes:
+            settings["shown"] = substitutes.identity  # digests knew it as this
         self.digest = _digest((train, validation), self._reading, **settings)
 
     def only(self, sources):
@@ -193,8 +194,8 @@ class Training:
     def labelled(self, label):
         """The reals (0) or the fakes (1) alone, each as often as any other."""
         splits = {"train": self._train, "validation": self._validation}
-        some = {name: split.labelled(label) for name, split in splits.items()}
-        return self._with(some | {"balance": None})
+        of_label = {name: split.labelled(label) for name, split in splits.items()}
+        return self._with(of_label | {"balance": None})
 
     def plain(self):
         """The same, nothing mirrored and every picture as often as any other."""
@@ -210,18 +211,18 @@ class Training:
         """
         return self._with({"reading": _degraded(self._whole, alternatives, copies)})
 
-    def shown_as(self, pictures, rows, mark, *, share=0.5):
+    def shown_as(self, pictures, rows, digest, *, share=0.5):
         """The same, but training shows `pictures` in place of the records `rows`.
 
         The picture (size, size, 3), uint8, that stands for the record of that `index`
-        is shown with probability `share`; `mark` says what the pictures are.
+        is shown with probability `share`; `digest` says what the pictures are.
         """
-        shown = _shown(self._whole, pictures, rows, mark, share)
-        return self._with({"shown": shown})
+        substitutes = _substitutes(self._whole, pictures, rows, digest, share)
+        return self._with({"substitutes": substitutes})
 
     def batches(self, start=0):
         """Endless training batches from step `start` on."""
-        reading = self._reading._replace(shown=self._shown)
+        reading = self._reading._replace(substitutes=self._substitutes)
         return batches.shuffled(
             self._examples, self._order, reading, seed=self._seed, start=start
         )
@@ -242,7 +243,7 @@ class Training:
             "seed": self._seed,
             "balance": self._balance,
             "namespace": self.namespace,
-            "shown": self._shown,
+            "substitutes": self._substitutes,
         }
         return Training(**(settings | changed))
 
@@ -250,10 +251,10 @@ class Training:
 class Examination:
     """The test split, for what evaluates when training is over."""
 
-    def __init__(self, test, reading, *, namespace="", shown=None):
+    def __init__(self, test, reading, *, namespace="", substitutes=None):
         self._test = test
         self._whole = reading  # with all parts that were asked for
-        self._shown = shown
+        self._substitutes = substitutes
         self._reading = _with_parts(reading, test)
         self._examples = batches.examples_of(test, reading)
         self.namespace = namespace
@@ -262,7 +263,7 @@ class Examination:
         self.parts = self._reading.parts
         self.counts = {"test": self._examples.counts()}
         self.num_test = len(self._examples)
-        settings = {"shown": shown.identity} if shown else {}
+        settings = {"shown": substitutes.identity} if substitutes else {}
         self.digest = _digest((test,), self._reading, **settings)
 
     def only(self, sources):
@@ -277,13 +278,14 @@ class Examination:
         """The same as if it had been saved after one of the alternatives."""
         return self._with({"reading": _degraded(self._whole, alternatives, 1)})
 
-    def shown_as(self, pictures, rows, mark):
+    def shown_as(self, pictures, rows, digest):
         """The same with `pictures` in place of the records `rows`, see `Training`."""
-        return self._with({"shown": _shown(self._whole, pictures, rows, mark, 1)})
+        substitutes = _substitutes(self._whole, pictures, rows, digest, 1)
+        return self._with({"substitutes": substitutes})
 
     def batches(self):
         """Every test example once; the last batch is padded with `valid` = 0."""
-        reading = self._reading._replace(shown=self._shown)
+        reading = self._reading._replace(substitutes=self._substitutes)
         return batches.in_order(self._examples, reading)
 
     def _with(self, changed):
@@ -291,12 +293,12 @@ class Examination:
             "test": self._test,
             "reading": self._whole,
             "namespace": self.namespace,
-            "shown": self._shown,
+            "substitutes": self._substitutes,
         }
         return Examination(**(settings | changed))
 
 
-def _shown(reading, pictures, rows, mark, share):
+def _substitutes(reading, pictures, rows, digest, share):
     """The pictures to show, if they are as large as the reading's."""
     shape = (reading.size, reading.size, 3)
     if reading.crop != reading.size:
@@ -312,7 +314,7 @@ def _shown(reading, pictures, rows, mark, share):
     if not 0 <= share <= 1:
         raise ValueError(f"a share is in [0, 1], not {share}")
     places = {int(row): place for place, row in enumerate(rows)}
-    return batches.Shown(pictures, places, mark, share)
+    return batches.Substitutes(pictures, places, digest, share)
 
 
 def _degraded(reading, alternatives, copies):
@@ -333,11 +335,15 @@ def _with_parts(reading, *splits):
     index = np.concatenate([split.index for split in splits])
     labels = splits[0].labels
 
-    def complete(part):
-        rows = index if part == "parsing" else index[labels[index["source"]] == 1]
+    fakes = index[labels[index["source"]] == 1]
+
+    def is_complete(part):
+        # A real picture is its own original and has an empty mask; no such parsing.
+        rows = index if part == "parsing" else fakes
         return len(rows) and bool((rows["parts"] & records.BITS[part]).all())
 
-    return reading._replace(parts=tuple(p for p in reading.parts if complete(p)))
+    parts = tuple(part for part in reading.parts if is_complete(part))
+    return reading._replace(parts=parts)
 
 
 def _digest(splits, reading, **settings):

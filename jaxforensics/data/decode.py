@@ -36,9 +36,11 @@ class BadPicture(ValueError):
     """
 
     def __init__(self, reason, detail=""):
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason, self.detail = reason, detail
+        super().__init__(f"{reason}: {detail}".removesuffix(": "))
+        self.reason = reason
+        self.detail = detail
 
+    # Exceptions travel from workers by their `args`, which are not what made this one.
     def __reduce__(self):
         return type(self), (self.reason, self.detail)
 
@@ -62,13 +64,17 @@ def decode(data, *, max_pixels=MAX_PIXELS, min_side=1):
 def decode_gray(data, *, max_pixels=MAX_PIXELS):
     """Picture bytes -> uint8 (h, w), for masks: luma of colour, alpha ignored."""
     pixels = plain(data, mode="L", max_pixels=max_pixels)
-    return _any_picture(data, max_pixels, _to_gray) if pixels is None else pixels
+    if pixels is None:
+        pixels = _any_picture(data, max_pixels, _to_gray)
+    return pixels
 
 
 def decode_numbers(data, *, max_pixels=MAX_PIXELS):
     """Picture bytes -> uint8 (h, w), for maps of classes: palette indices or grays."""
     pixels = plain(data, mode="L", max_pixels=max_pixels)
-    return _any_picture(data, max_pixels, _to_numbers) if pixels is None else pixels
+    if pixels is None:
+        pixels = _any_picture(data, max_pixels, _to_numbers)
+    return pixels
 
 
 # How each part of a record beside its image is decoded, and how it is resized.
@@ -118,8 +124,9 @@ def square(pixels, size, *, method=BICUBIC):
     """Centre square, resized with antialiasing: (h, w[, 3]) -> (size, size[, 3])."""
     height, width = pixels.shape[:2]
     side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    pixels = pixels[top : top + side, left : left + side]
+    first_row = (height - side) // 2
+    first_column = (width - side) // 2
+    pixels = pixels[first_row : first_row + side, first_column : first_column + side]
     if side == size:
         return pixels
     return np.asarray(Image.fromarray(pixels).resize((size, size), method))
@@ -133,6 +140,7 @@ def encode_png(pixels):
 
 
 def _any_picture(data, max_pixels, finish):
+    """finish(image) of whatever Pillow can read, upright; BadPicture says why not."""
     if not data:
         raise BadPicture("empty", "no bytes")
     with _quiet():
@@ -153,9 +161,12 @@ def _any_picture(data, max_pixels, finish):
         except (Image.DecompressionBombError, MemoryError) as error:
             raise BadPicture("too-large", str(error)) from None
         except Exception as error:  # damaged files raise nearly anything
-            cut = "truncated" in str(error).lower() or isinstance(error, EOFError)
+            reason = "unreadable"
+            if "truncated" in str(error).lower() or isinstance(error, EOFError):
+                reason = "truncated"
+            # Without addresses, reports are the same every time.
             detail = re.sub(" at 0x[0-9a-f]+", "", f"{type(error).__name__}: {error}")
-            raise BadPicture("truncated" if cut else "unreadable", detail) from None
+            raise BadPicture(reason, detail) from None
 
 
 def _lacks_rows(data):
@@ -196,6 +207,7 @@ def _image_data(png):
 
 
 def _to_rgb(image):
+    """Pixels (h, w, 3), transparency laid over white."""
     image = _eight_bits(image)
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
@@ -204,16 +216,19 @@ def _to_rgb(image):
 
 
 def _to_gray(image):
+    """Luma (h, w)."""
     return np.asarray(_eight_bits(image).convert("L"))
 
 
 def _to_numbers(image):
+    """Numbers of classes (h, w): what a palette's colours mean is not looked at."""
     if image.mode not in ("P", "L", "1"):
         raise BadPicture("unsupported", f"class numbers in mode {image.mode}")
     return np.asarray(image).astype(np.uint8)
 
 
 def _eight_bits(image):
+    """The picture, 16-bit gray scaled to 8 bits; Pillow would clip it to 255."""
     if image.mode in ("F", "LAB"):
         raise BadPicture("unsupported", f"mode {image.mode}")
     if image.mode != "I" and not image.mode.startswith("I;16"):
@@ -221,6 +236,7 @@ def _eight_bits(image):
     gray = np.asarray(image).astype(np.int64)
     if gray.min() < 0 or gray.max() > 65535:
         raise BadPicture("unsupported", "integers beyond 16 bits")
+    # 65535 = 255 * 257: to the nearest of 256 values.
     return Image.fromarray(((gray + 128) // 257).astype(np.uint8))
 
 
@@ -249,5 +265,6 @@ def _quiet():
 
 
 def _formats():
+    """The formats of FORMATS that this Pillow was built with."""
     Image.init()
     return [name for name in FORMATS if name in Image.OPEN]

@@ -33,7 +33,7 @@ VERSION = "1.0.0"
 BITS = {"pair": 1, "mask": 2, "parsing": 4}  # parts a record may have, in the index
 INDEX = np.dtype([("source", "<i2"), ("group", "<u8"), ("parts", "u1")])
 UNFINISHED = ".unfinished"  # suffix of a folder that `prepare` is still filling
-AGAIN = "prepare the data set again: what is damaged is made anew"
+PREPARE_AGAIN = "prepare the data set again: what is damaged is made anew"
 
 
 class Record(NamedTuple):
@@ -97,7 +97,9 @@ class Records(Sequence):
 
     def __init__(self, files, lengths, *, index, sources, sha256, videos_file=None):
         ranges = [f"{file}[0:{n}]" for file, n in zip(files, lengths, strict=True)]
-        self._data = ArrayRecordDataSource(ranges) if ranges else ()
+        self._data = ()
+        if ranges:
+            self._data = ArrayRecordDataSource(ranges)
         self._files = files
         self._ends = list(itertools.accumulate(lengths))  # of files, in records
         self._videos_file = videos_file
@@ -178,7 +180,7 @@ class Records(Sequence):
         if hashes.shape != (self._ends[-1],) or hashes.dtype != np.uint64:
             raise ValueError(
                 f"{self._videos_file} is of {len(hashes)} records, the split of "
-                f"{self._ends[-1]}: {AGAIN}"
+                f"{self._ends[-1]}: {PREPARE_AGAIN}"
             )
         return hashes
 
@@ -208,7 +210,7 @@ class Records(Sequence):
             return parse(self._data[row])
         except (DecodeError, IndexError, RuntimeError, UnicodeDecodeError) as error:
             where = self._place_of_row(row)
-            raise ValueError(f"{where} is damaged ({error}): {AGAIN}") from None
+            raise ValueError(f"{where} is damaged ({error}): {PREPARE_AGAIN}") from None
 
 
 def open(root, split, *, pairs=True):
@@ -239,7 +241,7 @@ def open(root, split, *, pairs=True):
     if index.shape != (sum(lengths),) or index.dtype != INDEX:
         raise ValueError(
             f"{index_file} is of {len(index)} records, the split of {sum(lengths)}: "
-            f"{AGAIN}"
+            f"{PREPARE_AGAIN}"
         )
     records = Records(
         files,
@@ -250,7 +252,9 @@ def open(root, split, *, pairs=True):
         videos_file=videos_file,
     )
     path = root / f"pairs-{split}.npy"
-    return _paired(records, path) if pairs and path.exists() else records
+    if pairs and path.exists():
+        return _paired(records, path)
+    return records
 
 
 def read_prepared(root):
@@ -306,10 +310,10 @@ def shard_files(folder, name, split, count):
 def check_size(path, size):
     """Refuse a file that is not there, or not of this size (None: of any)."""
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: {AGAIN}")
-    found = path.stat().st_size
-    if size is not None and found != size:
-        raise ValueError(f"{path} has {found} bytes, not {size}: {AGAIN}")
+        raise FileNotFoundError(f"{path} is missing: {PREPARE_AGAIN}")
+    actual = path.stat().st_size
+    if size is not None and actual != size:
+        raise ValueError(f"{path} has {actual} bytes, not {size}: {PREPARE_AGAIN}")
 
 
 def shard_length(path):
@@ -326,7 +330,7 @@ def read_array(path):
     try:
         return np.load(path)
     except (EOFError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}): {AGAIN}") from None
+        raise ValueError(f"{path} is damaged ({error}): {PREPARE_AGAIN}") from None
 
 
 def _keep(path, array):
@@ -341,10 +345,11 @@ def _keep(path, array):
 
 def _check_length(path, length):
     # Counting takes the file's footer alone, some 0.1 ms.
-    found = shard_length(path)
-    if found != length:
+    actual = shard_length(path)
+    if actual != length:
         raise ValueError(
-            f"{path} holds {found} records, not {length} as in prepared.json: {AGAIN}"
+            f"{path} holds {actual} records, not {length} as in prepared.json: "
+            f"{PREPARE_AGAIN}"
         )
 
 
