@@ -30,7 +30,8 @@ class AMTENnet(nn.Module):
 
     def __init__(self):
         super().__init__()
-        conv, wide = nn.Conv2d, {"padding": 1}
+        conv = nn.Conv2d
+        wide = {"padding": 1}
         self.predictor = conv(3, 3, 3, bias=False, **wide)
         self.first = nn.Sequential(conv(3, 3, 3, **wide), conv(3, 3, 3, **wide))
         self.second = nn.Sequential(conv(6, 6, 3, **wide), conv(6, 6, 3, **wide))
@@ -49,22 +50,25 @@ class AMTENnet(nn.Module):
         x = torch.cat([self.second(first), first], 1)
         for conv, norm in zip(self.convs, [*self.norms, None], strict=True):
             x = functional.relu(functional.max_pool2d(conv(x), 3, 2, ceil_mode=True))
-            x = x if norm is None else norm(x)
+            if norm is not None:
+                x = norm(x)
         # Our maps are flattened with channels last.
         return self.head(x.permute(0, 2, 3, 1).flatten(1))
 
 
 def torch_net(params):
     """The network with our weights, which lie in the order of its modules."""
-    net, amten, hfe = AMTENnet(), params["amten"], params["hfe"]
-    ours = [amten[f"conv_{i}"] for i in range(1, 6)]
-    ours += [hfe[f"conv_{i}"] for i in range(6, 10)]
+    net = AMTENnet()
+    ours = [params["amten"][f"conv_{i}"] for i in range(1, 6)]
+    ours += [params["hfe"][f"conv_{i}"] for i in range(6, 10)]
     theirs = [net.predictor, *net.first, *net.second, *net.convs]
     with torch.no_grad():
         for row, module in zip(ours, theirs, strict=True):
+            # (h, w, in, out) -> (out, in, h, w)
             kernel = np.moveaxis(np.array(row["kernel"]), (3, 2), (0, 1))
             module.weight.copy_(torch.tensor(kernel))
-            module.bias is None or module.bias.zero_()
+            if module.bias is not None:
+                module.bias.zero_()
         names = "dense_1", "dense_2", "logits"
         for name, module in zip(names, net.head, strict=True):
             module.weight.copy_(
@@ -93,7 +97,8 @@ def torch_step(params, batch, layout, device):
 
 def main():
     """Run the comparison."""
-    generator, peers_device = np.random.default_rng(0), torch_device(torch)
+    generator = np.random.default_rng(0)
+    peers_device = torch_device(torch)
     batch = {
         "image": generator.random((BATCH, SIZE, SIZE, 3), dtype=np.float32),
         "source": generator.integers(CLASSES, size=BATCH),
@@ -104,8 +109,9 @@ def main():
     key = jax.random.key(0)
     devices = mesh.data_mesh()
     state = jax.jit(method.init, out_shardings=mesh.whole(devices))(key, batch)
-    step, held = jax.jit(method.stages[0].step, donate_argnums=1), [state]
+    step = jax.jit(method.stages[0].step, donate_argnums=1)
     params = jax.device_get(state.nets["classifier"].params)
+    held = [state]  # replaced by every step, whose memory is that of the last one
     on_device = mesh.put(batch, devices)
 
     def ours():

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "data": {"settings", "files"},
     "prepare": {"settings", "files", "progress", "data", "ops"},
     "audit": {"settings", "progress", "data", "prepare", "evaluation", "reporting"},
-    "training": GENERAL,
+    "training": {"settings", "files", "progress", "ops", "evaluation"},
     "evaluation": GENERAL | {"kernels"},
     "reporting": GENERAL,
     "workspace": GENERAL | {"provenance"},

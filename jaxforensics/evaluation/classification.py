@@ -124,15 +124,15 @@ def relative_error_reduction(labels, scores, baseline, *, threshold=0.5, valid=N
 
 
 def confusion(labels, scores, *, threshold=0.5, valid=None):
-    """Weighted counts (..., true, said): [[real, false alarm], [missed, found]].
+    """Weighted counts (..., true, decided): [[real, false alarm], [missed, hit]].
 
     Decides as `accuracy`; scores (n, classes) give (..., classes, classes).  Equals
     sklearn.metrics.confusion_matrix.
     """
     labels, scores, weights = select(labels, scores, valid=valid, classes=True)
-    said, classes = _decide(scores, threshold)
-    # A table as one axis: the row is the true class, the column the one said.
-    cells = classes_of(labels, classes) * classes + said
+    decisions, classes = _decide(scores, threshold)
+    # A table as one axis: rows are true classes, columns the decisions.
+    cells = classes_of(labels, classes) * classes + decisions
     return total(cells, weights, classes**2).reshape(*weights.shape[:-1], classes, -1)
 
 
@@ -160,7 +160,7 @@ def _counts(labels, scores, valid):
     """False alarms and hits (..., k + 1) at k + 1 thresholds, from no alarm to all."""
     labels, scores, weights = select(labels, scores, valid=valid)
     is_fake = binary(labels)
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores, kind="stable")  # highest first
     ranked = scores[order]
     is_fake = is_fake[order]
     weights = weights[..., order]
@@ -182,8 +182,8 @@ def _cumulated(weights, places):
 def _right(labels, scores, threshold, valid):
     """Which decisions are right, (m,), and the weights of the rows, (..., m)."""
     labels, scores, weights = select(labels, scores, valid=valid, classes=True)
-    said, classes = _decide(scores, threshold)
-    return said == classes_of(labels, classes), weights
+    decisions, classes = _decide(scores, threshold)
+    return decisions == classes_of(labels, classes), weights
 
 
 def _decide(scores, threshold):

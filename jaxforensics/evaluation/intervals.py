@@ -40,8 +40,11 @@ def bootstrap(
 
     Resamples on which the metric is undefined (nan: one class only) are left out.  The
     bounds are nan if they are the majority, if the metric of all rows is undefined, or
-    if there are fewer than two groups.  ValueError for NaN among the rows that count: a
-    metric that skips them would describe other rows in each resample.
+    if there are fewer than two groups.  A class that a single group holds is the same
+    in all resamples: its variation is in no interval.
+
+    ValueError for NaN among the rows that count: a metric that skips them would
+    describe other rows in each resample.
     """
     if samples < 1:
         raise ValueError(f"a bootstrap needs at least one resample, got {samples}")
@@ -97,6 +100,7 @@ def _units(length, groups, valid):
     if {len(groups), len(weights)} != {length}:
         raise ValueError("arrays, groups and valid must have one row per image")
     counts = weights > 0
+    # Padding has names too: it makes no group.
     names, numbers = np.unique(groups[counts], return_inverse=True)
     # Rows of weight 0 may go with any group: the product with their weight stays 0.
     units = np.zeros(length, np.int64)
@@ -142,6 +146,7 @@ def _percentiles(values, level):
     defined = values[~np.isnan(values)]
     if 2 * len(defined) <= len(values):
         return np.nan, np.nan
+    # Between inf and a number an interpolation would be nan.
     low = np.quantile(defined, (1 - level) / 2, method="lower")
     high = np.quantile(defined, (1 + level) / 2, method="higher")
     return float(low), float(high)

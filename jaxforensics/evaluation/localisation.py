@@ -55,6 +55,7 @@ def iou(prediction, target, *, threshold=0.1):
 def pixel_accuracy(prediction, target, *, threshold=0.1):
     """Share of pixels on the same side of `threshold`, "PBCA": (..., h, w) -> (...)."""
     x, y = _changed(prediction, target, threshold)
+    # Unchanged pixels count too: of a small edit, an empty map is nearly right.
     return _area(x == y)
 
 
@@ -87,7 +88,7 @@ def _both(prediction, target):
 
 
 def _changed(prediction, target, threshold):
-    """Which pixels of each map are said to be changed."""
+    """The pixels of each map that count as changed: those that reach the threshold."""
     x, y = _both(prediction, target)
     return x >= threshold, y >= threshold
 

@@ -31,11 +31,11 @@ class Gathered(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """What batches said about the images, a column of scores each, and the failures."""
+    """The scores of images beside what their batches say about them."""
 
-    about: dict
-    scores: dict
-    failed: int
+    about: dict  # {column: (n,)}: label, source, group and so on
+    scores: dict  # {predictor: (n,)}
+    failed: int  # images that could not be decoded, and have no row
 
 
 class Videos(NamedTuple):
@@ -73,7 +73,7 @@ def gather(batches):
 def score(predictors, batches):
     """Scores of every predictor {name: predict}, in one pass over the batches.
 
-    Keeps what the batches say of each image: label, source, group, name, index.
+    Keeps what the batches say about each image: label, source, group, name, index.
     """
 
     def rows():
@@ -108,6 +108,7 @@ def robustness(scored, measures, *, seed=0, samples=1000):
         )
         rows.append(row)
 
+    # The first row is that of undegraded pictures.
     for row in rows:
         for name in measures:
             row[f"{name}_relative"] = float(ratio(row[name], rows[0][name]))
@@ -141,6 +142,7 @@ def per_source(labels, scores, sources, measures, *, groups=None, seed=0, sample
     is_fake = binary(np.asarray(labels))
     sources = np.asarray(sources)
     rows = []
+    # Real pictures are no source of fakes, whatever number they have.
     for source in np.unique(sources[is_fake]).tolist():
         chosen = ~is_fake | (sources == source)
         row = measured(
@@ -224,6 +226,7 @@ def _named_videos(counts, data_sets, sources, videos):
     _, first_rows, cells = np.unique(
         np.stack(numbers, axis=-1), axis=0, return_index=True, return_inverse=True
     )
+    cells = cells.reshape(-1)  # NumPy 2.0 gives a column, other versions a row
     if len(columns) == 1:
         return columns[0][first_rows], cells
     texts = ["/".join(map(str, parts)) for parts in zip(*columns, strict=True)]
@@ -244,11 +247,13 @@ def _of_each(cells, values, names, what):
 
 
 def _mean_of_each(cells, weights, scores, count):
+    """Mean score of each of `count` videos, weighted as its frames."""
     sums = total(cells, weights * scores, count)
     return ratio(sums, total(cells, weights, count))
 
 
 def _max_of_each(cells, weights, scores, count):
+    """Highest score of each of `count` videos; every frame that counts is one."""
     highest = np.full(count, -np.inf)
     np.maximum.at(highest, cells, scores)
     return highest

@@ -4,6 +4,9 @@ Lens (blur, vignetting), exposure, a Bayer mosaic whose sites differ in sensitiv
 the sensor's fixed pattern, shot and read noise, white balance, demosaicing, colour
 matrix, sRGB's gamma, sharpening, 8 bits; on the street JPEG as well.  Noise is added
 before demosaicing, hence correlated between neighbours as in photographs.
+
+Light (h, w, 3) is linear, white at 1; raw signals (h, w) have the sensor's full range
+at 1; pictures (h, w, 3) are sRGB in steps of 1/255.
 """
 
 import functools
@@ -27,12 +30,12 @@ class Camera(NamedTuple):
     number: jax.Array  # of all cameras: the sensor's pattern follows from it
     blur: jax.Array  # of the lens: Gaussian's standard deviation in pixels
     vignetting: jax.Array  # share of the light that the corners of the picture lose
-    row: jax.Array  # 1 where the mosaic begins with its blue row,
-    column: jax.Array  # 1 where the red row begins with green
-    shot: jax.Array  # variance of the noise is shot * signal + read at the lowest ISO;
-    read: jax.Array  # the signal's full range is 1
-    red: jax.Array  # sensitivity of red
-    blue: jax.Array  # and blue sites, those of green being 1
+    row: jax.Array  # 1 if the mosaic begins with its blue row, else 0
+    column: jax.Array  # 1 if the red row begins with green, else 0
+    shot: jax.Array  # variance of the noise at the lowest ISO, per unit of the signal
+    read: jax.Array  # and in the dark
+    red: jax.Array  # sensitivity of red sites, those of green being 1
+    blue: jax.Array  # of blue ones
     saturation: jax.Array  # of the colour matrix
     sharpening: jax.Array  # weight of the unsharp mask
 
@@ -42,8 +45,8 @@ class Shot(NamedTuple):
 
     exposure: jax.Array  # factor to the light
     iso: jax.Array  # factor to the noise's variance
-    red: jax.Array  # error of the white balance
-    blue: jax.Array
+    red: jax.Array  # error of the white balance, a factor
+    blue: jax.Array  # the same
     quality: jax.Array  # of JPEG
 
 
@@ -56,10 +59,12 @@ class Habits(NamedTuple):
 
 
 def _cameras(*rows):
+    """The `Camera` whose fields are columns of the rows."""
     return Camera(*(np.array(field) for field in zip(*rows, strict=True)))
 
 
-# Numbers are given once: a new camera takes the next.
+# Numbers are given once: a new camera takes the next.  Cameras of the street have worse
+# lenses and more noise, as those of phones do; the mosaic begins at any of its sites.
 CAMERAS = {
     "studio": _cameras(
         (0, 0.46, 0.06, 0, 0, 1.9e-4, 3e-6, 0.55, 0.65, 1.00, 0.30),
@@ -76,7 +81,10 @@ CAMERAS = {
         (9, 0.50, 0.18, 1, 1, 2.4e-4, 4e-6, 0.54, 0.68, 0.97, 0.35),
     ),
 }
-HABITS = {"studio": Habits(0.15, 0.0, 0.01), "street": Habits(0.3, 2.2, 0.03)}
+HABITS = {
+    "studio": Habits(exposure=0.15, iso=0.0, balance=0.01),
+    "street": Habits(exposure=0.3, iso=2.2, balance=0.03),
+}
 JPEG_QUALITIES = {"street": (80, 95)}  # both included; other domains do not compress
 _PATTERN = 0.015  # standard deviation of the sites' relative sensitivity
 
@@ -93,13 +101,16 @@ def photograph(key, image, camera, *, domain):
     on exposure, white balance, ISO, noise and JPEG quality, none of which depend on
     the image: where two images agree, so do their pictures before JPEG.
     """
+    height, width = image.shape[:2]
     shot_key, noise_key = random.split(key)
     shot = draw(shot_key, domain=domain)
     body = select(camera, domain=domain)
-    pattern = patterns(domain)[:, : image.shape[0], : image.shape[1]]
-    raw = expose(noise_key, image, body, shot, jnp.asarray(pattern)[camera])
+    pattern = jnp.asarray(patterns(domain)[:, :height, :width])[camera]
+    raw = expose(noise_key, image, body, shot, pattern)
     picture = develop(raw, body, shot)
-    return jpeg(picture, shot.quality) if domain in JPEG_QUALITIES else picture
+    if domain in JPEG_QUALITIES:
+        picture = jpeg(picture, shot.quality)
+    return picture
 
 
 def select(camera, *, domain):
@@ -124,8 +135,13 @@ def draw(key, *, domain):
 
 @functools.cache
 def patterns(domain):
-    """Relative sensitivities of the sites of a domain's cameras, (n, 256, 256)."""
+    """Relative sensitivities of the sites of a domain's cameras, (n, 256, 256).
+
+    They are what a camera's fingerprint is estimated from.  Numpy, computed once, also
+    when first asked for while a program is traced.
+    """
     with jax.ensure_compile_time_eval():
+        # The kind of key is named: a user's default must not change the cameras.
         key = random.key(0, impl="threefry2x32")
         keys = jax.vmap(lambda number: random.fold_in(key, number))(
             CAMERAS[domain].number
@@ -141,6 +157,8 @@ def expose(key, image, camera, shot, pattern):
         raise ValueError(f"{height}x{width} is larger than the sensor: {LARGEST}")
     image = gaussian_blur(image, size=5, sigma=camera.blur)
     light = mosaic(image, camera.row, camera.column)
+
+    # Lens and sites weaken the light before it is counted; noise follows the count.
     gain = _sites(camera.red, 1.0, camera.blue, light.shape, camera)
     falloff = 1 - camera.vignetting * _radius_squared(height, width)
     signal = shot.exposure * light * gain * falloff * pattern
@@ -151,12 +169,17 @@ def expose(key, image, camera, shot, pattern):
 
 def develop(raw, camera, shot):
     """The sensor's signal (h, w) to a picture (h, w, 3) in steps of 1/255."""
+    # White balance undoes the sites' sensitivities, up to the shot's error.
     gain = _sites(
         shot.red / camera.red, 1.0, shot.blue / camera.blue, raw.shape, camera
     )
     image = demosaic(raw * gain, camera.row, camera.column)
+
+    # The colour matrix keeps grays and moves colours away from them.
     gray = image.mean(-1, keepdims=True)
     image = encode_gamma(gray + camera.saturation * (image - gray))
+
+    # The unsharp mask.
     image += camera.sharpening * (image - gaussian_blur(image, size=3, sigma=0.8))
     return jnp.round(255 * jnp.clip(image, 0.0, 1.0)) / 255
 
@@ -173,20 +196,30 @@ def mosaic(image, row, column):
 
 
 def demosaic(raw, row, column):
-    """Inverse of `mosaic` by the gradient-corrected filters of Malvar et al. (2004)."""
+    """Inverse of `mosaic` by the gradient-corrected filters of Malvar et al. (2004).
+
+    A missing colour is the mean of its nearest sites plus a share of the Laplacian of
+    the colour that was seen here.  All four filters are evaluated everywhere, and each
+    site takes those that belong to its colour.
+    """
     height, width = raw.shape
     # Mirrored about the edge pixels, sites keep their colours.
     padded = stage(lambda raw: jnp.pad(raw, 2, mode="reflect"))(raw)
 
     def around(*offsets):
+        """Sum of the sites at (row, column) offsets."""
         return sum(
             lax.dynamic_slice(padded, (2 + u, 2 + v), (height, width))
             for u, v in offsets
         )
 
-    beside, above = around((0, -1), (0, 1)), around((-1, 0), (1, 0))
-    far_beside, far_above = around((0, -2), (0, 2)), around((-2, 0), (2, 0))
+    beside = around((0, -1), (0, 1))
+    above = around((-1, 0), (1, 0))
+    far_beside = around((0, -2), (0, 2))
+    far_above = around((-2, 0), (2, 0))
     corners = around((-1, -1), (-1, 1), (1, -1), (1, 1))
+    # Green at red and blue sites; red and blue at green sites, from the same row or the
+    # same column; red at blue sites and blue at red ones.
     green = (4 * raw + 2 * (beside + above) - far_beside - far_above) / 8
     along_row = (5 * raw + 4 * beside - far_beside - corners + far_above / 2) / 8
     along_column = (5 * raw + 4 * above - far_above - corners + far_beside / 2) / 8
@@ -194,12 +227,11 @@ def demosaic(raw, row, column):
 
     odd_row, odd_column = _parity(raw.shape, row, column)
     is_green = odd_row ^ odd_column
-    near, far = (
-        jnp.where(odd_row, along_column, along_row),
-        jnp.where(odd_row, along_row, along_column),
-    )
-    red = jnp.where(is_green, near, jnp.where(odd_row, opposite, raw))
-    blue = jnp.where(is_green, far, jnp.where(odd_row, raw, opposite))
+    # Even rows hold red sites, odd rows blue ones.
+    red_at_green = jnp.where(odd_row, along_column, along_row)
+    blue_at_green = jnp.where(odd_row, along_row, along_column)
+    red = jnp.where(is_green, red_at_green, jnp.where(odd_row, opposite, raw))
+    blue = jnp.where(is_green, blue_at_green, jnp.where(odd_row, raw, opposite))
     return jnp.stack([red, jnp.where(is_green, raw, green), blue], -1)
 
 
@@ -211,7 +243,7 @@ def encode_gamma(light):
 
 
 def _sites(red, green, blue, shape, camera):
-    """Three numbers, each at the sites of its colour."""
+    """A plane that holds one of three numbers at the sites of each colour."""
     odd_row, odd_column = _parity(shape, camera.row, camera.column)
     return jnp.where(odd_row ^ odd_column, green, jnp.where(odd_row, blue, red))
 

@@ -3,6 +3,9 @@
 A picture's key gives its scene, its camera and its noise.  `shoot` takes the scene as
 an argument, so that a changed scene can be photographed as if nothing else had
 happened: that is what makes before/after pairs exact.
+
+`pose`, `shoot`, `view` and `portrait` make one picture and can be traced; `poses`,
+`shots`, `views` and `portraits` make many, on the host, through `in_chunks`.
 """
 
 import contextlib
@@ -18,14 +21,14 @@ from jaxforensics.synthfaces.drawing import landscapes, render, scenes
 
 DOMAINS = (*scenes.DOMAINS, "scenes")
 CHUNK = 32  # pictures computed together, so that no picture depends on its company
-CPU_BATCH = 2  # of them at a time on CPUs: planes of more pictures leave the cache
+CPU_BATCH = 2  # of them at a time on CPUs: the planes of more do not fit the cache
 
 
 @contextlib.contextmanager
 def on_cpu():
-    """Meanwhile nothing is computed on an accelerator, as on machines without one.
+    """Compute on the CPU meanwhile, so that an accelerator does not change the bytes.
 
-    Unless JAX_PLATFORMS leaves the CPU out.
+    Without effect where JAX_PLATFORMS leaves the CPU out.
     """
     try:
         device = jax.local_devices(backend="cpu")[0]
@@ -36,7 +39,7 @@ def on_cpu():
 
 
 def pose(seed, index, *, domain):
-    """The scene of picture `index` in a domain of faces."""
+    """The scene of picture `index` in a domain of faces, not photographed yet."""
     return scenes.sample(_keys(seed, index)[0], domain=domain)
 
 
@@ -60,8 +63,8 @@ def portrait(seed, index, *, domain, size):
 
 def portraits(seed, indices, *, domain, size):
     """uint8 pictures (n, size, size, 3), uint8 parsing and scenes of `indices`."""
-    drawn = poses(seed, indices, domain=domain)
-    return *shots(seed, indices, drawn, domain=domain, size=size), drawn
+    posed = poses(seed, indices, domain=domain)
+    return *shots(seed, indices, posed, domain=domain, size=size), posed
 
 
 def poses(seed, indices, *, domain):
@@ -70,10 +73,13 @@ def poses(seed, indices, *, domain):
     return in_chunks(function, np.full(len(indices), seed), np.asarray(indices))
 
 
-def shots(seed, indices, drawn, *, domain, size):
-    """uint8 pictures and parsing of stacked scenes, photographed as `indices` are."""
+def shots(seed, indices, posed, *, domain, size):
+    """uint8 pictures and parsing of stacked scenes, photographed as `indices` are.
+
+    The camera and its noise are those of picture (seed, index), whatever the scene.
+    """
     function = functools.partial(_shot, domain=domain, size=size)
-    return in_chunks(function, np.full(len(indices), seed), np.asarray(indices), drawn)
+    return in_chunks(function, np.full(len(indices), seed), np.asarray(indices), posed)
 
 
 def views(seed, indices, *, size):
@@ -88,24 +94,28 @@ def to_bytes(picture):
 
 
 def in_chunks(function, *arrays):
-    """function of stacked arguments, `CHUNK` rows at a time; the rest is padded.
+    """The results of `function` for the rows of stacked arguments, stacked.
 
     `function` (a partial of a module's function) takes and returns one example; it is
-    compiled once.  Arguments and results are trees of arrays, on the host.
+    compiled once, for `CHUNK` rows.  The last chunk is filled up with copies of its
+    last row.  Arguments and results are trees of arrays, on the host.
     """
     settings = tuple(sorted(function.keywords.items()))
     compiled = _compiled(function.func, settings, fusion.backend())
     total = len(jax.tree.leaves(arrays)[0])
-    found = []
+    chunks = []
     for start in range(0, total, CHUNK):
         rows = np.minimum(np.arange(start, start + CHUNK), total - 1)
-        part = jax.tree.map(lambda a, rows=rows: a[rows], arrays)
-        found.append(jax.tree.map(np.asarray, compiled(*part)))
-    return jax.tree.map(lambda *parts: np.concatenate(parts)[:total], *found)
+        chunk = jax.tree.map(lambda a, rows=rows: a[rows], arrays)
+        chunks.append(jax.tree.map(np.asarray, compiled(*chunk)))
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:total], *chunks)
 
 
 def batched(function):
-    """`function` of one example as a compiled one of stacked arguments."""
+    """`function` of one example as a compiled one of stacked arguments.
+
+    The same as `jax.jit(jax.vmap(function))`; on CPUs a few examples at a time.
+    """
     if fusion.backend() != "cpu":
         return jax.jit(jax.vmap(function))
 
@@ -116,7 +126,11 @@ def batched(function):
 
 
 @functools.cache
-def _compiled(function, settings, _):  # once per backend
+def _compiled(function, settings, backend):
+    """`batched` of a function with settings, made once per backend.
+
+    `batched` asks for the backend itself; it can change in a process, see `on_cpu`.
+    """
     return batched(functools.partial(function, **dict(settings)))
 
 
@@ -130,10 +144,12 @@ def _view(seed, index, *, size):
 
 
 def _develop(seed, index, light, *, domain):
+    """Light as the camera of picture `index` takes it."""
     _, camera_key, shot_key = _keys(seed, index)
     camera = cameras.choose(camera_key, domain=domain)
     return cameras.photograph(shot_key, light, camera, domain=domain)
 
 
 def _keys(seed, index):
+    """Keys of the scene, of the choice of a camera, and of the shot."""
     return jax.random.split(scenes.key_of(seed, index), 3)

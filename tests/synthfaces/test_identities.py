@@ -65,4 +65,4 @@ def test_blocks_of_views(view):
 @pytest.mark.parametrize("kind", streams.KINDS)
 def test_streams_that_forgers_are_trained_on(kind):
     data = streams.open(batch_size=4, scenes=8, held_out=4, kind=kind)
-    assert (data.train.fingerprint, data.test.fingerprint) == STREAMS[kind]
+    assert (data.train.digest, data.test.digest) == STREAMS[kind]

@@ -157,7 +157,7 @@ def _body(pose, size):
 
 
 def _surface(pose, *, size):
-    """(head, normal, face x, face y) of the point of the ellipsoid that a pixel sees."""
+    """(head, normal, face x, face y) of the ellipsoid's point that a pixel sees."""
     *_, right, down = _body(pose, size)
     cos = jnp.cos(pose.roll)
     sin = jnp.sin(pose.roll)

@@ -366,7 +366,7 @@ def _bell(dice):
 
 
 def _person(dice, chance, texture):
-    """(Identity, Attributes) from uniform numbers; each of `chance` decides a yes or no.
+    """(Identity, Attributes) from uniform numbers; those of `chance` decide yes or no.
 
     Probabilities are those that make portraits look like a mixed crowd: a quarter is
     old, women have long hair more often, bald are men, more so when old.

@@ -36,6 +36,7 @@ def relief(scene, face, view):
     wing = jnp.abs(nose_x) - face.nose_width * 0.68
     long = 0.5 * (face.nose_y + 0.10)  # half the length of the bridge
     bridge = face.nose_width * (0.55 + 0.5 * smooth(1 + nose_y / 0.45))
+    tip = face.nose_width * 0.72
 
     # The fold from the nose past the corner of the mouth: deep in smiles and age.
     fold = near - face.mouth_width * 0.5 - 0.30 * (y - face.nose_y + 0.25)
@@ -46,13 +47,7 @@ def relief(scene, face, view):
     eye_x = near - face.eye_x
     centre = [  # bridge and tip of the nose, chin, hollow above it, forehead
         _bump(nose_x, nose_y + long, bridge, long * 1.25, 0.07 + 0.06 * i.nose_bridge),
-        _bump(
-            nose_x,
-            nose_y + 0.05,
-            face.nose_width * 0.72,
-            0.13,
-            0.06 + 0.03 * i.nose_tip,
-        ),
+        _bump(nose_x, nose_y + 0.05, tip, 0.13, 0.06 + 0.03 * i.nose_tip),
         _bump(x, y - face.chin + 0.17, 0.22, 0.16, 0.045),
         _bump(x, below_mouth, 0.22, 0.07, -0.02),
         _bump(x, y + 0.60, 0.75, 0.42, 0.10),

@@ -10,12 +10,16 @@ A photograph carries the noise of its sensor, spread by demosaicing.  `Paint` en
 head that imitates it, so that its absence does not betray a forgery.
 """
 
+from typing import NamedTuple
+
+import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxforensics.kernels.fusion import keep
+from jaxforensics.kernels.phases import pixel_shuffle
 from jaxforensics.models.layers import Upsample
 from jaxforensics.ops.color import to_gray
 from jaxforensics.ops.resample import resize
@@ -24,9 +28,18 @@ from jaxforensics.ops.residuals import high_pass
 SIZES = (64, 128)
 CELL = 8  # pixels that a cell of the latent covers, at the larger size
 COLOUR_SCALE = 10.0  # brings colours of a latent to the order of its details
-MARGIN = 2  # features beyond the border that a pixel at twice their size depends on
+# Features beyond the border that a pixel at twice their size depends on: one by the
+# up-sampling, one by the convolutions behind it.
+MARGIN = 2
 JITTER = 0.1  # standard deviation by which latents are moved
 WINDOW = 32  # side of the features from which a training step paints at 128 pixels
+
+
+class Noise(NamedTuple):
+    """White noise for the pictures of several sides, lists in their order."""
+
+    blocks: list  # (b, side, side, 1), for `Block`
+    sensors: list  # (b, side / 2 + 2, side / 2 + 2, 12), for `Paint`
 
 
 def forge(key, upsampling, params, image, *, sizes=SIZES):
@@ -37,15 +50,14 @@ def forge(key, upsampling, params, image, *, sizes=SIZES):
     """
     move_key, noise_key = jax.random.split(key)
     latent = encode(move_key, params["encoder"], image)
-    decoder = Decoder(upsampling)
-    painted = decoder.apply(
+    painted = Decoder(upsampling).apply(
         {"params": params["decoder"]}, noise_key, latent, sizes=sizes
     )
     return {size: picture for size, (_, picture) in painted.items()}
 
 
 def shapes(upsampling):
-    """The parameters of a forger as `jax.ShapeDtypeStruct`s."""
+    """The parameters {'encoder', 'decoder'} of a forger as `jax.ShapeDtypeStruct`s."""
 
     def init():
         key, image = jax.random.key(0), jnp.zeros((1, SIZES[1], SIZES[1], 3))
@@ -58,31 +70,29 @@ def shapes(upsampling):
 
 
 def encode(key, params, image):
-    """The moved latents of pictures (b, 128, 128, 3)."""
+    """The latents (b, 16, 16, c) of pictures (b, 128, 128, 3), moved a little."""
     latent = Encoder().apply({"params": params}, image)
     return latent + JITTER * jax.random.normal(key, latent.shape)
 
 
 def texture(image, *, cell):
-    """Local contrast, (b, h, w, 3) -> (b, h / cell, w / cell, 12): log deviations.
+    """Local contrast, (b, h, w, 3) -> (b, h / cell, w / cell, 12).
 
-    Of the second differences along rows, columns and both, of R, G, B and luma.
+    Logarithms of the standard deviations, over cells, of the second differences along
+    rows, columns and both, of R, G, B and luma.
     """
     planes = jnp.concatenate([image, to_gray(image)[..., None]], axis=-1)
     power = keep(jnp.square(high_pass(keep(planes))))
+    # The constant is the power of noise of 0.8 gray levels: less is not told apart.
     return 0.5 * jnp.log(pool(power, cell) + 1e-5)
 
 
 def pool(x, cell):
     """Means over cells, (b, h, w, c) -> (b, h / cell, w / cell, c)."""
-    b, h, w, c = x.shape
-    return (
-        x.reshape(b, h // cell, cell, w // cell, cell * c)
-        .sum(2)
-        .reshape(b, h // cell, w // cell, cell, c)
-        .sum(3)
-        / cell**2
-    )
+    # Rows first: XLA:CPU adds up whole rows of memory faster than squares.
+    x = einops.rearrange(x, "b (h p) (w q) c -> b h p w (q c)", p=cell, q=cell).sum(2)
+    x = einops.rearrange(x, "b h w (q c) -> b h w q c", q=cell).sum(3)
+    return x / cell**2
 
 
 class Encoder(nn.Module):
@@ -98,6 +108,7 @@ class Encoder(nn.Module):
         for i, width in enumerate(self.widths):
             x = nn.Conv(width, (3, 3), strides=2, name=f"conv_{i}")(x)
             x = nn.leaky_relu(x, 0.2)
+        # Textures of photographs lie around -3.5: now around zero, as features do.
         x = jnp.concatenate([x, texture(image, cell=CELL) + 3.5], axis=-1)
         x = nn.leaky_relu(nn.Conv(self.widths[-1], (3, 3), name="mix")(x), 0.2)
         details = nn.Conv(self.details, (1, 1), name="details")(x)
@@ -119,24 +130,28 @@ class Decoder(nn.Module):
         in the window of 64 pixels whose corner lies at twice that position.
         """
         start, *widths, last = self.widths
-        side = 2 * SIZES[0] if corner is None else 2 * WINDOW
-        sides = [SIZES[0] // 2, SIZES[0], side + 4 * MARGIN]
-        spread, white = _noise(key, len(latent), sides)
+        largest = 2 * (SIZES[0] if corner is None else WINDOW) + 4 * MARGIN
+        noise = _noise(key, len(latent), sides=[SIZES[0] // 2, SIZES[0], largest])
+
+        # From 16 to 64 pixels.  The larger picture grows out of the smaller one, of
+        # which its colours are an enlargement.
         x = nn.leaky_relu(nn.Conv(start, (3, 3), name="start")(latent), 0.2)
         x = x + nn.leaky_relu(nn.Conv(start, (3, 3), name="conv")(x), 0.2)
         for i, width in enumerate(widths):
-            x = Block(self.upsampling, width, name=f"block_{i}")(x, spread[i])
+            x = Block(self.upsampling, width, name=f"block_{i}")(x, noise.blocks[i])
         colours = latent[..., -3:] / COLOUR_SCALE + 0.5
         base = resize(colours, x.shape[1:3], method="bilinear")
-        clean, picture = Paint(name="paint_64")(x, base, white[1])
+        clean, picture = Paint(name="paint_64")(x, base, noise.sensors[1])
         painted = {SIZES[0]: (clean, picture)}
+
         if SIZES[1] in sizes:
-            x, base = (_window(y, corner) for y in (x, clean))
-            x = Block(self.upsampling, last, name="block_2")(x, spread[2])
+            x = _window(x, corner)
+            base = _window(clean, corner)
+            x = Block(self.upsampling, last, name="block_2")(x, noise.blocks[2])
             base = resize(base, x.shape[1:3], method="bilinear")
-            both = Paint(name="paint_128")(x, base, white[2])
+            clean, picture = Paint(name="paint_128")(x, base, noise.sensors[2])
             inner = slice(2 * MARGIN, -2 * MARGIN)
-            painted[SIZES[1]] = tuple(y[:, inner, inner] for y in both)
+            painted[SIZES[1]] = clean[:, inner, inner], picture[:, inner, inner]
         return {size: painted[size] for size in sizes}
 
 
@@ -150,11 +165,11 @@ class Block(nn.Module):
     def __call__(self, x, white):
         """(b, h, w, c), (b, 2h, 2w, 1) -> (b, 2h, 2w, width)."""
         x = Upsample(self.width, self.upsampling, name="up")(x)
-        x = keep(nn.leaky_relu(Noise(name="noise")(x, white), 0.2))
+        x = keep(nn.leaky_relu(AddNoise(name="noise")(x, white), 0.2))
         return x + nn.leaky_relu(nn.Conv(self.width, (3, 3), name="conv")(x), 0.2)
 
 
-class Noise(nn.Module):
+class AddNoise(nn.Module):
     """One map of white noise for all channels, with a learned strength in each."""
 
     @nn.compact
@@ -175,11 +190,14 @@ class Paint(nn.Module):
         (b, h/2 + 2, w/2 + 2, 12) is what the sensor's noise is made of.
         """
         clean = base + nn.Conv(3, (3, 3), name="rgb")(x)
-        level = nn.Conv(
-            3, (1, 1), kernel_init=nn.initializers.zeros_init(), name="level"
-        )(x)
-        grain = _shuffled(nn.Conv(12, (3, 3), padding="VALID", name="grain")(white))
+        zeros = nn.initializers.zeros_init()
+        level = nn.Conv(3, (1, 1), kernel_init=zeros, name="level")(x)
+        # A filter for each of the four places of the mosaic, laid out as pixels.
+        grain = nn.Conv(12, (3, 3), padding="VALID", name="grain")(white)
+        grain = pixel_shuffle(grain, 2)
         clean, grain = keep((clean, grain))
+        # Levels start at exp(-4), 5 gray levels, and stay between a quarter of one and
+        # 57: no training step can drown the picture.
         picture = clean + jnp.exp(jnp.clip(level - 4.0, -7.0, -1.5)) * grain
         return clean, keep(eight_bit(picture))
 
@@ -191,8 +209,8 @@ def eight_bit(picture):
     return clipped + jax.lax.stop_gradient(rounded - clipped)
 
 
-def _noise(key, batch, sides):
-    """White noise for pictures of several sides: for blocks, and for `Paint`.
+def _noise(key, batch, *, sides):
+    """`Noise` for a batch of pictures of several sides.
 
     Drawn at once: XLA:CPU takes seconds to compile each draw, and would repeat it where
     it is used.
@@ -203,18 +221,14 @@ def _noise(key, batch, sides):
     flat = keep(jax.random.normal(key, (ends[-1],)))
     parts = jnp.split(flat, ends[:-1])
     drawn = [x.reshape(shape) for x, shape in zip(parts, shapes, strict=True)]
-    return drawn[: len(sides)], drawn[len(sides) :]
-
-
-def _shuffled(x):
-    """Depth to space: (b, h, w, 4c) -> (b, 2h, 2w, c)."""
-    b, h, w, c = x.shape
-    x = x.reshape(b, h, w, 2, 2, c // 4).swapaxes(2, 3)
-    return x.reshape(b, 2 * h, 2 * w, c // 4)
+    return Noise(blocks=drawn[: len(sides)], sensors=drawn[len(sides) :])
 
 
 def _window(x, corner):
-    """The features of a window with their margin; of the whole without a corner."""
+    """The features of a window with their margin; of the whole without a corner.
+
+    (b, h, w, c), padded by repetition of what lies at the border.
+    """
     border = (MARGIN, MARGIN)
     x = jnp.pad(x, ((0, 0), border, border, (0, 0)), mode="edge")
     if corner is None:

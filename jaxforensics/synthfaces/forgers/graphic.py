@@ -5,6 +5,9 @@ another (thin-plate spline), takes over its colours and grain, and is blended in
 feathered or in the gradient domain.  Functions take one picture (n, n, 3) in [0, 1] and
 `render.landmarks`, rows of (row, column) in units of the picture's side, 0 and 1 being
 its edges; callers vmap.  Masks are (n, n), zero exactly where a picture is left alone.
+
+Noise is a picture's own: a warp would smooth it, so that pictures are warped without
+their grain, and the grain is moved by whole pixels or stays.
 """
 
 import functools
@@ -16,6 +19,7 @@ import numpy as np
 from jax import lax
 
 from jaxforensics.ops import color, filters, resample
+from jaxforensics.ops.color import to_float
 from jaxforensics.settings import choose
 from jaxforensics.synthfaces import photos
 from jaxforensics.synthfaces.drawing.render import LANDMARKS
@@ -24,10 +28,11 @@ SMOOTHING = 1e-4  # lets a spline miss landmarks by some hundredths of a pixel
 INSET = 0.12  # share of the way to its middle by which the face's contour is drawn in
 DIRECTIONS = 64  # tangents of a hull
 STEPS = 80  # of conjugate gradients on every grid
-COARSEST = 16  # pixels
+COARSEST = 16  # side of the smallest grid, in pixels
 
 
 def _places(*names):
+    """Places of landmarks in LANDMARKS."""
     return np.array([LANDMARKS.index(name) for name in names])
 
 
@@ -69,7 +74,8 @@ def swap_feathered(target, donor, target_landmarks, donor_landmarks):
 def reenact_graphic(target, target_landmarks, wanted_landmarks):
     """(picture, mask): the target's face with another expression, as Face2Face does it.
 
-    The warp fades to nothing at the border of the mask.
+    The warp fades to nothing at the border of the mask, as does the change of the
+    picture.
     """
     size = target.shape[0]
     soft = face_mask(target_landmarks, size=size, feather=size / 32)
@@ -104,7 +110,10 @@ def grain(image):
 def grain_level(image):
     """(3,) standard deviation of the noise: median of what a 3 x 3 high-pass leaves.
 
-    The filter is blind to planes (Immerkaer 1996); the median to most edges.
+    The filter, second differences along rows and columns, is blind to planes (Immerkaer
+    1996); the median to most edges.  Of white noise it makes noise of 6 times the
+    deviation, half of which lies within 0.6745 deviations.  Every third value is
+    enough: those between see the same pixels.
     """
     rows = image[:-2] - 2 * image[1:-1] + image[2:]
     both = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
@@ -117,15 +126,21 @@ def face_mask(landmarks, *, size, feather):
     It reaches from above the brows to the chin and leaves out the rim of the face,
     where hair and background begin.
     """
-    jaw, brows = landmarks[_JAW], landmarks[_BROWS]
+    jaw = landmarks[_JAW]
+    brows = landmarks[_BROWS]
     middle = landmarks.mean(0, keepdims=True)
     jaw = jaw + INSET * (middle - jaw)
+    # Half of the way from the brows to the hair.
     up = (landmarks[_FOREHEAD] - landmarks[_BROW_MIDDLES]).mean(0, keepdims=True)
     return hull(jnp.concatenate([jaw, brows + up / 2]), size=size, feather=feather)
 
 
 def hull(points, *, size, feather):
-    """(size, size) mask of points' convex hull: zero outside, one `feather` inside."""
+    """(size, size) mask of points' convex hull: zero outside, one `feather` inside.
+
+    A point lies inside if in no direction it lies beyond all of `points`; how deep is
+    the least distance from the tangents, in pixels.
+    """
     angle = jnp.arange(DIRECTIONS) * (2 * jnp.pi / DIRECTIONS)
     normals = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
     project = functools.partial(jnp.matmul, b=normals, precision="highest")
@@ -148,12 +163,17 @@ def colour_transfer(image, reference, mask):
         variance = ((x - mean) ** 2 * weight).sum((0, 1), keepdims=True)
         return mean, jnp.sqrt(variance + 1e-8)
 
-    image, reference = color.rgb_to_ycbcr(image), color.rgb_to_ycbcr(reference)
-    (mean, spread), (wanted, wanted_spread) = moments(image), moments(reference)
-    gain = jnp.clip(wanted_spread / spread, 0.5, 1.2)
-    high = jnp.where(weight > 0, reference, wanted).max((0, 1), keepdims=True)
-    low = jnp.where(weight > 0, reference, wanted).min((0, 1), keepdims=True)
-    return color.ycbcr_to_rgb(jnp.clip((image - mean) * gain + wanted, low, high))
+    image = color.rgb_to_ycbcr(image)
+    reference = color.rgb_to_ycbcr(reference)
+    mean, spread = moments(image)
+    reference_mean, reference_spread = moments(reference)
+    gain = jnp.clip(reference_spread / spread, 0.5, 1.2)
+    # Extremes of the region alone: its mean stands in for what lies outside.
+    region = jnp.where(weight > 0, reference, reference_mean)
+    high = region.max((0, 1), keepdims=True)
+    low = region.min((0, 1), keepdims=True)
+    matched = (image - mean) * gain + reference_mean
+    return color.ycbcr_to_rgb(jnp.clip(matched, low, high))
 
 
 def blend(image, face, mask):
@@ -174,10 +194,10 @@ def poisson_blend(image, face, mask):
 
 
 def _replace(target, guide, own, other, *, name):
+    """(picture, mask) of one uint8 pair, as uint8."""
     function = choose(REPLACERS, name, "graphic forger")
-    pictures = (jnp.float32(picture) / 255 for picture in (target, guide))
-    made = function(*pictures, own, other)
-    return tuple(photos.to_bytes(part) for part in made)
+    picture, mask = function(to_float(target), to_float(guide), own, other)
+    return photos.to_bytes(picture), photos.to_bytes(mask)
 
 
 def _fitted(target, donor, target_landmarks, donor_landmarks, mask):
@@ -194,15 +214,24 @@ def _fitted(target, donor, target_landmarks, donor_landmarks, mask):
 
 
 def _open_mouth(face, own, wanted):
-    """Paint teeth and the dark behind where lips part further than they did."""
+    """Paint teeth and the dark behind where lips part further than they did.
+
+    A warp can only stretch what is seen, and between closed lips nothing is.
+    """
     size = face.shape[0]
-    before, mouth = _mouth(own, _grid(size)), _mouth(wanted, _grid(size))
+    before = _mouth(own, _grid(size))
+    mouth = _mouth(wanted, _grid(size))
+
+    # The seam between the lips is an arch through both corners; the hole lies around
+    # it, about as high as the mouth has grown; a hundredth of its width is no opening.
     arch = jnp.maximum(1 - mouth.across**2, 0.0)
     seam = mouth.corner + (0.46 * mouth.height - mouth.corner) * arch
     down = mouth.down - seam
     gap = 1.2 * jnp.maximum(mouth.height - before.height - 0.01 * mouth.width, 0.0)
     hole = jnp.clip(0.5 + size * (gap / 2 * (1.1 * arch - 0.1) - abs(down)), 0.0, 1.0)
     hole = hole * jnp.clip(size * gap, 0.0, 1.0)
+
+    # Teeth in its upper part, nearly as bright as the skin is on average.
     teeth = jnp.clip(0.5 + size * (0.1 * gap - down), 0.0, 1.0)
     skin = face_mask(own, size=size, feather=0.0)[..., None]
     tone = (face * skin).sum((0, 1), keepdims=True) / jnp.maximum(skin.sum(), 1e-6)
@@ -215,13 +244,17 @@ class _Mouth(NamedTuple):
     """Coordinates of points in a mouth, and its measures, in units of the picture."""
 
     across: jax.Array  # -1 and 1 at the corners
-    down: jax.Array  # from the upper lip
+    down: jax.Array  # from the upper edge of the upper lip
     corner: jax.Array  # how far down the corners are
-    height: jax.Array
+    height: jax.Array  # from the upper edge to the lower
     width: jax.Array  # half of it
 
 
 def _mouth(landmarks, points):
+    """The mouth's coordinates of points (..., 2) of the picture.
+
+    Its axis runs from corner to corner; down is at right angles to it.
+    """
     left, right, upper, lower = landmarks[_MOUTH]
     axis = (right - left) / 2
     width = jnp.linalg.norm(axis) + 1e-6
@@ -233,29 +266,42 @@ def _mouth(landmarks, points):
     )
     across = (along(points) - along(left + right) / 2) / width
     top = below(upper)
-    corner, height = below(left) - top, below(lower) - top
-    return _Mouth(across, below(points) - top, corner, height, width)
+    return _Mouth(
+        across=across,
+        down=below(points) - top,
+        corner=below(left) - top,
+        height=below(lower) - top,
+        width=width,
+    )
 
 
 def _finish(picture):
+    """Clipped and in steps of 1/255."""
     return jnp.round(jnp.clip(picture, 0.0, 1.0) * 255) / 255
 
 
 def _grid(size):
-    """(size, size, 2) centres of pixels."""
+    """(size, size, 2) centres of pixels: row and column in units of the picture."""
     centre = (jnp.arange(size) + 0.5) / size
     return jnp.stack(jnp.meshgrid(centre, centre, indexing="ij"), axis=-1)
 
 
 def _flow(image, start, end):
-    """Where each pixel of the warped picture comes from, relative to it, in pixels."""
+    """Where each pixel of the warped picture comes from, relative to it, in pixels.
+
+    (size, size, 2).  The spline goes backwards, from the wanted landmarks `end`.
+    """
     size = image.shape[0]
     moved = _thin_plate(end, start - end, _grid(size).reshape(-1, 2))
     return size * moved.reshape(size, size, 2)
 
 
 def _thin_plate(points, values, queries):
-    """The thin-plate spline through `values` at `points`, evaluated at `queries`."""
+    """The thin-plate spline through `values` at `points`, evaluated at `queries`.
+
+    (k, 2), (k, c), (n, 2) -> (n, c); equals scipy's RBFInterpolator with the kernel
+    "thin_plate_spline".
+    """
     count = len(points)
     bend = _bending(points, points) + SMOOTHING * jnp.eye(count)
     plane = _affine(points)
@@ -266,11 +312,13 @@ def _thin_plate(points, values, queries):
 
 
 def _affine(points):
+    """Rows 1, row, column: what a spline is without bending."""
+    # From the middle of the picture, which keeps the system well conditioned.
     return jnp.pad(points - 0.5, ((0, 0), (1, 0)), constant_values=1.0)
 
 
 def _bending(a, b):
-    """r² log r of all distances."""
+    """r² log r of all distances, (n, 2), (k, 2) -> (n, k)."""
     square = ((a[:, None] - b[None]) ** 2).sum(-1)
     return square * jnp.log(jnp.maximum(square, 1e-12)) / 2
 
@@ -280,17 +328,19 @@ def _fill(values, inside):
 
     (c, h, w) by conjugate gradients, begun from the solution on a grid half as fine.
     """
-    known = jnp.where(inside, 0.0, values)
-    start = known
+    boundary = jnp.where(inside, 0.0, values)
+    start = boundary
     if (half := inside.shape[-1] // 2) >= COARSEST:
+        # Means over the pixels outside; inside are cells that hold none of them.
         share = _resized(1.0 - inside, half, "box")
-        coarse = _resized(known, half, "box") / jnp.maximum(share, 1e-6)
+        coarse = _resized(boundary, half, "box") / jnp.maximum(share, 1e-6)
         coarse = _fill(coarse, share < 1e-3)
-        start = jnp.where(inside, _resized(coarse, 2 * half, "bilinear"), known)
+        start = jnp.where(inside, _resized(coarse, 2 * half, "bilinear"), boundary)
     return start + _solve(-_laplacian(start) * inside, inside)
 
 
 def _resized(x, size, method):
+    """Planes (c, h, w) -> (c, size, size)."""
     return resample.resize(x[..., None], (size, size), method=method)[..., 0]
 
 
@@ -300,13 +350,18 @@ def _laplacian(x):
 
 
 def _neighbours(x):
+    """Sum of the four neighbours, zero beyond the border, (c, h, w)."""
     x = jnp.pad(x, ((0, 0), (1, 1), (1, 1)))
     rows, columns = x[:, :, 1:-1], x[:, 1:-1]
     return rows[:, :-2] + rows[:, 2:] + columns[..., :-2] + columns[..., 2:]
 
 
 def _solve(right, inside):
-    """Conjugate gradients: `_laplacian(x)` is `right` inside, and x zero outside."""
+    """Conjugate gradients: `_laplacian(x)` is `right` inside, and x zero outside.
+
+    Channels are systems of their own.  Small constants keep those that are solved
+    already from dividing zero by zero.
+    """
 
     def dot(a, b):
         return (a * b).sum((1, 2), keepdims=True)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxforensics.models import weights
+from jaxforensics.ops.color import to_float
 from jaxforensics.settings import choose
 from jaxforensics.synthfaces import photos
 from jaxforensics.synthfaces.drawing import render, scenes
@@ -25,24 +26,26 @@ NOISE = 77  # folded into a picture's key, so that its camera's noise is another
 
 
 class Forger(NamedTuple):
-    """A network's settings, and what it sees and is told."""
+    """A network, and the sizes of its inputs."""
 
     net: Translator
-    channels: int
-    condition: int
+    channels: int  # of the pictures that it sees
+    condition: int  # numbers that say what is wanted
 
 
-_LANDMARKS = 2 * len(render.LANDMARKS)
+_LANDMARKS = 2 * len(render.LANDMARKS)  # numbers: a row and a column each
 _VECTOR = len(scenes.ATTRIBUTES)
 EDITS = {
     "edit_deconv": Forger(Translator(up="deconv"), 3, _VECTOR),
     "edit_skip": Forger(Translator(up="nearest", full_skip=True), 3, _VECTOR),
 }
+# These see the target, and beside it the face that is to replace the target's, bent.
 REPLACEMENTS = {
     "swap_neural": Forger(Translator(up="shuffle"), 6, 0),
     "reenact_neural": Forger(Translator(up="nearest"), 6, _LANDMARKS),
 }
-EDITORS, REPLACERS = tuple(EDITS), tuple(REPLACEMENTS)
+EDITORS = tuple(EDITS)
+REPLACERS = tuple(REPLACEMENTS)
 
 
 def edit(name, seed, indices, pictures, described, wanted, *, size):
@@ -77,40 +80,52 @@ def _run(function, seed, indices, *arrays):
 
 def _edit(seed, index, picture, described, wanted, *, name, size):
     change = wanted - described
-    drawn = _draw(EDITS[name], name, seed, index, picture / 255, change, size)
-    return photos.to_bytes(drawn)
+    edited = _redraw(EDITS[name], name, seed, index, to_float(picture), change, size)
+    return photos.to_bytes(edited)
 
 
-def _replace(seed, index, target, guide, own, other, *, name, size):
-    target, guide = target / 255, guide / 255
-    soft = graphic.face_mask(own, size=size, feather=size / 16)
-    if name.startswith("swap"):
-        bent, condition = graphic.warp_to(guide, other, own), jnp.zeros(0)
+def _replace(seed, index, target, guide, own_points, guide_points, *, name, size):
+    """(picture, mask): the net paints the face, graphics blend it in."""
+    swap = name.startswith("swap")
+    target = to_float(target)
+    guide = to_float(guide)
+    soft = graphic.face_mask(own_points, size=size, feather=size / 16)
+    if swap:
+        bent = graphic.warp_to(guide, guide_points, own_points)
+        condition = jnp.zeros(0)
     else:
-        bent = graphic.warp_to(target, own, other)
-        condition = pairs.way(own, other)
-    seen = jnp.concatenate([target, bent], axis=-1)
-    face = _draw(REPLACEMENTS[name], name, seed, index, seen, condition, size)
-    if name.startswith("swap"):
+        bent = graphic.warp_to(target, own_points, guide_points)
+        condition = pairs.displacements(own_points, guide_points)
+
+    inputs = jnp.concatenate([target, bent], axis=-1)
+    face = _redraw(REPLACEMENTS[name], name, seed, index, inputs, condition, size)
+    if swap:
         face = graphic.colour_transfer(face, target, soft)
     blended = graphic.blend(target, _grained(face, target), soft)
     return photos.to_bytes(blended), photos.to_bytes(jnp.float32(soft > 0))
 
 
 def _grained(face, target):
-    """The face with as much of the target's noise as it lacks."""
-    wanted, found = graphic.grain_level(target), graphic.grain_level(face)
-    lacking = jnp.sqrt(jnp.maximum(wanted**2 - found**2, 0)) / jnp.maximum(wanted, 1e-6)
-    return face + lacking[None, None] * graphic.grain(target)
+    """The face with as much of the target's noise as it lacks.
+
+    Variances of independent noises add up.
+    """
+    target_level = graphic.grain_level(target)
+    face_level = graphic.grain_level(face)
+    missing = jnp.sqrt(jnp.maximum(target_level**2 - face_level**2, 0))
+    gain = missing / jnp.maximum(target_level, 1e-6)
+    return face + gain[None, None] * graphic.grain(target)
 
 
-def _draw(forger, name, seed, index, picture, condition, size):
+def _redraw(forger, name, seed, index, picture, condition, size):
+    """What a forger's network makes of a picture (size, size, channels)."""
     key = jax.random.fold_in(scenes.key_of(seed, index), NOISE)
     variables = jax.tree.map(lambda x: x.astype(jnp.float32), _weights(name))
-    inputs = ({size: x[None]} for x in (picture, condition))
+    pictures = {size: picture[None]}
+    conditions = {size: condition[None]}
     noise = {size: grain(key[None], size=size)}
-    drawn, _ = forger.net.apply(variables, *inputs, noise)[size]
-    return drawn[0]
+    redrawn, _ = forger.net.apply(variables, pictures, conditions, noise)[size]
+    return redrawn[0]
 
 
 @functools.cache
@@ -118,14 +133,18 @@ def _weights(name):
     """A forger's variables in half precision, as they are stored."""
     forger = (EDITS | REPLACEMENTS)[name]
 
-    def example(*ends):
-        return {s: jax.ShapeDtypeStruct((1, *end), jnp.float32) for s, end in ends}
+    def inputs(shape_of):
+        return {
+            size: jax.ShapeDtypeStruct((1, *shape_of(size)), jnp.float32)
+            for size in SIZES
+        }
 
-    shapes = [
-        example(*((s, (s, s, forger.channels)) for s in SIZES)),
-        example(*((s, (forger.condition,)) for s in SIZES)),
-        example(*((s, (s, s, 3)) for s in SIZES)),
-    ]
-    template = jax.eval_shape(forger.net.init, jax.random.key(0), *shapes)
+    template = jax.eval_shape(
+        forger.net.init,
+        jax.random.key(0),
+        inputs(lambda size: (size, size, forger.channels)),
+        inputs(lambda size: (forger.condition,)),
+        inputs(lambda size: (size, size, 3)),
+    )
     half = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, jnp.float16), template)
     return weights.load(FOLDER / f"{name}.safetensors", half)

@@ -1,11 +1,12 @@
 """Rendered training streams for the forgers: studio scenes that no set contains.
 
-A stream shows a fixed number of scenes, rendered when they are first asked for and kept
-in memory, in an order that is a function of (seed, epoch).  What a batch holds beside
-its numbers depends on the stream's kind, see `KINDS`.
+A stream shows a fixed number of scenes, rendered when they are first needed and kept in
+memory, in an order that is a function of (seed, epoch).  What a batch holds beside its
+numbers depends on the stream's kind, see `KINDS`.
 """
 
 import functools
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ from jaxforensics.synthfaces.forgers import pairs
 
 SEED = 10_000  # of the scenes: the benchmark's own have other seeds
 REVISION = 1  # of the pictures: nets trained on other pictures are not reused
-FIRST = {"train": 0, "validation": 1_000_000, "test": 2_000_000}  # scenes of the parts
+# Numbers of the first scenes of the parts, which are far enough apart to share none.
+FIRST = {"train": 0, "validation": 1_000_000, "test": 2_000_000}
 SIZES = (64, 128)
 
 
@@ -56,30 +58,41 @@ def open(*, batch_size, scenes, held_out, seed=0, kind="portraits"):
             )
     common = {"batch_size": batch_size, "seed": seed, "kind": kind}
     return Streams(
-        Rendered(parts, shown="train", checked="validation", **common),
-        Rendered(parts, shown="test", checked="test", **common),
+        Rendered(parts, endless="train", held_out="validation", **common),
+        Rendered(parts, endless="test", held_out="test", **common),
     )
 
 
 class Rendered:
-    """A stream of rendered batches: endless training, one pass of validation."""
+    """A stream of rendered batches: endless training, one pass of validation.
+
+    Attributes:
+      sources: names of the sources, as a corpus has them; there is one, of reals.
+      counts: {part: {source: number of scenes}}.
+      kind: what a batch shows, a name in `KINDS`.
+      batch_size: scenes in a batch.
+      digest: of everything that batches depend on.
+    """
 
     sources = ("real",)
 
-    def __init__(self, parts, *, shown, checked, batch_size, seed, kind):
+    def __init__(self, parts, *, endless, held_out, batch_size, seed, kind):
         choose(KINDS, kind, "stream")
-        self._parts, self._shown, self._checked = parts, shown, checked
-        self._seed, self.kind, self.batch_size = seed, kind, batch_size
-        self.counts = {name: {"real": parts[name]} for name in {shown, checked}}
-        known = (REVISION, parts, shown, batch_size, seed, kind)
-        self.digest = digest(list(known))
+        self._parts = parts
+        self._endless = endless
+        self._held_out = held_out
+        self._seed = seed
+        self.kind = kind
+        self.batch_size = batch_size
+        self.counts = {name: {"real": parts[name]} for name in {endless, held_out}}
+        self.digest = digest([REVISION, parts, endless, batch_size, seed, kind])
 
     def showing(self, kind):
         """The same scenes in batches of another kind."""
         return Rendered(
             self._parts,
-            shown=self._shown,
-            checked=self._checked,
+            endless=self._endless,
+            held_out=self._held_out,
             batch_size=self.batch_size,
             seed=self._seed,
             kind=kind,
@@ -87,24 +100,25 @@ class Rendered:
 
     def batches(self, start=0):
         """Endless batches from step `start` on; a batch is a function of its step."""
-        count = self._parts[self._shown]
+        count = self._parts[self._endless]
         per_epoch = count // self.batch_size
-        while True:
-            epoch, place = divmod(start, per_epoch)
+        for step in itertools.count(start):
+            epoch, place = divmod(step, per_epoch)
             order = np.random.default_rng([self._seed, epoch]).permutation(count)
             rows = order[place * self.batch_size :][: self.batch_size]
-            yield self._batch(self._shown, rows)
-            start += 1
+            yield self._batch(self._endless, rows)
 
     def validation(self):
-        """Every scene of the held-out part once."""
-        for first in range(0, self._parts[self._checked], self.batch_size):
-            yield self._batch(self._checked, np.arange(first, first + self.batch_size))
+        """Every scene of the held-out part once, in order."""
+        for first in range(0, self._parts[self._held_out], self.batch_size):
+            rows = np.arange(first, first + self.batch_size)
+            yield self._batch(self._held_out, rows)
 
     def _batch(self, part, rows):
+        """The batch of some scenes of a part, by their numbers in it."""
         columns = _pool(self.kind, FIRST[part], self._parts[part])
-        shown = {name: column[rows] for name, column in columns.items()}
-        return shown | {
+        batch = {name: column[rows] for name, column in columns.items()}
+        return batch | {
             "index": np.int32(FIRST[part] + rows),
             "label": np.zeros(len(rows), np.int32),
             "valid": np.ones(len(rows), np.float32),

@@ -20,11 +20,12 @@ import numpy as np
 from jaxforensics.models.layers import Upsample
 from jaxforensics.ops.color import rgb_to_ycbcr
 
-SIZES = (64, 128)
-CORE = SIZES[0]
+SIZES = (64, 128)  # of pictures
+CORE = SIZES[0]  # size at which the core begins; what lies around it is the shell
 WIDTHS = {128: 12, 64: 24, 32: 32, 16: 40, 8: 48}  # channels by size
-CENTRE = np.float32([0, 128 / 255, 128 / 255])  # of Y, Cb, Cr
-CHROMA = np.float32([[0, -0.344136, 1.772], [1.402, -0.714136, 0]])  # to R, G, B
+CENTRE = np.float32([0, 128 / 255, 128 / 255])  # what Y, Cb and Cr of black are
+# What Cb and Cr add to R, G and B (JFIF).
+CHROMA = np.float32([[0, -0.344136, 1.772], [1.402, -0.714136, 0]])
 _INIT = nn.initializers.he_normal()
 
 
@@ -47,26 +48,27 @@ class Translator(nn.Module):
         `grains` {size: (b, size, size, 3)} is standard normal; k may be zero.  Paint is
         what would be shown if nothing of the input were kept.
         """
-        inside = {size: self._enter(size, x) for size, x in pictures.items()}
+        # Pictures of both sizes are one batch from here on to the end of the core.
+        entered = {size: self._enter(size, x) for size, x in pictures.items()}
         skip = jnp.concatenate(
-            [
-                x if size > CORE or self.full_skip else jnp.zeros_like(x)
-                for size, (x, _) in inside.items()
-            ]
+            [self._finest_skip(size, x) for size, (x, _) in entered.items()]
         )
-        x = jnp.concatenate([x for x, _ in inside.values()])
-        condition = jnp.concatenate([conditions[size] for size in inside])
+        x = jnp.concatenate([x for x, _ in entered.values()])
+        condition = jnp.concatenate([conditions[size] for size in entered])
         grain = jnp.concatenate(
-            [grains[size][:, :: size // CORE, :: size // CORE] for size in inside]
+            [grains[size][:, :: size // CORE, :: size // CORE] for size in entered]
         )
         x = self._core(x, skip, condition, grain)
-        found, first = {}, 0
-        for size, (entry, shell) in inside.items():
-            part = slice(first, first + len(entry))
-            context = condition[part], grains[size]
-            found[size] = self._leave(size, x[part], shell, *context, pictures[size])
+
+        redrawn = {}
+        first = 0
+        for size, (entry, shell) in entered.items():
+            rows = slice(first, first + len(entry))
+            redrawn[size] = self._leave(
+                size, x[rows], shell, condition[rows], grains[size], pictures[size]
+            )
             first += len(entry)
-        return found
+        return redrawn
 
     def _enter(self, size, picture):
         """Features at the core's size, and those of the shell (None without one)."""
@@ -75,12 +77,23 @@ class Translator(nn.Module):
             return x, None
         return _down(WIDTHS[CORE], f"down_{CORE}")(x), x
 
+    def _finest_skip(self, size, x):
+        """The features at the core's size that the decoder may look at again.
+
+        They are of the picture's own size if that is the core's.
+        """
+        if size > CORE or self.full_skip:
+            return x
+        return jnp.zeros_like(x)
+
     def _core(self, x, skip, condition, grain):
+        """The U-Net from 64² down to 8² and back, (b, 64, 64, c) -> the same."""
         sizes = [size for size in WIDTHS if size < CORE]
         skips = {CORE: skip}
         for size in sizes:
             x = skips[size] = _down(WIDTHS[size], f"down_{size}")(x)
         shape = (sizes[-1], sizes[-1], WIDTHS[sizes[-1]])
+        # Faces have a place: what is learned for each cell of 8 x 8 says where one is.
         place = self.param("place", nn.initializers.normal(0.1), shape)
         x = _heed(x + place[None], condition)
         for i in range(self.blocks):
@@ -92,11 +105,18 @@ class Translator(nn.Module):
         return x
 
     def _leave(self, size, x, shell, condition, grain, picture):
+        """(picture, paint) from the core's features, in the size of the picture.
+
+        Seven maps: how much of the input is kept, at first 88 %; paint; and detail that
+        is added to both.
+        """
         if size > CORE:
             skip = shell if self.full_skip else None
             x = self._rise(size, x, skip, condition, grain)
         x = nn.Conv(7, (3, 3), name=f"to_rgb_{size}")(x)
-        kept, paint, detail = nn.sigmoid(2 + x[..., :1]), x[..., 1:4], x[..., 4:]
+        kept = nn.sigmoid(2 + x[..., :1])
+        paint = x[..., 1:4]
+        detail = x[..., 4:]
         base = picture[..., -3:]
         if not self.full_skip:
             base = Relay(self.up, name=f"relay_{size}")(base)
@@ -104,6 +124,7 @@ class Translator(nn.Module):
         return kept * base + (1 - kept) * paint + 0.1 * detail, paint
 
     def _rise(self, size, x, skip, condition, grain):
+        """One level up, to `size`, with every n-th value of the noise."""
         rise = Rise(WIDTHS[size], self.up, name=f"rise_{size}")
         step = grain.shape[1] // size
         return rise(x, skip, condition, grain[:, ::step, ::step])
@@ -122,15 +143,21 @@ class Relay(nn.Module):
     def __call__(self, picture):
         """(b, h, w, 3) -> (b, h, w, 3)."""
         planes = rgb_to_ycbcr(picture) - CENTRE[None, None, None]
+        # The places of a 2 x 2 square in reading order, as `Upsample` lays them out.
         luma = [planes[:, p::2, q::2, :1] for p in (0, 1) for q in (0, 1)]
         chroma = sum(planes[:, p::2, q::2, 1:] for p in (0, 1) for q in (0, 1)) / 4
         code = jnp.concatenate([*luma, chroma], axis=-1)
+        # The other kinds smooth, and could not give back single pixels.
         kind = "deconv" if self.kind == "deconv" else "shuffle"
         return Upsample(3, kind, initial=_unpacking, name="up")(code)
 
 
 def _unpacking(key, shape, dtype=jnp.float32):
-    """The kernel, of a transposed convolution or a shuffle, that undoes the packing."""
+    """The kernel that undoes the packing, but for a little disorder to learn from.
+
+    (4, 4, 6, 3) of a transposed convolution, or (3, 3, 6, 12) of a shuffle: each of the
+    four pixels of a square is its luma in R, G and B, and the square's chroma.
+    """
     kernel = np.zeros(shape, np.float32)
     for place in range(4):
         row, column = divmod(place, 2)
@@ -138,7 +165,8 @@ def _unpacking(key, shape, dtype=jnp.float32):
             taps = kernel[2 - row, 2 - column]
         else:
             taps = kernel[1, 1, :, 3 * place : 3 * place + 3]
-        taps[place], taps[4:] = 1, CHROMA
+        taps[place] = 1
+        taps[4:] = CHROMA
     return kernel + 0.02 * jax.random.normal(key, shape, dtype)
 
 
@@ -158,7 +186,7 @@ class Rise(nn.Module):
         if skip is not None:
             gate = _pointwise(self.features, "gate", nn.initializers.lecun_normal())
             y = y + nn.sigmoid(gate(y)) * skip
-        return _bend(y)
+        return _activate(y)
 
 
 class Block(nn.Module):
@@ -168,6 +196,7 @@ class Block(nn.Module):
     def __call__(self, x):
         """Same shape."""
         y = _conv(x.shape[-1], "conv_0")(x)
+        # Begins near the identity.
         small = nn.initializers.variance_scaling(0.1, "fan_in", "normal")
         return x + nn.Conv(x.shape[-1], (3, 3), kernel_init=small, name="conv_1")(y)
 
@@ -177,18 +206,18 @@ def grain(keys, *, size):
     return jax.vmap(lambda key: jax.random.normal(key, (size, size, 3)))(keys)
 
 
-def _bend(x):
+def _activate(x):
     return nn.leaky_relu(x, 0.2)
 
 
 def _conv(features, name):
     conv = nn.Conv(features, (3, 3), kernel_init=_INIT, name=name)
-    return lambda x: _bend(conv(x))
+    return lambda x: _activate(conv(x))
 
 
 def _down(features, name):
     conv = nn.Conv(features, (3, 3), (2, 2), kernel_init=_INIT, name=name)
-    return lambda x: _bend(conv(x))
+    return lambda x: _activate(conv(x))
 
 
 def _pointwise(features, name, init, *, bias=True):
@@ -196,7 +225,10 @@ def _pointwise(features, name, init, *, bias=True):
 
 
 def _heed(x, condition):
-    """Scales and shifts features as the condition (b, k) says; nothing if k = 0."""
+    """Scale and shift features as the condition (b, k) says; nothing if k = 0.
+
+    FiLM (Perez et al., 2018).  Names of parameters are those of shipped files.
+    """
     if not condition.shape[-1]:
         return x
     shift, scale = (

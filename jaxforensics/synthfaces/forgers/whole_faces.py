@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from jaxforensics.models import weights
+from jaxforensics.ops.color import to_float
 from jaxforensics.settings import choose
 from jaxforensics.synthfaces import photos
 from jaxforensics.synthfaces.drawing import scenes
@@ -29,7 +30,9 @@ UPSAMPLING = {  # forger -> how its decoder doubles the size
 }
 NAMES = tuple(UPSAMPLING)
 SHARED = "deconv"  # the forger whose encoder serves all
-NOISE = 2024  # keeps a forgery's noise apart from the keys of the picture it is after
+# Plus a forger's number, folded into the key of a forgery's sitter: its noise is not
+# that of the sitter's picture, nor that of another forger.
+NOISE = 2024
 
 
 def sample(name, seed, indices, *, size):
@@ -37,6 +40,7 @@ def sample(name, seed, indices, *, size):
     choose(UPSAMPLING, name, "forger")
     if size not in decoder.SIZES:
         raise ValueError(f"forgeries have {decoder.SIZES} pixels, not {size}")
+    # The encoder sees 128 pixels, whatever the size of the forgery.
     sitters, _, _ = photos.portraits(seed, indices, domain="studio", size=128)
     function = functools.partial(_forge, name=name, size=size)
     seeds = np.full(len(indices), seed)
@@ -45,25 +49,29 @@ def sample(name, seed, indices, *, size):
 
 @functools.cache
 def load(name):
-    """The parameters of a shipped forger, in single precision."""
+    """The parameters {'encoder', 'decoder'} of a shipped forger, in float32."""
+    path = FOLDER / f"{name}.safetensors"
     shapes = decoder.shapes(UPSAMPLING[name])
     if name == SHARED:
-        return weights.load(FOLDER / f"{name}.safetensors", shapes)
-    own = {"decoder": shapes["decoder"]}
-    found = weights.load(FOLDER / f"{name}.safetensors", own)
-    return found | {"encoder": load(SHARED)["encoder"]}
+        return weights.load(path, shapes)
+    # The files of the others hold decoders only.
+    loaded = weights.load(path, {"decoder": shapes["decoder"]})
+    return loaded | {"encoder": load(SHARED)["encoder"]}
 
 
 def digest(*names):
-    """A mark of the weights of these forgers, '' if none of them has any."""
+    """A digest of the weights files of these forgers, '' if none of them has any."""
     paths = [FOLDER / f"{name}.safetensors" for name in sorted(set(names))]
     stored = b"".join(path.read_bytes() for path in paths if path.exists())
-    return hashlib.sha256(stored).hexdigest()[:12] if stored else ""
+    if not stored:
+        return ""
+    return hashlib.sha256(stored).hexdigest()[:12]
 
 
 def _forge(seed, index, sitter, *, name, size):
+    """One uint8 forgery after the uint8 picture (128, 128, 3) of its sitter."""
     key = jax.random.fold_in(scenes.key_of(seed, index), NOISE + NAMES.index(name))
-    drawn = decoder.forge(
-        key, UPSAMPLING[name], load(name), sitter[None] / 255, sizes=(size,)
+    forged = decoder.forge(
+        key, UPSAMPLING[name], load(name), to_float(sitter[None]), sizes=(size,)
     )
-    return photos.to_bytes(drawn[size][0])
+    return photos.to_bytes(forged[size][0])

@@ -73,11 +73,12 @@ def test_the_guide_is_nearer_to_the_truth_than_the_picture(reenacted):
     assert error[1] < 0.9 * error[0]
 
 
-def test_conditions_are_the_ways_of_landmarks(reenacted):
-    way = reenacted["condition_64"]
-    assert way.dtype == np.float32 and 0.02 < np.abs(way).mean() < 1
+def test_conditions_are_how_far_landmarks_move(reenacted):
+    displacements = reenacted["condition_64"]
+    assert displacements.dtype == np.float32
+    assert 0.02 < np.abs(displacements).mean() < 1
     own = np.random.default_rng(0).uniform(size=(5, 2)).astype(np.float32)
-    assert np.allclose(pairs.way(own, own + 0.01), 0.2, atol=1e-4)
+    assert np.allclose(pairs.displacements(own, own + 0.01), 0.2, atol=1e-4)
 
 
 def test_a_pair_does_not_depend_on_its_company(reenacted):
