@@ -15,6 +15,7 @@ import copy
 import hashlib
 import itertools
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +27,7 @@ from google.protobuf.message import DecodeError
 from tensorflow_datasets.proto import tf_example_pb2
 
 from jaxforensics.data.items import is_real_source
-from jaxforensics.files import READ_ONLY, replacing
+from jaxforensics.files import READ_ONLY
 from jaxforensics.settings import choose
 
 VERSION = "1.0.0"
@@ -335,9 +336,12 @@ def read_array(path):
 
 def _keep(path, array):
     """Store an array, unless nothing may be written there."""
+    # Several processes may open a set at once: each has a temporary file of its own.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with replacing(path) as partial, partial.open("wb") as file:
+        with temporary.open("wb") as file:
             np.save(file, array)
+        temporary.replace(path)
     except OSError as error:
         if error.errno not in READ_ONLY:
             raise
