@@ -21,7 +21,10 @@ try:
 except ModuleNotFoundError:
     sys.exit("benchmarks/training_step.py measures against PyTorch: pip install torch")
 
-BATCH, SIZE, CLASSES, RATE = 64, 128, 8, 1e-4
+BATCH = 64
+SIZE = 128  # pixels per side
+CLASSES = 8
+RATE = 1e-4
 SGD = {"name": "sgd", "rate": RATE, "settings": {"momentum": 0.95}}
 
 
@@ -64,11 +67,9 @@ def torch_net(params):
     theirs = [net.predictor, *net.first, *net.second, *net.convs]
     with torch.no_grad():
         for row, module in zip(ours, theirs, strict=True):
-            # (h, w, in, out) -> (out, in, h, w)
             kernel = np.moveaxis(np.array(row["kernel"]), (3, 2), (0, 1))
             module.weight.copy_(torch.tensor(kernel))
-            if module.bias is not None:
-                module.bias.zero_()
+            module.bias is None or module.bias.zero_()
         names = "dense_1", "dense_2", "logits"
         for name, module in zip(names, net.head, strict=True):
             module.weight.copy_(
@@ -110,8 +111,8 @@ def main():
     devices = mesh.data_mesh()
     state = jax.jit(method.init, out_shardings=mesh.whole(devices))(key, batch)
     step = jax.jit(method.stages[0].step, donate_argnums=1)
+    held = [state]  # the state after the last step; the one before is given away
     params = jax.device_get(state.nets["classifier"].params)
-    held = [state]  # replaced by every step, whose memory is that of the last one
     on_device = mesh.put(batch, devices)
 
     def ours():

@@ -50,7 +50,9 @@ class Decomposition(nn.Module):
         spectrum = dct2(einops.rearrange(jnp.float32(x), "b h w c -> b c h w"))
         # Each band of each channel, (b, bands, c, n, n).
         parts = idct2(filters[None, :, None] * spectrum[:, None])
-        return einops.rearrange(parts, "b band c h w -> b h w (band c)")
+        # In two steps: in one, XLA would lay the products before it out anew.
+        parts = einops.rearrange(parts, "b band c h w -> b (band c) h w")
+        return einops.rearrange(parts, "b c h w -> b h w c")
 
 
 class Statistics(nn.Module):
