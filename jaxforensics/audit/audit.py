@@ -201,7 +201,7 @@ def _examine(opener, size):
             data,
             name=about.name,
             label=about.label,
-            source=unit.source if about.label else "real",  # all kinds of reals as one
+            source=unit.source if about.label else "real",  # all reals as one
             group=about.group or about.name,
             split=unit.split,
         )

@@ -18,7 +18,7 @@ SAMPLES = 300  # of the bootstrap: enough for a warning, and there are many inte
 
 
 class Leak(NamedTuple):
-    """How well a family of features separates a kind of fake from the real pictures."""
+    """How well a family of features separates the fakes of a source from all reals."""
 
     fakes: str  # 'all fakes' or a source
     family: str  # one of FAMILIES, or 'all together'
@@ -31,7 +31,7 @@ def leaks(features, labels, sources, groups, *, seed=0, progress=iter):
     """Cross-validated AUC of every family of features, for all fakes and each source.
 
     features (n, len(FEATURES)), labels (n,), sources (n,) and groups (n,); pictures of
-    one group are never in two folds.  Kinds of fakes with fewer than two groups on
+    one group are never in two folds.  Sources with fewer than two groups on
     either side are left out.
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(labels))[:MOST])

@@ -153,7 +153,7 @@ def _about_failures(report):
 
 
 def _leaks(report):
-    """Rows: a family of features, and the AUC for each kind of fakes."""
+    """Rows: a family of features, and the AUC for the fakes of each source."""
     rows = {}
     for leak in report["leaks"]:
         row = rows.setdefault(leak["family"], {"features": leak["family"]})

@@ -17,7 +17,7 @@ class Item(NamedTuple):
 
     path: str
     label: int  # 1 = fake
-    source: str  # name of the generator; with label 0, 'real' or 'real/<kind>'
+    source: str  # who made it: a forger; with label 0, 'real' or 'real/…'
     group: str = ""
     split: str = ""
     pair: str = ""  # path of the original it was made from

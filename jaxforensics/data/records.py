@@ -45,7 +45,7 @@ class Record(NamedTuple):
 
     image: bytes
     label: int  # 1 = fake
-    source: int = 0  # 0 = real (other kinds of reals follow), then every generator
+    source: int = 0  # 0 = real, then other sources of reals, then every forger
     group: str = ""  # video or identity: the unit of splits and of the bootstrap
     pair: bytes = b""  # the original, same height and width
     mask: bytes = b""  # gray
@@ -263,7 +263,7 @@ def read_prepared(root):
     path = Path(root) / "prepared.json"
     try:
         prepared = json.loads(path.read_text())
-    except ValueError as error:  # JSON's and UTF-8's are of this kind
+    except ValueError as error:  # JSON's and UTF-8's are such
         raise ValueError(
             f"{path} is damaged ({error}): delete {root}, and prepare it again"
         ) from None

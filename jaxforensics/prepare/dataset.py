@@ -156,7 +156,7 @@ def _completed(items):
     names = set()
     for item in items:
         name = printable(item.name or item.path)
-        source = "real"  # whatever it is called, unless it tells kinds of reals apart
+        source = "real"  # whatever it is called, unless it tells reals apart
         if item.label or item.source.startswith(REAL_PREFIX):
             source = printable(item.source)
         is_real = is_real_source(source)

@@ -140,7 +140,7 @@ def _class_folders(root):
         )
     if not names:
         raise ValueError(
-            f"{root} has no class folders: expected {root}/real, {root}/<generator>, …"
+            f"{root} has no class folders: expected {root}/real, {root}/<forger>, …"
         )
     if not any(name.lower() in ALIASES for name in names):
         return [("", name, root / name) for name in names]

@@ -19,7 +19,7 @@ COLUMNS = (*REQUIRED, "source", "group", "split", "pair", "mask", "parsing", "na
 def manifest(path):
     """A CSV file with a header, or JSON lines, one picture a row.
 
-    Columns: `path` and `label` (0 or real, 1 or fake); optionally `source` (generator;
+    Columns: `path` and `label` (0 or real, 1 or fake); optionally `source` (forger;
     'fake' if absent), `group`, `split`, `pair`, `mask`, `parsing`, `name`, and
     `attributes.<anything>`; JSON lines may hold an object `attributes` instead.  Paths
     are relative to the manifest's folder.

@@ -22,7 +22,7 @@ def tfds_dataset(
 
     `label` names a class label (classes whose names match `real` are 0, and the others
     are the sources; a prepared data set has "source" for this), an integer feature (0
-    is real), or is itself 0 or 1 for a data set of one kind.  `group` may name another
+    is real), or is itself 0 or 1 for a data set of one class.  `group` may name another
     feature.  Prepare the items with `convert=functools.partial(convert_example,
     image=image)`.
     """
