@@ -46,7 +46,7 @@ def draw_sheets():
     # Every tenth picture is edited in another attribute.
     for kind, forgers, step in (("edits", EDITED, 10), ("replacement", REPLACED, 1)):
         found = {name: made(name, SHOWN, step) for name in forgers}
-        rows, names = [found[forgers[0]].pair], ["original"]
+        rows, names = [found[forgers[0]].original], ["original"]
         for name in forgers:
             rows += [found[name].image, found[name].mask]
             names += [name.replace("_", "\n"), "changed"]

@@ -1,7 +1,7 @@
 """Where the pictures of a set come from: real domains, and every kind of forgery.
 
-A source makes pictures by number, `(seed, indices, size) -> Made`, and needs nothing
-else: the same number is the same picture in every set.
+A source makes pictures by number, `(seed, indices, size) -> Pictures`, and needs
+nothing else: the same number is the same picture in every set.
 """
 
 import functools
@@ -31,28 +31,29 @@ REGIONS = {  # what an edit of each attribute may change, as classes of a parsin
 NEEDS_HAIR = (*scenes.HAIR_COLOURS, "bangs", "long_hair")
 
 
-class Made(NamedTuple):
+class Pictures(NamedTuple):
     """uint8 pictures and what is known of them; one row, or one entry, per picture."""
 
-    image: np.ndarray
-    groups: list
-    attributes: list
-    pair: np.ndarray | None = None
-    mask: np.ndarray | None = None
-    parsing: np.ndarray | None = None
+    image: np.ndarray  # (n, size, size, 3)
+    groups: list  # who is in a picture: the unit of splits
+    attributes: list  # of dicts, what a record says of its picture
+    original: np.ndarray | None = None  # (n, size, size, 3), what a fake was made from
+    mask: np.ndarray | None = None  # (n, size, size)
+    parsing: np.ndarray | None = None  # (n, size, size), places in render.CLASSES
 
 
 def digest(source):
-    """A mark of the weights that a source uses; '' where it uses none."""
-    shared = (whole_faces.SHARED,) if source in whole_faces.NAMES else ()
-    return whole_faces.digest(source, *shared)
+    """A digest of the weights that a source uses; '' where it uses none."""
+    if source in whole_faces.NAMES:
+        return whole_faces.digest(source, whole_faces.SHARED)
+    return whole_faces.digest(source)
 
 
 def photographs(seed, indices, *, size, domain):
     """Real pictures of a domain of faces."""
-    pictures, parsing, drawn = photos.portraits(seed, indices, domain=domain, size=size)
-    return Made(
-        pictures, _people(seed, indices), _described(drawn, domain), parsing=parsing
+    pictures, parsing, posed = photos.portraits(seed, indices, domain=domain, size=size)
+    return Pictures(
+        pictures, _people(seed, indices), _described(posed, domain), parsing=parsing
     )
 
 
@@ -60,13 +61,13 @@ def landscapes(seed, indices, *, size):
     """Real pictures without faces."""
     pictures = photos.views(seed, indices, size=size)
     groups = [f"view {seed}/{index}" for index in indices]
-    return Made(pictures, groups, [{"domain": "scenes"}] * len(indices))
+    return Pictures(pictures, groups, [{"domain": "scenes"}] * len(indices))
 
 
 def clips(seed, indices, *, size):
     """Street portraits as frames of compressed video."""
-    made = photographs(seed, indices, size=size, domain="street")
-    return made._replace(image=h264(made.image))
+    portraits = photographs(seed, indices, size=size, domain="street")
+    return portraits._replace(image=h264(portraits.image))
 
 
 def synthesised(seed, indices, *, size, name):
@@ -74,29 +75,38 @@ def synthesised(seed, indices, *, size, name):
     pictures = whole_faces.sample(name, LATENTS + seed, indices, size=size)
     groups = [f"latent {seed}/{index}" for index in indices]
     mask = np.full(pictures.shape[:3], 255, np.uint8)
-    return Made(pictures, groups, [{"forger": name}] * len(indices), mask=mask)
+    return Pictures(pictures, groups, [{"forger": name}] * len(indices), mask=mask)
 
 
 def edited(seed, indices, *, size, name):
     """Studio portraits with one attribute changed by a network."""
-    before, seen, drawn = photos.portraits(seed, indices, domain="studio", size=size)
-    known = _each(scenes.describe, drawn)
-    chosen = [_attribute(row, i) for row, i in zip(known, indices, strict=True)]
-    wanted = np.stack([target(row, a) for row, a in zip(known, chosen, strict=True)])
-    after = neural.edit(name, seed, indices, before, known, wanted, size=size)
-    changed = _each(scenes.edit, drawn, wanted)
-    _, truth = photos.shots(seed, indices, changed, domain="studio", size=size)
-    about = [
-        {"forger": name, "attribute": a, "region": list(REGIONS[a])} for a in chosen
-    ]
-    parsing = np.stack(
-        [edit_parsing(*row) for row in zip(seen, truth, chosen, strict=True)]
+    before, parsing_before, posed = photos.portraits(
+        seed, indices, domain="studio", size=size
     )
-    return Made(
+    described = _each(scenes.describe, posed)
+    attributes = [_attribute(row, i) for row, i in zip(described, indices, strict=True)]
+    wanted = np.stack(
+        [target(row, a) for row, a in zip(described, attributes, strict=True)]
+    )
+    after = neural.edit(name, seed, indices, before, described, wanted, size=size)
+
+    # The renderer's own edit is what the parsing of the edited picture is taken from.
+    changed = _each(scenes.edit, posed, wanted)
+    _, parsing_after = photos.shots(seed, indices, changed, domain="studio", size=size)
+    parsing = np.stack(
+        [
+            edit_parsing(*row)
+            for row in zip(parsing_before, parsing_after, attributes, strict=True)
+        ]
+    )
+    return Pictures(
         after,
         _people(seed, indices),
-        about,
-        pair=before,
+        [
+            {"forger": name, "attribute": a, "region": list(REGIONS[a])}
+            for a in attributes
+        ],
+        original=before,
         mask=gray_map(after, before),
         parsing=parsing,
     )
@@ -108,25 +118,29 @@ def replaced(seed, indices, *, size, name, domain="studio"):
     The other wears glasses and a fringe exactly if the portrayed does: both reach
     beyond the face that is replaced.
     """
-    face, parsing, drawn = photos.portraits(seed, indices, domain=domain, size=size)
-    other, own = photos.poses(DONORS + seed, indices, domain=domain), drawn.attributes
-    alike = other.attributes._replace(glasses=own.glasses, bangs=own.bangs)
-    other = other._replace(attributes=alike)
-    guide, _ = photos.shots(DONORS + seed, indices, other, domain=domain, size=size)
-    here, there, wanted = (
-        _each(render.landmarks, scene)
-        for scene in (drawn, other, _each(scenes.with_expression, drawn, other))
+    face, parsing, posed = photos.portraits(seed, indices, domain=domain, size=size)
+    donor = photos.poses(DONORS + seed, indices, domain=domain)
+    alike = donor.attributes._replace(
+        glasses=posed.attributes.glasses, bangs=posed.attributes.bangs
     )
-    maker = graphic if name in graphic.REPLACERS else neural
-    towards = wanted if name.startswith("reenact") else there
-    made, mask = maker.replace(
-        name, seed, indices, face, guide, here, towards, size=size
+    donor = donor._replace(attributes=alike)
+    guide, _ = photos.shots(DONORS + seed, indices, donor, domain=domain, size=size)
+
+    # A re-enactment moves the face to its own landmarks under another expression.
+    guiding = donor
+    if name.startswith("reenact"):
+        guiding = _each(scenes.with_expression, posed, donor)
+    own_points = _each(render.landmarks, posed)
+    guide_points = _each(render.landmarks, guiding)
+    forger = graphic if name in graphic.REPLACERS else neural
+    forged, mask = forger.replace(
+        name, seed, indices, face, guide, own_points, guide_points, size=size
     )
-    return Made(
-        made,
+    return Pictures(
+        forged,
         _people(seed, indices),
         [{"domain": domain, "forger": name}] * len(indices),
-        pair=face,
+        original=face,
         mask=mask,
         parsing=parsing,
     )
@@ -134,18 +148,22 @@ def replaced(seed, indices, *, size, name, domain="studio"):
 
 def filmed(seed, indices, *, size, name):
     """Street portraits, re-enacted, as frames of compressed video."""
-    made = replaced(seed, indices, size=size, name=name, domain="street")
-    return made._replace(image=h264(made.image), pair=h264(made.pair))
+    forged = replaced(seed, indices, size=size, name=name, domain="street")
+    return forged._replace(image=h264(forged.image), original=h264(forged.original))
 
 
-def gray_map(image, pair):
+def gray_map(image, original):
     """gray(|X - X'|) of two uint8 pictures, in 8 bits: FakeLocator's map."""
-    difference = np.abs(image.astype(np.float32) - pair.astype(np.float32))
+    difference = np.abs(image.astype(np.float32) - original.astype(np.float32))
     return np.round(np.asarray(to_gray(difference))).astype(np.uint8)
 
 
 def edit_parsing(before, after, attribute):
-    """Classes after an edit; where it took something away, the class of that."""
+    """Classes after an edit; where it took something away, the class of that.
+
+    So the places of glasses that were taken off are still places of glasses: that is
+    where the picture was altered.
+    """
     region = [render.CLASSES.index(name) for name in REGIONS[attribute]]
     taken = np.isin(before, region) & ~np.isin(after, region)
     return np.where(taken, before, after)
@@ -165,7 +183,13 @@ def target(described, attribute):
 
 
 def _attribute(described, index):
-    """Which attribute of picture `index` is edited: all in turn, none in vain."""
+    """The name of the attribute of picture `index` that is edited.
+
+    All have their turn, every ten pictures the next.  Where an edit would change
+    nothing, another is made: the bald get hair, and a hair colour that is there already
+    becomes the next one.
+    """
+    # Splits go by index % 10: each split has its share of every attribute.
     name = scenes.ATTRIBUTES[index // 10 % len(scenes.ATTRIBUTES)]
     if name in NEEDS_HAIR and described[scenes.ATTRIBUTES.index("bald")]:
         return "bald"
@@ -176,24 +200,27 @@ def _attribute(described, index):
 
 
 def _each(function, *stacked):
+    """`function` of one example for the rows of stacked arguments."""
     return photos.in_chunks(functools.partial(function), *stacked)
 
 
 def _people(seed, indices):
+    """The groups of portraits: the same person has the same name in every set."""
     return [f"face {seed}/{index}" for index in indices]
 
 
-def _described(drawn, domain):
-    known = _each(scenes.describe, drawn)
+def _described(posed, domain):
+    """For each portrait its domain, and the names of the attributes that it has."""
     return [
         {
             "domain": domain,
             "is": [a for a, on in zip(scenes.ATTRIBUTES, row, strict=True) if on],
         }
-        for row in known
+        for row in _each(scenes.describe, posed)
     ]
 
 
+# Name of a source -> function of (seed, indices, size=).  The names are in the records.
 SOURCES = {
     "real": functools.partial(photographs, domain="studio"),
     "real/street": functools.partial(photographs, domain="street"),

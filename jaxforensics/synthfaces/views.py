@@ -11,6 +11,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+import einops
 import numpy as np
 from PIL import Image
 
@@ -30,8 +31,8 @@ TENTH = (
 class View(NamedTuple):
     """What a set holds: sources, and how faces are shared out among the fakes."""
 
-    reals: tuple
-    fakes: tuple
+    reals: tuple  # names in sources.SOURCES
+    fakes: tuple  # the same
     each: bool  # every fake for every face; else each face in one fake only
     paired: bool = False  # whole-face forgeries get the nearest real of their split
 
@@ -90,16 +91,18 @@ def split_of(index):
 
 @photos.on_cpu()
 def convert(item, *, size):
-    """The records of a block: ([Record], [])."""
-    known = item.attributes
-    indices = np.array(known["indices"])
-    made = sources.SOURCES[item.source](known["seed"], indices, size=size)
-    if known["paired"] and item.label and made.pair is None:
-        bank = _bank(known["seed"], item.split, known["faces"], size)
-        made = made._replace(pair=most_alike(made.image, bank))
+    """The records of a block: ([Record], []), nothing of which can fail."""
+    recipe = item.attributes
+    indices = np.array(recipe["indices"])
+    pictures = sources.SOURCES[item.source](recipe["seed"], indices, size=size)
+    if recipe["paired"] and item.label and pictures.original is None:
+        bank = _bank(recipe["seed"], item.split, recipe["faces"], size)
+        pictures = pictures._replace(original=most_alike(pictures.image, bank))
+    # PNG compression leaves Python's lock, so that two threads help.
     with ThreadPoolExecutor(2) as pool:
-        rows = pool.map(functools.partial(_record, item, made), range(len(made.image)))
-    return list(rows), []
+        record = functools.partial(_record, item, pictures)
+        records = list(pool.map(record, range(len(indices))))
+    return records, []
 
 
 # In the identity of every set made with it: stays, wherever the code moves.
@@ -107,10 +110,14 @@ convert.fixed_name = "jaxforensics.synthfaces.views.convert"
 
 
 def _item(view, source, split, number, block, *, plan, faces, seed):
+    """A block as an item: its attributes are all that its pictures depend on.
+
+    A prepared set is recognised by them, names included.
+    """
     recipe = {
         "faces": faces,
         "indices": block,
-        "made": sources.digest(source),
+        "made": sources.digest(source),  # by which weights
         "paired": plan.paired,
         "revision": REVISION,
         "seed": seed,
@@ -133,25 +140,27 @@ def _members(plan, source, split, faces):
 
 
 def _blocks(members):
+    """Identities in tuples of as many as are computed together."""
     size = photos.CHUNK
     return [tuple(members[i : i + size]) for i in range(0, len(members), size)]
 
 
-def _record(item, made, row):
-    def part(name):
-        pixels = getattr(made, name)
+def _record(item, pictures, row):
+    """The record of one of a block's pictures; parts that it lacks are empty."""
+
+    def png(pixels):
         return b"" if pixels is None else encoded(pixels[row])
 
     index = item.attributes["indices"][row]
     about = {"seed": item.attributes["seed"], "index": index}
     return Record(
-        image=part("image"),
+        image=png(pictures.image),
         label=item.label,
-        group=made.groups[row],
-        pair=part("pair"),
-        mask=part("mask"),
-        parsing=part("parsing"),
-        attributes=json.dumps(about | made.attributes[row], sort_keys=True),
+        group=pictures.groups[row],
+        pair=png(pictures.original),
+        mask=png(pictures.mask),
+        parsing=png(pictures.parsing),
+        attributes=json.dumps(about | pictures.attributes[row], sort_keys=True),
         name=f"{item.source}/{index:06d}.png",
     )
 
@@ -164,19 +173,24 @@ def encoded(pixels):
 
 
 def most_alike(pictures, bank):
-    """Of each picture, the one in `bank` (n, size, size, 3) that looks most like it."""
+    """Of each picture, the one in `bank` (n, size, size, 3) that looks most like it.
+
+    By the distance of thumbnails of 16 x 16 pixels: pose, colours and hair count,
+    details do not.
+    """
     numbers, _ = nearest(_thumbnails(pictures), _thumbnails(bank))
     return bank[np.asarray(numbers)]
 
 
 def _thumbnails(pictures):
-    count, size = pictures.shape[:2]
-    cells = pictures.reshape(count, 16, size // 16, 16, size // 16, 3)
-    return cells.mean((2, 4), dtype=np.float32).reshape(count, -1) / 255
+    """Means over 16 x 16 cells as vectors in [0, 1], (n, size, size, 3) -> (n, 768)."""
+    cells = einops.rearrange(pictures, "n (h p) (w q) c -> n h p w q c", h=16, w=16)
+    means = cells.mean((2, 4), dtype=np.float32)
+    return einops.rearrange(means, "n h w c -> n (h w c)") / 255
 
 
 @functools.lru_cache(2)
 def _bank(seed, split, faces, size):
-    """The reals of a split."""
+    """The studio portraits of a split, from which fakes without an original get one."""
     members = np.array([i for i in range(faces) if split_of(i) == split])
     return photos.portraits(seed, members, domain="studio", size=size)[0]

@@ -4,6 +4,9 @@ The renderer knows what a picture looks like after an edit, a swap or a re-enact
 photographed by the same camera with the same noise.  The translator learns it by
 distances at three scales and in local contrast, and by a patch discriminator (hinge
 loss) that keeps it from answering doubt with blur.
+
+Inside, a batch is pairs: {size: {'image', 'truth', 'guide', …}} in [0, 1], as
+`forgers.pairs` describes them.
 """
 
 from typing import NamedTuple
@@ -11,6 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxforensics.ops.color import to_float
 from jaxforensics.settings import call
 from jaxforensics.synthfaces.forgers.decoder import eight_bit, pool
 from jaxforensics.synthfaces.forgers.decoder import texture as local_contrast
@@ -20,13 +24,13 @@ from jaxforensics.training.nets import Method, Stage, descend, new_net, new_stat
 from jaxforensics.training.optimisers import optimiser as build_optimiser
 
 CELL = 8  # pixels over which local contrast is measured
-ADAM = {"settings": {"b1": 0.5, "b2": 0.99}}
+ADAM = {"settings": {"b1": 0.5, "b2": 0.99}}  # less momentum, as usual with critics
 
 
 class Weights(NamedTuple):
-    """Of pixels that change, and of the losses beside the distance."""
+    """Of the losses beside the distance, and of pixels."""
 
-    emphasis: float
+    emphasis: float  # how much more than others pixels weigh that change
     texture: float
     adversarial: float
 
@@ -52,23 +56,26 @@ def make(
     of either size.
     """
     settings = dict(locals())
-    net, critic = Translator(up=up, full_skip=full_skip), PatchDiscriminator()
-    given = {"translator": optimiser, "critic": critic_optimiser}
+    net = Translator(up=up, full_skip=full_skip)
+    critic = PatchDiscriminator()
+    optimisers = {"translator": optimiser, "critic": critic_optimiser}
     txs = {
         name: call(build_optimiser, ADAM | dict(chosen or {}), where=name)
-        for name, chosen in given.items()
+        for name, chosen in optimisers.items()
     }
 
     def draw(params, pairs, grains):
-        drawn = net.apply({"params": params}, *_told(pairs), grains)
+        """{size: (picture, paint)}, pictures in steps of 1/255."""
+        redrawn = net.apply({"params": params}, *_inputs(pairs), grains)
         return {
-            size: (_where(pairs[size], eight_bit(x)), paint)
-            for size, (x, paint) in drawn.items()
+            size: (_within_mask(pairs[size], eight_bit(picture)), paint)
+            for size, (picture, paint) in redrawn.items()
         }
 
     def init(key, batch):
-        keys, pairs = jax.random.split(key), _pairs(batch, large)
-        inputs = *_told(pairs), _grains(key, pairs)
+        keys = jax.random.split(key)
+        pairs = _pairs(batch, large)
+        inputs = *_inputs(pairs), _grains(key, pairs)
         judged = pairs[CORE]["truth"], jnp.zeros(1)
         return new_state(
             translator=new_net(keys[0], net, txs["translator"], *inputs),
@@ -96,64 +103,79 @@ def _step(draw, critic, txs, weights, large):
         noise_key, window_key = jax.random.split(key)
         grains = _grains(noise_key, pairs)
 
+        # The critic sees the same places of all pictures, and moves last.
         def judge(params, pictures):
             return critic.apply({"params": params}, *_windows(window_key, pictures))
 
         def translate(params):
             drawn = draw(params["translator"], pairs, grains)
-            shown = {size: picture for size, (picture, _) in drawn.items()}
-            found = [
-                _distances(pairs[s], *x, weights.emphasis) for s, x in drawn.items()
+            pictures = {size: picture for size, (picture, _) in drawn.items()}
+            by_size = [
+                _distances(pairs[size], picture, paint, weights.emphasis)
+                for size, (picture, paint) in drawn.items()
             ]
-            distance, rough = (sum(x) / len(x) for x in zip(*found, strict=True))
-            fooled = -judge(state.nets["critic"].params, shown).mean()
-            loss = distance + weights.texture * rough + weights.adversarial * fooled
-            metrics = {"distance": distance, "texture": rough, "fooled": fooled}
-            return loss, ({}, metrics | {"shown": shown})
+            # Sizes count alike, however many pictures a step takes of each.
+            distance, texture = (
+                sum(terms) / len(terms) for terms in zip(*by_size, strict=True)
+            )
+            fooled = -judge(state.nets["critic"].params, pictures).mean()
+            loss = distance + weights.texture * texture + weights.adversarial * fooled
+            metrics = {"distance": distance, "texture": texture, "fooled": fooled}
+            return loss, ({}, metrics | {"pictures": pictures})
+
+        nets, metrics = descend(txs, state.nets, translate, "translator")
+        pictures = metrics.pop("pictures")
 
         def tell_apart(params):
-            real, fake = (judge(params["critic"], x) for x in (truths, shown))
+            real = judge(params["critic"], truths)
+            fake = judge(params["critic"], pictures)
             loss = jax.nn.relu(1 - real).mean() + jax.nn.relu(1 + fake).mean()
             return loss, ({}, {"critic": loss})
 
-        nets, metrics = descend(txs, state.nets, translate, "translator")
-        shown = metrics.pop("shown")
-        nets, more = descend(txs, nets, tell_apart, "critic")
-        return state.replace(step=state.step + 1, nets=nets), metrics | more
+        nets, critic_metrics = descend(txs, nets, tell_apart, "critic")
+        return state.replace(step=state.step + 1, nets=nets), metrics | critic_metrics
 
     return step
 
 
 def _pairs(batch, large):
     """{size: {'image', 'truth', …}} in [0, 1] from columns named `image_64`."""
-    found = {}
+    pairs = {}
     for size in SIZES:
-        end, rows = f"_{size}", slice(None if size == CORE else large)
-        found[size] = _floats(
-            {k[: -len(end)]: v[rows] for k, v in batch.items() if k.endswith(end)}
-        )
-    return found
+        end = f"_{size}"
+        count = None if size == CORE else large
+        columns = {
+            name.removesuffix(end): column[:count]
+            for name, column in batch.items()
+            if name.endswith(end)
+        }
+        pairs[size] = _floats(columns)
+    return pairs
 
 
 def _floats(columns):
-    return {
-        name: x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
-        for name, x in columns.items()
-    }
+    """The columns with 8-bit pixels in [0, 1]; conditions are floats already."""
+    floats = dict(columns)
+    for name, column in columns.items():
+        if column.dtype == jnp.uint8:
+            floats[name] = to_float(column)
+    return floats
 
 
-def _told(pairs):
-    """What the net is given: pictures with their guides, and conditions."""
-    pictures, conditions = {}, {}
+def _inputs(pairs):
+    """What the net sees: pictures with their guides, and conditions."""
+    pictures = {}
+    conditions = {}
     for size, pair in pairs.items():
-        seen = [pair[name] for name in ("image", "guide") if name in pair]
-        pictures[size] = jnp.concatenate(seen, axis=-1)
-        nothing = jnp.zeros((len(seen[0]), 0))
+        images = [pair[name] for name in ("image", "guide") if name in pair]
+        pictures[size] = jnp.concatenate(images, axis=-1)
+        nothing = jnp.zeros((len(images[0]), 0))
         conditions[size] = pair.get("condition", nothing)
     return pictures, conditions
 
 
 def _grains(key, pairs):
+    """{size: standard normal noise} in the shape of the pictures."""
     return {
         size: jax.random.normal(jax.random.fold_in(key, size), pair["truth"].shape)
         for size, pair in pairs.items()
@@ -162,21 +184,24 @@ def _grains(key, pairs):
 
 def _windows(key, pictures):
     """What the critic sees: windows of the core's size, and of which size they are."""
-    seen = [_window(key, x) for x in pictures.values()]
+    windows = [_window(key, x) for x in pictures.values()]
     scales = [jnp.full(len(x), size / CORE - 1) for size, x in pictures.items()]
-    return jnp.concatenate(seen), jnp.concatenate(scales)
+    return jnp.concatenate(windows), jnp.concatenate(scales)
 
 
 def _window(key, pictures):
     """A square out of each picture, at the same random place."""
-    room = pictures.shape[1] - CORE
+    room = pictures.shape[1] - CORE  # zero in small pictures
     corner = jax.random.randint(key, (2,), 0, room + 1)
     shape = (len(pictures), CORE, CORE, pictures.shape[-1])
     return jax.lax.dynamic_slice(pictures, (0, *corner, 0), shape)
 
 
-def _where(pair, drawn):
-    """What is drawn inside the mask, the truth (or the picture) outside."""
+def _within_mask(pair, drawn):
+    """What is drawn inside the mask, the truth (or the picture) outside.
+
+    In training the truth: what lies outside then neither costs nor betrays anything.
+    """
     if "mask" not in pair:
         return drawn
     around = pair.get("truth", pair["image"])
@@ -184,12 +209,13 @@ def _where(pair, drawn):
 
 
 def _distances(pair, drawn, paint, emphasis):
-    """Mean absolute error over three scales, and of local contrast.
+    """(distance, texture): mean absolute error at three scales, and of local contrast.
 
     The paint counts at the coarsest scale, even where the input covers it: so it is
     there when the net finds out that it should be shown.
     """
     truth = pair["truth"]
+    # Pixels that change by a fifth or more have the full emphasis; weights have mean 1.
     changed = jnp.abs(truth - pair["image"]).mean(-1, keepdims=True)
     weight = 1 + emphasis * jnp.clip(5 * changed, 0, 1)
     if "mask" in pair:
@@ -200,6 +226,6 @@ def _distances(pair, drawn, paint, emphasis):
         gap = jnp.abs(pool(x, cell) - pool(truth, cell))
         return (gap * pool(weight, cell)).mean()
 
-    near = sum(error(drawn, cell) for cell in (1, 2, 4)) / 3 + error(paint, 4) / 2
-    rough = local_contrast(drawn, cell=CELL) - local_contrast(truth, cell=CELL)
-    return near, jnp.abs(rough).mean()
+    distance = sum(error(drawn, cell) for cell in (1, 2, 4)) / 3 + error(paint, 4) / 2
+    contrast_gap = local_contrast(drawn, cell=CELL) - local_contrast(truth, cell=CELL)
+    return distance, jnp.abs(contrast_gap).mean()
