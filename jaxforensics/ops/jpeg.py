@@ -15,6 +15,7 @@ import numpy as np
 from jax import lax
 
 from jaxforensics.kernels.fusion import stage
+from jaxforensics.ops.color import to_float
 
 # Annex K of the standard: luminance and chrominance at quality 50.
 _LUMINANCE = (
@@ -215,5 +216,5 @@ def jpeg(image, quality, *, subsample=True):
     else:
         transcode_chroma = _transcode
     cb, cr = (transcode_chroma(ycbcr[..., k], chrominance) for k in (1, 2))
-    decoded = (_to_rgb(y, cb, cr) / 255).astype(image.dtype)
+    decoded = to_float(_to_rgb(y, cb, cr)).astype(image.dtype)
     return decoded + (image - lax.stop_gradient(image))  # adds exactly 0

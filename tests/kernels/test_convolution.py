@@ -1,5 +1,7 @@
 """Convolution in its formulations, against numpy, scipy and each other."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -71,15 +73,18 @@ def test_convolutions_agree_with_scipy(
         ]
         return np.moveaxis(np.reshape(full, (len(x), width, *full[0].shape)), 1, -1)
 
-    value, pull_back = jax.vjp(
-        lambda x, k: FORMS[form](x, k, sides),
-        jnp.float32(x),
-        jnp.float32(kernel),
-    )
-    np.testing.assert_allclose(value, expected(x, kernel), atol=1e-4)
-    gradient = random.normal(size=value.shape)
-    of_x, of_kernel = pull_back(jnp.float32(gradient))
-    of_x, of_kernel = np.float64(of_x), np.float64(of_kernel)
+    @jax.jit
+    def value_and_gradients(x, kernel, gradient):
+        value, pull_back = jax.vjp(lambda x, k: FORMS[form](x, k, sides), x, kernel)
+        return value, *pull_back(gradient)
+
+    result = expected(x, kernel)
+    gradient = random.normal(size=result.shape)
+    arrays = map(jnp.float32, (x, kernel, gradient))
+    value, of_x, of_kernel = value_and_gradients(*arrays)
+    np.testing.assert_allclose(value, result, atol=1e-4)
+    of_x = np.float64(of_x)
+    of_kernel = np.float64(of_kernel)
     for _ in range(3):  # the adjoint of a linear map, along random directions
         direction = random.normal(size=x.shape)
         slope = np.sum(expected(direction, kernel) * gradient)
@@ -137,10 +142,13 @@ def test_strided_convolutions_differentiate_twice_as_jax_does(size, stride, shap
         slope = jax.grad(value)(x)
         return jnp.sum(slope**2) + value(x)
 
-    for function in (penalty, jax.grad(penalty, 1), jax.grad(penalty, 2)):
-        ours, theirs = (function(form, x, kernel) for form in (strided, by_lax))
-        scale = float(jnp.abs(theirs).max())
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5 * scale)
+    ours, theirs = (
+        jax.jit(jax.value_and_grad(partial(penalty, form), (0, 1)))(x, kernel)
+        for form in (strided, by_lax)
+    )
+    for found, expected in zip(*map(jax.tree.leaves, (ours, theirs)), strict=True):
+        scale = float(jnp.abs(expected).max())
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * scale)
 
 
 @pytest.mark.parametrize(("size", "stride"), [(3, 1), (4, 2)])
