@@ -154,7 +154,7 @@ def _misstated(folder, prepared):
         index = records.read_array(folder / f"index-{split}.npy")
         numbers = np.bincount(index["source"], minlength=len(prepared["sources"]))
         counts = dict(zip(prepared["sources"], numbers.tolist(), strict=True))
-        if counts != prepared["counts"][split]:
+        if counts != prepared.get("counts", {}).get(split):
             damaged.append(Damage(NOTES, f"counts the records of {split} wrongly"))
     return damaged
 
@@ -180,7 +180,7 @@ def _describe_anew(folder, prepared, shards):
     counts = count_sources(sources, shards)
     prepared |= {
         "splits": splits,
-        "counts": prepared["counts"] | counts,
+        "counts": prepared.get("counts", {}) | counts,
         "files": describe(folder, name, splits, task_names),
     }
     writing.write_json(folder / NOTES, prepared)

@@ -277,7 +277,7 @@ def _is_whole(folder, plan, progress):
 def _check_plan(folder, plan):
     """Refuse a folder in which another data set lies."""
     notes = folder / "prepared.json"
-    if not notes.exists() or records.read_prepared(folder)["plan"] != plan:
+    if not notes.exists() or records.read_prepared(folder).get("plan") != plan:
         raise FileExistsError(
             f"{folder} holds other pictures, or the same with other settings: delete "
             "it, or choose another name"

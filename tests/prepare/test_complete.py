@@ -148,6 +148,11 @@ def count_other_sources(root):
     return "prepared.json"
 
 
+def count_nothing(root):
+    restate(root, lambda prepared: prepared["counts"].pop("train"))
+    return "prepared.json"
+
+
 IN_A_SHARD = [delete, truncate, flip_a_byte]
 BESIDE = [
     delete_the_index,
@@ -157,6 +162,7 @@ BESIDE = [
     count_elsewhere,
     count_one_file_less,
     count_other_sources,
+    count_nothing,
 ]
 
 
