@@ -40,19 +40,21 @@ def measure(model, size):
     }
     settings = {"num_classes": CLASSES, "target": "source", "loss": "cross_entropy"}
     method = classifier.make(model=model, optimiser=SGD, steps=1, **settings)
-    devices, key = mesh.data_mesh(), jax.random.key(0)
+    devices = mesh.data_mesh()
+    key = jax.random.key(0)
     whole = mesh.whole(devices)
     state = jax.jit(method.init, out_shardings=whole)(key, batch)
-    step, held = jax.jit(method.stages[0].step, donate_argnums=1), [state]
+    step = jax.jit(method.stages[0].step, donate_argnums=1)
     on_devices = mesh.put(batch, devices)
+    held = [state]  # replaced by every step, whose memory is that of the last one
 
-    def once():
+    def one_step():
         held[0], metrics = step(key, held[0], on_devices)
         return metrics["loss"]
 
     for _ in range(2):  # the second compiles for the state as a step leaves it
-        milliseconds(once)
-    return statistics.median(milliseconds(once) for _ in range(ROUNDS))
+        milliseconds(one_step)
+    return statistics.median(milliseconds(one_step) for _ in range(ROUNDS))
 
 
 def main():

@@ -20,7 +20,9 @@ try:
 except ModuleNotFoundError:
     sys.exit("benchmarks/filters.py measures against PyTorch: pip install torch")
 
-BATCH, SIZE, WINDOW = 32, 128, 9
+BATCH = 32
+SIZE = 128  # pixels per side
+WINDOW = 9
 RADIUS = WINDOW // 2
 OFFSETS = range(-RADIUS, RADIUS + 1)
 
@@ -51,7 +53,8 @@ def unfold_pixelwise(planes, precision):
 
 
 def shifted_pixelwise(planes, precision):
-    padded, total, norm = pad(planes, RADIUS), 0.0, 0.0
+    padded = pad(planes, RADIUS)
+    total = norm = 0.0
     for u in OFFSETS:
         for v in OFFSETS:
             weight = torch.exp(-(u * u + v * v) / 2 * precision)[:, None]
@@ -75,10 +78,8 @@ def pixelwise(images):
     precision = generator.uniform(0.1, 4, images.shape[:-1]).astype(np.float32)
     cotangent = generator.standard_normal(images.shape, dtype=np.float32)
     device = [jnp.asarray(x) for x in (images, precision, cotangent)]
-    planes, weight = (
-        torch.tensor(np.moveaxis(images, -1, 1).copy(), requires_grad=True),
-        torch.tensor(precision, requires_grad=True),
-    )
+    planes = torch.tensor(np.moveaxis(images, -1, 1).copy(), requires_grad=True)
+    weight = torch.tensor(precision, requires_grad=True)
     torch_cotangent = torch.tensor(np.moveaxis(cotangent, -1, 1).copy())
 
     def blur(image, precision):
@@ -157,7 +158,8 @@ def srm(images):
 
 
 def gaussian(images, size):
-    radius, sigma = size // 2, filters.gaussian_sigma(size)
+    radius = size // 2
+    sigma = filters.gaussian_sigma(size)
     offsets = torch.arange(-radius, radius + 1)
     taps = torch.exp(-(offsets**2) / (2 * sigma**2))
     taps = taps / taps.sum()

@@ -27,8 +27,13 @@ try:
 except ModuleNotFoundError:
     sys.exit("benchmarks/game_step.py measures against PyTorch: pip install torch")
 
-BATCH, SIZE, SOURCES = 16, 64, 4
-WIDTHS, WIDTH, RATE, CUTOFF = (16, 32, 64, 128), 16, 5e-4, 1 / 16
+BATCH = 16
+SIZE = 64  # pixels per side
+SOURCES = 4
+WIDTHS = 16, 32, 64, 128  # of the generator's stages
+WIDTH = 16  # of a critic's first layer
+RATE = 5e-4
+CUTOFF = 1 / 16
 WEIGHTS = {"adversarial": 0.1, "similarity": 0.1, "spectrum": 0.8}
 RMSPROP = {"name": "rmsprop", "rate": RATE}
 GAME = {
@@ -99,7 +104,8 @@ class Generator(nn.Module):
         """(b, 3, h, w) -> (b, 3, h, w), not clipped."""
         kept = []
         for i in range(1, len(WIDTHS) + 1):
-            x = functional.max_pool2d(x, 2) if i > 1 else x
+            if i > 1:
+                x = functional.max_pool2d(x, 2)
             x = self._apply_layers(x, f"down_{i}_1", f"down_{i}_2")
             kept.append(x)
         for i, other in enumerate(kept[-2::-1], 1):
@@ -117,7 +123,8 @@ class Critic(nn.Module):
 
     def __init__(self, view, channels, sources):
         super().__init__()
-        self.view, self.layers = view, nn.ModuleDict()
+        self.view = view
+        self.layers = nn.ModuleDict()
         widths = [channels, *(min(2**i, 4) * WIDTH for i in range(4))]
         for i, (before, width) in enumerate(
             zip(widths, widths[1:], strict=False), start=1
@@ -137,7 +144,8 @@ class Critic(nn.Module):
         x = self.view(image)
         for i in range(1, 5):
             x = self.layers[f"conv_{i}"](x)
-            x = self.layers[f"norm_{i}"](x) if i > 1 else x
+            if i > 1:
+                x = self.layers[f"norm_{i}"](x)
             x = functional.leaky_relu(x, 0.2, inplace=True)
         return x
 
@@ -188,19 +196,26 @@ def gaussian(image, radius, sigma):
 
 def ssim_distance(attacked, image):
     """10 (1 - SSIM) of slightly blurred pictures, from four filterings at once."""
-    one, five = (1,) * 4, (5,) * 4
     blurred = (
-        gaussian(functional.pad(a, one, "reflect"), 1, 1.0) for a in (attacked, image)
+        gaussian(functional.pad(a, (1,) * 4, "reflect"), 1, 1.0)
+        for a in (attacked, image)
     )
-    x, y = (functional.pad(a, five, "reflect") for a in blurred)
-    p, m = x + y, x - y
-    moments = gaussian(torch.cat([p, m, p * p, m * m], 1), 5, 1.5)
-    mean_p, mean_m, square_p, square_m = moments.chunk(4, 1)
-    mean_p, mean_m = mean_p**2, mean_m**2
-    var_p, var_m = square_p - mean_p, square_m - mean_m
-    c1, c2 = 2 * 0.01**2, 2 * 0.03**2
-    luminance = (mean_p - mean_m + c1) / (mean_p + mean_m + c1)
-    structure = (var_p - var_m + c2) / (var_p + var_m + c2)
+    x, y = (functional.pad(a, (5,) * 4, "reflect") for a in blurred)
+    # Moments of the sum and the difference: two filterings fewer than of both pictures
+    # and their product.
+    total = x + y
+    difference = x - y
+    moments = [total, difference, total * total, difference * difference]
+    moments = gaussian(torch.cat(moments, 1), 5, 1.5)
+    mean_t, mean_d, square_t, square_d = moments.chunk(4, 1)
+    mean_t = mean_t**2
+    mean_d = mean_d**2
+    variance_t = square_t - mean_t
+    variance_d = square_d - mean_d
+    c1 = 2 * 0.01**2
+    c2 = 2 * 0.03**2
+    luminance = (mean_t - mean_d + c1) / (mean_t + mean_d + c1)
+    structure = (variance_t - variance_d + c2) / (variance_t + variance_d + c2)
     return 10 * (1 - (luminance * structure).mean())
 
 
@@ -209,27 +224,29 @@ def profile(image):
     low = torch.fft.irfft2(torch.fft.rfft2(image) * LOW, s=(SIZE, SIZE))
     power = log_power(image - low).flatten(1) * SHARE
     rings = power.new_zeros(len(power), int(RING.max()) + 1).index_add(1, RING, power)
-    least, most = rings.amin(1, keepdim=True), rings.amax(1, keepdim=True)
+    least = rings.amin(1, keepdim=True)
+    most = rings.amax(1, keepdim=True)
     return (rings - least) / (most - least).clamp(min=1e-8)
 
 
 def log_distance(attacked, real):
     """Mean squared distance of profiles, without their first tenth."""
-    a, b = profile(attacked), profile(real)
-    return (a - b)[:, int(0.1 * a.shape[1]) :].square().mean()
+    difference = profile(attacked) - profile(real)
+    return difference[:, int(0.1 * difference.shape[1]) :].square().mean()
 
 
 def _rings():
     """Of every coefficient of the real DFT: gain of the low band, ring and share."""
-    rows, columns = np.fft.fftfreq(SIZE, 1 / SIZE), np.arange(SIZE // 2 + 1.0)
+    rows = np.fft.fftfreq(SIZE, 1 / SIZE)
+    columns = np.arange(SIZE // 2 + 1.0)
     squared = rows[:, None] ** 2 + columns**2
     low = np.exp(-squared / (2 * (CUTOFF * SIZE) ** 2))
     ring = np.sqrt(squared).astype(int).ravel()
     weight = np.full(squared.shape, 2.0)
     weight[:, [0, -1]] = 1
     share = weight.ravel() / np.bincount(ring, weight.ravel())[ring]
-    low, share = torch.tensor(low).float(), torch.tensor(share).float()
-    return low.to(DEVICE), torch.tensor(ring).to(DEVICE), share.to(DEVICE)
+    arrays = torch.tensor(low).float(), torch.tensor(ring), torch.tensor(share).float()
+    return [array.to(DEVICE) for array in arrays]
 
 
 LOW, RING, SHARE = _rings()
@@ -245,9 +262,11 @@ def load(net, params):
     """Copy our parameters, whose layers have the same names."""
     with torch.no_grad():
         for name, arrays in params.items():
-            for kind, array in arrays.items():
-                layer, array = net.layers[name], np.array(array)
-                target = layer.bias if kind == "bias" else layer.weight
+            for leaf, array in arrays.items():
+                array = np.array(array)
+                target = net.layers[name].weight
+                if leaf == "bias":
+                    target = net.layers[name].bias
                 if array.ndim > 1:  # (k, k, in, out), or (in, out)
                     array = np.moveaxis(array, (-1, -2), (0, 1)).copy()
                 target.copy_(torch.tensor(array).reshape(target.shape))
@@ -258,20 +277,21 @@ def tell(critic, name, attacked, batch, between):
     """A critic's losses, and its accuracy if it tells sources apart."""
     features = critic.features(torch.cat([batch["real"], attacked]))
     real, fake = critic.real(features).chunk(2)
-    losses, shown = {name: ((real - 1) ** 2).mean() + (fake**2).mean()}, {}
+    losses = {name: ((real - 1) ** 2).mean() + (fake**2).mean()}
+    metrics = {}
     logits = critic.real(critic.features(between))
     (slopes,) = torch.autograd.grad(logits.sum(), between, create_graph=True)
     losses[f"{name}_penalty"] = slopes.square().sum((1, 2, 3)).mean()
     if name == trnet.IDENTIFIES:
         labels = torch.zeros_like(batch["source"]), batch["source"]
-        seen = features[:BATCH], critic.features(batch["image"])
-        pairs = list(zip(map(critic.sources, seen), labels, strict=True))
+        judged = features[:BATCH], critic.features(batch["image"])
+        pairs = list(zip(map(critic.sources, judged), labels, strict=True))
         losses["source"] = sum(functional.cross_entropy(*pair) for pair in pairs) / 2
         right = (
             (guess.detach().argmax(1) == label).float().mean() for guess, label in pairs
         )
-        shown["source_accuracy"] = sum(right) / 2
-    return sum(losses.values()), losses | shown
+        metrics["source_accuracy"] = sum(right) / 2
+    return sum(losses.values()), losses | metrics
 
 
 def fool(critics, attacked, batch):
@@ -288,7 +308,7 @@ def fool(critics, attacked, batch):
 
 def torch_step(params, batch, shares, layout):
     """A function that makes one step and returns what it reports."""
-    nets = {name: Critic(*given) for name, given in CRITICS.items()}
+    nets = {name: Critic(*arguments) for name, arguments in CRITICS.items()}
     nets["generator"] = Generator()
     rules = {}
     for name, net in nets.items():
@@ -298,19 +318,20 @@ def torch_step(params, batch, shares, layout):
     batch = {name: _tensor(array, layout) for name, array in batch.items()}
     shares = {name: _tensor(share, layout) for name, share in shares.items()}
 
-    def move(name, net, loss, found):
+    def move(name, net, loss, metrics):
         rules[name].zero_grad()
         loss.backward(inputs=list(net.parameters()))  # no other net's
         rules[name].step()
-        return {name: float(value.detach()) for name, value in found.items()}
+        return {name: float(value.detach()) for name, value in metrics.items()}
 
     def step():
-        attacked, metrics = generator(batch["image"]), {}
+        attacked = generator(batch["image"])
+        metrics = {}
         for name, critic in nets.items():
             between = torch.lerp(batch["image"], batch["real"], shares[name])
             between.requires_grad_()
-            told = tell(critic, name, attacked.detach(), batch, between)
-            metrics |= move(name, critic, *told)
+            loss, losses = tell(critic, name, attacked.detach(), batch, between)
+            metrics |= move(name, critic, loss, losses)
         return metrics | move("generator", generator, *fool(nets, attacked, batch))
 
     return step
@@ -333,10 +354,12 @@ def main():
         "source": generator.integers(1, SOURCES, size=BATCH),
         "valid": np.ones(BATCH, np.float32),
     }
-    method, key = trnet.make(**GAME, steps=1000), jax.random.key(0)
+    method = trnet.make(**GAME, steps=1000)
+    key = jax.random.key(0)
     devices = mesh.data_mesh()
     state = jax.jit(method.init, out_shardings=mesh.whole(devices))(key, batch)
-    step, held = jax.jit(method.stages[0].step, donate_argnums=1), [state]
+    step = jax.jit(method.stages[0].step, donate_argnums=1)
+    held = [state]  # the state after the last step; the one before is given away
     params = {name: net.params for name, net in jax.device_get(state.nets).items()}
     on_device = mesh.put(batch, devices)
     parts = zip(CRITICS, jax.random.split(key, len(CRITICS)), strict=True)
@@ -354,11 +377,11 @@ def main():
         "torch channels-last": torch.channels_last,
     }
     peers = {name: torch_step(params, batch, shares, x) for name, x in layouts.items()}
-    found = jax.device_get(ours())
+    losses = jax.device_get(ours())
     for peer in peers.values():
         theirs = peer()
-        assert theirs.keys() == found.keys(), set(theirs) ^ set(found)
-        for name, value in found.items():
+        assert theirs.keys() == losses.keys(), set(theirs) ^ set(losses)
+        for name, value in losses.items():
             np.testing.assert_allclose(theirs[name], value, rtol=1e-3, err_msg=name)
     title = f"TR-Net's game, step, {len(jax.devices())} devices"
     rows = [

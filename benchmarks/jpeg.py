@@ -13,7 +13,9 @@ from skimage import data
 
 from jaxforensics.ops.jpeg import jpeg
 
-BATCH, SIZE, QUALITY = 32, 128, 75
+BATCH = 32
+SIZE = 128  # pixels per side
+QUALITY = 75
 
 
 def crops():
@@ -37,13 +39,15 @@ def main():
     rows = []
     with ThreadPoolExecutor(2) as threads:
         for name, subsampling in (("4:2:0", 2), ("4:4:4", 0)):
-            one = functools.partial(pillow, subsampling=subsampling)
+            saved = functools.partial(pillow, subsampling=subsampling)
             ours = functools.partial(jpeg, images, QUALITY, subsample=subsampling == 2)
             peers = {
-                "Pillow, one thread": lambda one=one: [one(image) for image in pixels],
-                "Pillow, two threads": lambda one=one: list(threads.map(one, pixels)),
+                "Pillow, one thread": lambda saved=saved: [*map(saved, pixels)],
+                "Pillow, two threads": lambda saved=saved: [
+                    *threads.map(saved, pixels)
+                ],
             }
-            assert np.array_equal(np.round(255 * ours()), [one(x) for x in pixels])
+            assert np.array_equal(np.round(255 * ours()), [*map(saved, pixels)])
             rows += [
                 compare(f"JPEG {name}", ours, peer, peer_name=peer_name, goal=1 / 3)
                 for peer_name, peer in peers.items()

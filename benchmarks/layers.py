@@ -5,6 +5,7 @@ PyTorch has channels-last memory, its faster one.
 
 import sys
 
+import einops
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,7 +42,8 @@ def against_torch(name, ours, theirs, *inputs):
 
     value = jax.jit(ours)(*inputs)
     slopes = np.random.default_rng(1).normal(size=value.shape).astype(np.float32)
-    step, device = jax.jit(both), [jnp.asarray(a) for a in (slopes, *inputs)]
+    step = jax.jit(both)
+    device = [jnp.asarray(a) for a in (slopes, *inputs)]
     tensors = [tensor(a).requires_grad_() for a in inputs]
     np.testing.assert_allclose(
         tensor(np.asarray(value)), theirs(*tensors).detach(), atol=1e-3
@@ -60,14 +62,17 @@ def against_torch(name, ours, theirs, *inputs):
 
 def tensor(array):
     """Pictures (b, h, w, c) and kernels (k, k, c, d) in PyTorch's order of axes."""
-    order = (3, 2, 0, 1) if array.shape[0] == array.shape[1] <= 3 else (0, 3, 1, 2)
-    planar = torch.tensor(np.ascontiguousarray(array.transpose(order)))
+    pattern = "b h w c -> b c h w"
+    if array.shape[0] == array.shape[1] <= 3:  # a kernel
+        pattern = "i j c d -> d c i j"
+    planar = torch.tensor(np.ascontiguousarray(einops.rearrange(array, pattern)))
     return planar.contiguous(memory_format=torch.channels_last)
 
 
 def main():
     """Run the comparisons."""
-    draw, rows = np.random.default_rng(0), []
+    draw = np.random.default_rng(0)
+    rows = []
     for side, before, after, size, border in CONVS:
         x = draw.normal(size=(BATCH, side, side, before)).astype(np.float32)
         kernel = draw.normal(size=(size, size, before, after)).astype(np.float32)

@@ -12,7 +12,9 @@ from sklearn.neighbors import NearestNeighbors
 
 from jaxforensics.ops.nearest import nearest
 
-QUERIES, WIDTH, WHOLE = 1024, 16 * 16 * 3, 22_000 * 200_000
+QUERIES = 1024
+WIDTH = 16 * 16 * 3  # numbers of a picture
+WHOLE = 22_000 * 200_000  # fakes times reals of a large set
 CANDIDATES = (4096, 16384)
 
 

@@ -19,7 +19,12 @@ from jaxforensics.prepare import folders
 from jaxforensics.prepare.dataset import prepare
 from jaxforensics.training import mesh
 
-SIDE, WINDOW, BATCH, PICTURES, STEPS = 128, 112, 64, 2048, 48
+SIDE = 128  # of the pictures, in pixels
+WINDOW = 112
+BATCH = 64
+PICTURES = 2048
+STEPS = 48  # batches in a round
+GOAL = 2500  # images a second on the device
 
 
 def draw(folder):
@@ -36,6 +41,7 @@ def draw(folder):
 
 
 def our_batches(folder):
+    """Endless batches on the device, of records that are prepared first."""
     items = folders.class_folders(folder).items
     root = folder.parent / "prepared"
     report = prepare(
@@ -63,16 +69,19 @@ class Files:
         return len(self.paths)
 
     def __getitem__(self, index):
-        path, rng = self.paths[index], np.random.default_rng(index)
+        path = self.paths[index]
+        rng = np.random.default_rng(index)
         with Image.open(io.BytesIO(path.read_bytes())) as image:
             pixels = np.asarray(image)
-        top, left = rng.integers(0, SIDE - WINDOW, 2, endpoint=True)
-        pixels = pixels[top : top + WINDOW, left : left + WINDOW]
-        pixels = pixels[:, ::-1] if rng.random() < 0.5 else pixels
+        row, column = rng.integers(0, SIDE - WINDOW, 2, endpoint=True)
+        pixels = pixels[row : row + WINDOW, column : column + WINDOW]
+        if rng.random() < 0.5:
+            pixels = pixels[:, ::-1]
         return {"image": pixels.copy(), "label": int(path.parent.name == "fake")}
 
 
 def peer_batches(folder, workers):
+    """Endless batches of PyTorch's loader, on the host."""
     try:
         import torch
     except ImportError:
@@ -116,8 +125,9 @@ def main():
                 row[f"{name}_per_s"] = 1e3 * STEPS * BATCH / row[f"{name}_ms"]
             print(f"{row['ours_per_s']:,.0f} images/s, torch {row['peer_per_s']:,.0f}")
             rows.append(row)
-    verdict = "ok" if max(row["ours_per_s"] for row in rows) >= 2500 else "MISSED"
-    print(f"goal 2,500 images/s on the device: {verdict}")
+    fastest = max(row["ours_per_s"] for row in rows)
+    verdict = "ok" if fastest >= GOAL else "MISSED"
+    print(f"goal {GOAL:,} images/s on the device: {verdict}")
     save(rows, "pipeline")
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from jaxforensics.ops import resample, spectrum
 
-BATCH, SIZE = 32, 128
+BATCH = 32
+SIZE = 128  # pixels per side
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -59,10 +60,13 @@ def pillow_resize(images, size):
 
 def fourier(images):
     """Rows of the Fourier functions."""
-    device, gray = jnp.asarray(images), jnp.asarray(images[..., 0])
-    host_gray, ring = images[..., 0].copy(), rings()
+    device = jnp.asarray(images)
+    host_gray = images[..., 0].copy()
+    gray = jnp.asarray(host_gray)
+    ring = rings()
     count = np.bincount(ring)
-    rows, columns = np.fft.fftfreq(SIZE, 1 / SIZE), np.arange(SIZE // 2 + 1)
+    rows = np.fft.fftfreq(SIZE, 1 / SIZE)
+    columns = np.arange(SIZE // 2 + 1)
     gaussian = np.exp(-(rows[:, None] ** 2 + columns**2) / 200).astype(np.float32)
     gaussian = gaussian[..., None]
     power = jax.jit(spectrum.azimuthal_power)

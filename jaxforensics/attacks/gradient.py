@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax import lax, random
 from jax.tree_util import Partial
 
+from jaxforensics.ops.color import widened
+
 
 def fgsm(predict, *, epsilon=8 / 255):
     """Fast gradient sign method (Goodfellow et al., 2015): one step of `epsilon`."""
@@ -21,12 +23,18 @@ def pgd(predict, *, epsilon=8 / 255, step=None, steps=10, random_start=False):
     into [0, 1].  With `random_start` it begins anywhere within `epsilon`.  Whoever
     trains on the attacked image sees it as a constant.
     """
+    # 8 where 8 / 255 was meant would be an attack of no bounds, in silence.
     if not 0 <= epsilon <= 1:
         raise ValueError(f"epsilon is on the scale of images, [0, 1], not {epsilon}")
     if steps < 1:
         raise ValueError(f"there is no attack in {steps} steps")
-    detector = predict if isinstance(predict, Partial) else Partial(predict)
-    step = epsilon / 4 if step is None else step
+    if step is None:
+        step = epsilon / 4
+    # A pytree of its weights, so that the compiled step serves detectors of one
+    # architecture.
+    detector = predict
+    if not isinstance(predict, Partial):
+        detector = Partial(predict)
     return partial(_ascend, detector, epsilon, step, steps, random_start)
 
 
@@ -36,7 +44,10 @@ def _ascend(predict, epsilon, step, steps, random_start, key, image, label):
     XLA:CPU leaves the convolutions in a `fori_loop` as they come, which made ten steps
     on Meso-4 take 2.8 times as long.
     """
-    attacked = _start(epsilon if random_start else 0.0, key, image)
+    reach = 0.0
+    if random_start:
+        reach = epsilon
+    attacked = _start(reach, key, image)
     for _ in range(steps):
         attacked = _step(predict, epsilon, step, image, label, attacked)
     return attacked.astype(image.dtype)
@@ -44,16 +55,20 @@ def _ascend(predict, epsilon, step, steps, random_start, key, image, label):
 
 @jax.jit
 def _start(reach, key, image):
-    dtype = jnp.promote_types(image.dtype, jnp.float32)
-    return jnp.clip(
-        image + reach * random.uniform(key, image.shape, dtype, -1, 1), 0, 1
-    )
+    wide = widened(image)
+    noise = reach * random.uniform(key, image.shape, wide.dtype, -1, 1)
+    return jnp.clip(wide + noise, 0, 1)
 
 
 @jax.jit
 def _step(predict, epsilon, step, image, label, attacked):
     predict, image, attacked = lax.stop_gradient((predict, image, attacked))
-    slope = jax.grad(lambda x: jnp.sum(_margin(predict(x), label)))(attacked)
+
+    def margins(x):
+        return jnp.sum(_margin(predict(x), label))
+
+    slope = jax.grad(margins)(attacked)
+    # The nearest value that is in the picture's range and within epsilon of it.
     image = image.astype(attacked.dtype)
     low, high = (jnp.clip(image + bound, 0, 1) for bound in (-epsilon, epsilon))
     return jnp.clip(attacked + step * jnp.sign(slope), low, high)
@@ -68,6 +83,7 @@ def _margin(logits, label):
     logits = logits.astype(jnp.float32)
     if logits.shape[-1] == 1:
         return (1 - 2 * label) * logits[..., 0]
+    # By how much the others together weigh more than the true class.
     true = jax.nn.one_hot(label, logits.shape[-1], dtype=bool)
     others = jax.nn.logsumexp(logits, axis=-1, where=~true)
     return others - jnp.sum(logits, axis=-1, where=true)

@@ -13,6 +13,7 @@ def noise(predict, *, low=5.0, high=20.0):
     TR-Net (Liu et al., 2022) says variance, but its Table 4 reports a PSNR of 26.9 dB,
     that of a standard deviation.  `predict` is not asked.
     """
+    # The degradation is a pytree of its numbers, which the compiled program takes.
     return partial(_apply, degrade.noise(low=low, high=high))
 
 

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from jaxforensics.ops.color import widened
+
 
 def redraw(predict, *, network):
     """Pictures as `network` (b, h, w, 3) -> (b, h, w, 3) returns them, clipped.
@@ -16,11 +18,12 @@ def redraw(predict, *, network):
     Given as a `jax.tree_util.Partial` of its weights, a network shares its compiled
     program with the same architecture under other weights.
     """
-    network = network if isinstance(network, Partial) else Partial(network)
+    if not isinstance(network, Partial):
+        network = Partial(network)
     return partial(_apply, network)
 
 
 @jax.jit
 def _apply(network, key, image, label):
-    wide = image.astype(jnp.promote_types(image.dtype, jnp.float32))
-    return jnp.clip(network(wide), 0, 1).astype(image.dtype)
+    # Generators are not bounded, pictures are.
+    return jnp.clip(network(widened(image)), 0, 1).astype(image.dtype)

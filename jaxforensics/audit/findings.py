@@ -3,8 +3,10 @@
 from collections import defaultdict
 from typing import NamedTuple
 
-STRONG, WEAK = 0.75, 0.6  # least AUC, at the low end of its interval, that is told
-LESSONS = {
+# The least AUC, at the low end of its interval, that is a warning and a note.
+STRONG = 0.75
+WEAK = 0.6
+LESSONS = {  # what a detector learns instead of forgery, by the family that leaks
     "dimensions": "the size of pictures",
     "file size": "compression",
     "compression": "compression",
@@ -23,12 +25,17 @@ class Finding(NamedTuple):
 
 def findings(report):
     """The findings of an audit's report, the gravest first."""
-    parts = _about_files, _about_duplicates, _about_splits, _about_leaks
-    found = [finding for part in parts for finding in part(report)]
-    if not found:
-        found = [Finding("note", "Nothing here tells a label but what pictures show.")]
-    order = "error", "warning", "note"
-    return sorted(found, key=lambda finding: order.index(finding.severity))
+    listed = [
+        *_about_files(report),
+        *_about_duplicates(report),
+        *_about_splits(report),
+        *_about_leaks(report),
+    ]
+    if not listed:
+        text = "Nothing here tells a label but what pictures show."
+        listed = [Finding("note", text)]
+    order = ("error", "warning", "note")
+    return sorted(listed, key=lambda finding: order.index(finding.severity))
 
 
 def words(reasons):
@@ -50,11 +57,15 @@ def _about_files(report):
 def _about_duplicates(report):
     if count := report["copies"]:
         yield Finding("note", f"{count} pictures are exact copies of others.")
-    for kind in ("same file", "same pixels"):
-        found = [c for c in report["duplicates"][kind] if len(c["labels"]) > 1]
-        if found:
-            text = f"{len(found)} times the {kind} is labelled both real and fake"
-            yield Finding("error", f"{text}, such as {_example(found)}.")
+    for relation in ("same file", "same pixels"):
+        clusters = report["duplicates"][relation]
+        contradictory = [c for c in clusters if len(c["labels"]) > 1]
+        if contradictory:
+            count = len(contradictory)
+            text = f"{count} times the {relation} is labelled both real and fake"
+            yield Finding("error", f"{text}, such as {_example(contradictory)}.")
+
+    # An edit looks like its original.  With both in one group that is as it should be.
     near = report["duplicates"]["near"]
     edits = [c for c in near if len(c["labels"]) > 1 and c["groups"] > 1]
     if edits:
@@ -74,22 +85,29 @@ def _about_splits(report):
             f"{len(overlap)} groups (videos, identities) are in more than one split, "
             f"such as {names}: a test would meet what training saw.",
         )
-    for kind, clusters in report["duplicates"].items():
-        across = [c for c in clusters if len(c["splits"]) > 1]
-        if across:
-            what = "near duplicates lie" if kind == "near" else f"the {kind} lies"
-            yield Finding(
-                "warning" if kind == "near" else "error",
-                f"{len(across)} times {what} in different splits, such as "
-                f"{_example(across)}: what is scored there is memory.",
-            )
+    for relation, clusters in report["duplicates"].items():
+        across = [cluster for cluster in clusters if len(cluster["splits"]) > 1]
+        if not across:
+            continue
+        # Near duplicates may be two photographs of one scene, so they are no error.
+        severity = "error"
+        subject = f"the {relation} lies"
+        if relation == "near":
+            severity = "warning"
+            subject = "near duplicates lie"
+        yield Finding(
+            severity,
+            f"{len(across)} times {subject} in different splits, such as "
+            f"{_example(across)}: what is scored there is memory.",
+        )
 
 
 def _about_leaks(report):
-    kinds = defaultdict(list)
+    leaks_of = defaultdict(list)
     for leak in report["leaks"]:
-        kinds[leak["fakes"]].append(leak)
-    for fakes, (*alone, together) in kinds.items():
+        leaks_of[leak["fakes"]].append(leak)
+    # The last of each is that of all families together, see `leaks.leaks`.
+    for fakes, (*alone, together) in leaks_of.items():
         strong = [leak for leak in alone if leak["low"] >= STRONG]
         for leak in strong:
             yield Finding(
@@ -98,12 +116,14 @@ def _about_leaks(report):
                 f"AUC {leak['auc']:.2f}: a detector may learn "
                 f"{LESSONS[leak['family']]}, not forgery.",
             )
+
         if together["low"] >= STRONG and not strong:
             yield Finding(
                 "warning",
                 f"All trivial features together separate {fakes} from real, "
                 f"AUC {together['auc']:.2f}: a detector must beat that to be believed.",
             )
+
         if weak := [leak for leak in alone if WEAK <= leak["low"] < STRONG]:
             hints = ", ".join(f"{leak['family']} {leak['auc']:.2f}" for leak in weak)
             yield Finding("note", f"Weaker hints at {fakes}: {hints} (AUC).")

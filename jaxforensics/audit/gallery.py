@@ -8,16 +8,18 @@ from jaxforensics.prepare import convert, folders
 
 def first(split, *, count):
     """{source: uint8 (n, h, w, 3)}, the first `count` test pictures of each or all."""
-    wanted = {s: min(count, held) for s, held in split.counts["test"].items() if held}
-    found = {source: [] for source in wanted}
+    totals = split.counts["test"]
+    wanted = {source: min(count, total) for source, total in totals.items() if total}
+    pictures = {source: [] for source in wanted}
     for batch in split.batches():
         for row in np.flatnonzero(batch["valid"]):
             source = split.sources[batch["source"][row]]
-            if len(found[source]) < count:
-                found[source].append(batch["image"][row])
-        if all(len(found[source]) == wanted[source] for source in wanted):
+            if len(pictures[source]) < count:
+                pictures[source].append(batch["image"][row])
+        # Sources may come one after the other: only now are there enough of all.
+        if all(len(pictures[source]) == wanted[source] for source in wanted):
             break
-    return {source: np.stack(pictures) for source, pictures in found.items()}
+    return {source: np.stack(images) for source, images in pictures.items()}
 
 
 def folder(path, *, size, count):
@@ -27,20 +29,26 @@ def folder(path, *, size, count):
     what one looks for in a spectrum.  Files that are no pictures or smaller than `size`
     are passed over.
     """
-    found = {}
+    pictures = {}
     for item in folders.class_folders(path, real=()).items:
-        chosen = found.setdefault(item.source, [])
-        if len(chosen) < count and (picture := _middle(item.path, size)) is not None:
+        chosen = pictures.setdefault(item.source, [])
+        if len(chosen) == count:
+            continue
+        picture = _middle(item.path, size)
+        if picture is not None:
             chosen.append(picture)
-    if empty := [source for source, pictures in found.items() if not pictures]:
+    if empty := [source for source, chosen in pictures.items() if not chosen]:
         raise ValueError(f"{path}/{empty[0]} has no picture of {size} x {size} pixels")
-    return {source: np.stack(pictures) for source, pictures in found.items()}
+    return {source: np.stack(chosen) for source, chosen in pictures.items()}
 
 
 def _middle(path, size):
+    """The middle `size` squared pixels of a picture; None where it has fewer."""
     try:
         pixels = decode.decode(convert.read(path), min_side=size)
     except decode.BadPicture:
         return None
-    top, left = ((side - size) // 2 for side in pixels.shape[:2])
-    return pixels[top : top + size, left : left + size]
+    height, width = pixels.shape[:2]
+    top = (height - size) // 2
+    first_column = (width - size) // 2
+    return pixels[top : top + size, first_column : first_column + size]

@@ -7,7 +7,8 @@ from PIL import Image
 from scipy.fft import dctn
 
 SIDE = 32  # of the thumbnail
-CHUNK = 1024  # rows compared at once
+KEPT = 8  # frequencies of either axis that enter the hash
+CHUNK = 1024  # rows compared at once: some MB of memory
 
 
 def thumbnail(pixels):
@@ -22,7 +23,9 @@ def perceptual(thumbnails):
     uint8 (n, 32, 32) -> uint64 (n,); the hash of Zauner (2010), from a DCT-II without
     normalisation.  Scaling, recompression and small edits flip few of the bits.
     """
-    low = dctn(thumbnails.astype(np.float32), axes=(1, 2))[:, :8, :8].reshape(-1, 64)
+    frequencies = dctn(thumbnails.astype(np.float32), axes=(1, 2))
+    low = frequencies[:, :KEPT, :KEPT].reshape(-1, KEPT**2)
+    # The mean gray, at [0, 0], is among them; that it is always above costs one bit.
     bits = low > np.median(low, axis=1, keepdims=True)
     return np.packbits(bits, axis=1, bitorder="little").view("<u8")[:, 0]
 
@@ -33,19 +36,24 @@ def near_pairs(hashes, *, distance):
     Cut into distance + 1 bands of bits, two such hashes agree in one band at least, so
     only those that share a band are compared.  Returns an array (pairs, 2).
     """
-    found = [np.empty((0, 2), np.int64)]
+    pairs = [np.empty((0, 2), np.int64)]
+    # Pigeonholes: `distance` unequal bits cannot lie in all of distance + 1 bands.
     edges = np.linspace(0, 64, distance + 2).astype(np.uint64)
     for low, high in itertools.pairwise(edges):
         band = (hashes >> low) & np.uint64(2 ** int(high - low) - 1)
+        # Hashes with equal bits in this band lie side by side once they are sorted.
         order = np.argsort(band, kind="stable")
         starts = np.flatnonzero(np.diff(band[order])) + 1
         for bucket in np.split(order, starts):
             for start in range(0, len(bucket) - 1, CHUNK):
-                rows, columns = bucket[start : start + CHUNK], bucket[start:]
+                rows = bucket[start : start + CHUNK]
+                columns = bucket[start:]
                 differ = np.bitwise_count(hashes[rows, None] ^ hashes[None, columns])
+                # Columns begin where rows do: above the diagonal, each pair once.
                 i, j = np.nonzero(np.triu(differ <= distance, 1))
-                found.append(np.stack([rows[i], columns[j]], axis=1))
-    return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+                pairs.append(np.stack([rows[i], columns[j]], axis=1))
+    # A pair that agrees in several bands was found in each.
+    return np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
 
 
 def near_duplicates(thumbnails, *, distance=8, likeness=0.9):
@@ -58,8 +66,9 @@ def near_duplicates(thumbnails, *, distance=8, likeness=0.9):
     hashes = perceptual(thumbnails)
     distinct, first, which = np.unique(hashes, return_index=True, return_inverse=True)
     same = np.stack([first[which], np.arange(len(hashes))], axis=1)
+    same = same[same[:, 0] != same[:, 1]]  # a first one is not its own duplicate
     near = first[near_pairs(distinct, distance=distance)]
-    pairs = np.concatenate([same[same[:, 0] != same[:, 1]], near])
+    pairs = np.concatenate([same, near])
     alike = [
         _correlation(thumbnails[part[:, 0]], thumbnails[part[:, 1]]) >= likeness
         for part in np.split(pairs, range(CHUNK, len(pairs), CHUNK))
@@ -68,6 +77,15 @@ def near_duplicates(thumbnails, *, distance=8, likeness=0.9):
 
 
 def _correlation(a, b):
-    a, b = (x.reshape(len(x), SIDE**2) - x.mean(axis=(1, 2))[:, None] for x in (a, b))
+    """Pearson's correlation of thumbnails (n, 32, 32) in pairs, (n,)."""
+    a = _centred(a)
+    b = _centred(b)
     power = (a * a).sum(axis=1) * (b * b).sum(axis=1)
+    # Thumbnails of one gray have no power: they correlate with nothing.
     return (a * b).sum(axis=1) / np.sqrt(np.maximum(power, 1e-9))
+
+
+def _centred(thumbnails):
+    """(n, 32, 32) -> (n, 1024) less the mean of each."""
+    flat = thumbnails.reshape(len(thumbnails), SIDE**2)
+    return flat - thumbnails.mean(axis=(1, 2))[:, None]

@@ -1,4 +1,8 @@
-"""Counts of what measured pictures are, and which of them are the same."""
+"""Count measured pictures, and find those that show the same.
+
+Every function takes the Pictures of `measure` and returns rows or clusters: plain data,
+which the report stores as JSON and the page draws.
+"""
 
 from collections import Counter, defaultdict
 
@@ -6,26 +10,26 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-COMMON = 8  # values of a property that are told one by one
+COMMON = 8  # values of a property that get a row of their own
 
 
 def counts(pictures):
     """Rows: pictures and groups of each split, label and source."""
-    groups = defaultdict(set)
-    counted = Counter()
-    for p in pictures:
-        key = p.split, p.label, p.source
-        counted[key] += 1
-        groups[key].add(p.group)
+    pictures_of = Counter()
+    groups_of = defaultdict(set)
+    for picture in pictures:
+        cell = picture.split, picture.label, picture.source
+        pictures_of[cell] += 1
+        groups_of[cell].add(picture.group)
     return [
         {
-            "split": split or None,
-            "label": "fake" if label else "real",
-            "source": source,
-            "pictures": counted[split, label, source],
-            "groups": len(groups[split, label, source]),
+            "split": cell[0] or None,
+            "label": ("real", "fake")[cell[1]],
+            "source": cell[2],
+            "pictures": pictures_of[cell],
+            "groups": len(groups_of[cell]),
         }
-        for split, label, source in sorted(counted)
+        for cell in sorted(pictures_of)
     ]
 
 
@@ -38,45 +42,55 @@ def file_sizes(pictures):
 
 
 def properties(pictures):
-    """Rows: a property, one of its values, and how many pictures of each source."""
-    shown = {
-        "size": lambda p: f"{p.width}×{p.height}",
-        "format": lambda p: p.format,
-        "colour mode": lambda p: p.mode,
-        "JPEG quality": lambda p: p.quality or "–",
-        "chroma": lambda p: p.sampling or "–",
+    """Rows: a property, one of its values, and how many pictures of each source.
+
+    The most frequent values come first; rare ones are counted together.
+    """
+    value_of = {
+        "size": lambda picture: f"{picture.width}×{picture.height}",
+        "format": lambda picture: picture.format,
+        "colour mode": lambda picture: picture.mode,
+        "JPEG quality": lambda picture: picture.quality or "–",
+        "chroma": lambda picture: picture.sampling or "–",
     }
-    names = _ordered({p.source for p in pictures})
+    sources = _ordered({picture.source for picture in pictures})
     rows = []
-    for name, value_of in shown.items():
-        counted = Counter((value_of(p), p.source) for p in pictures)
-        totals = Counter(value_of(p) for p in pictures)
-        common = sorted(totals, key=lambda value: (-totals[value], value))
-        for value in common[:COMMON]:
-            row = {source: counted[value, source] for source in names}
-            rows.append({"property": name, "value": value} | row)
-        if rest := common[COMMON:]:
-            row = {s: sum(counted[value, s] for value in rest) for s in names}
-            rows.append({"property": name, "value": f"{len(rest)} others"} | row)
+    for name, value in value_of.items():
+        cells = Counter((value(picture), picture.source) for picture in pictures)
+        totals = Counter(value(picture) for picture in pictures)
+        # Equally frequent values in the order of their names, so that reports repeat.
+        by_frequency = sorted(totals, key=lambda value: (-totals[value], value))
+        for common in by_frequency[:COMMON]:
+            row = {source: cells[common, source] for source in sources}
+            rows.append({"property": name, "value": common} | row)
+        if rare := by_frequency[COMMON:]:
+            row = {s: sum(cells[value, s] for value in rare) for s in sources}
+            rows.append({"property": name, "value": f"{len(rare)} others"} | row)
     return rows
 
 
 def duplicates(pictures, near):
-    """{kind: clusters of pictures}, each of the closest kind that joins all of it.
+    """{'same file', 'same pixels', 'near': [cluster]}: pictures that show the same.
 
-    A cluster tells names, splits, labels and groups.
+    `near` are the pairs (n, 2) of near duplicates.  A cluster is all pictures that
+    pairs connect, and is described by names, splits, labels and number of groups.  It
+    appears once, under the closest of the three relations that connects all of it.
     """
-    pairs = {
+    pairs = {  # from the closest relation to the loosest
         "same file": _equal([picture.file_hash for picture in pictures]),
         "same pixels": _equal([picture.pixel_hash for picture in pictures]),
         "near": near,
     }
-    found, known = {}, set()
-    for kind, joined in pairs.items():
-        members = _clusters(len(pictures), joined) - known
-        known |= members
-        found[kind] = [_told(pictures, cluster) for cluster in sorted(members)]
-    return found
+    described = {}
+    listed = set()  # clusters that a closer relation connects already
+    for relation, connected in pairs.items():
+        clusters = _clusters(len(pictures), connected) - listed
+        listed |= clusters
+        described[relation] = [
+            _describe([pictures[number] for number in cluster])
+            for cluster in sorted(clusters)
+        ]
+    return described
 
 
 def copies(pictures):
@@ -85,55 +99,67 @@ def copies(pictures):
 
 
 def fold_groups(pictures, near):
-    """Numbers of what folds must not part: groups, joined where they share pictures."""
-    pairs = np.concatenate([near, _equal([picture.group for picture in pictures])])
-    return _components(len(pictures), pairs)
+    """For every picture the number of a set that must not be split among folds, (n,).
+
+    Such a set is what groups and near duplicates connect: with one part of it in
+    training, testing on the other would reward memory.
+    """
+    same_group = _equal([picture.group for picture in pictures])
+    return _components(len(pictures), np.concatenate([near, same_group]))
 
 
 def overlap(pictures):
     """Rows: groups that are in more than one split."""
-    where = defaultdict(set)
+    splits_of = defaultdict(set)
     for picture in pictures:
-        where[picture.group].add(picture.split)
+        splits_of[picture.group].add(picture.split)
     return [
-        {"group": group, "splits": ", ".join(sorted(found))}
-        for group, found in sorted(where.items())
-        if len(found) > 1
+        {"group": group, "splits": ", ".join(sorted(splits))}
+        for group, splits in sorted(splits_of.items())
+        if len(splits) > 1
     ]
 
 
-def _told(pictures, cluster):
-    first, *rest = (pictures[i] for i in cluster)
-    # Those that contradict the first come next to it: examples are taken from there.
-    rest.sort(key=lambda p: (p.label == first.label, p.split == first.split))
-    members = [first, *rest]
+def _describe(cluster):
+    """The names, splits, labels and groups of the pictures of a cluster."""
+    first, *others = cluster
+    # Pictures of another label or split than the first come right after it: the first
+    # two names serve as the example, and should show what is wrong.
+    others.sort(key=lambda p: (p.label == first.label, p.split == first.split))
+    members = [first, *others]
     return {
-        "names": [p.name for p in members],
-        "splits": sorted({p.split for p in members}),
-        "labels": sorted({p.label for p in members}),
-        "groups": len({p.group for p in members}),
+        "names": [picture.name for picture in members],
+        "splits": sorted({picture.split for picture in members}),
+        "labels": sorted({picture.label for picture in members}),
+        "groups": len({picture.group for picture in members}),
     }
 
 
 def _clusters(count, pairs):
-    """The sets of positions that pairs join: {(i, j, …), …}."""
+    """Sets of two or more numbers below `count` that pairs connect: {(i, j, …), …}."""
     members = defaultdict(list)
-    for i, number in enumerate(_components(count, pairs)):
-        members[number].append(i)
+    for number, component in enumerate(_components(count, pairs)):
+        members[component].append(number)
     return {tuple(cluster) for cluster in members.values() if len(cluster) > 1}
 
 
 def _equal(values):
-    """Pairs (first, other) of positions that hold the same."""
-    first = {}
-    pairs = [(first.setdefault(value, i), i) for i, value in enumerate(values)]
-    return np.array([pair for pair in pairs if pair[0] != pair[1]], int).reshape(-1, 2)
+    """Pairs (n, 2) of the first position of a value and each later one."""
+    first_position = {}
+    pairs = []
+    for position, value in enumerate(values):
+        first = first_position.setdefault(value, position)
+        if first != position:
+            pairs.append((first, position))
+    return np.array(pairs, int).reshape(-1, 2)
 
 
 def _components(count, pairs):
+    """The number of the connected component of each of `count` nodes, (count,)."""
     graph = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(count, count))
     return connected_components(graph, directed=False)[1]
 
 
-def _ordered(names):
-    return sorted(names, key=lambda name: (name != "real", name))
+def _ordered(sources):
+    """Names of sources, 'real' first, then by the alphabet."""
+    return sorted(sources, key=lambda name: (name != "real", name))

@@ -14,10 +14,11 @@ from jaxforensics.evaluation.intervals import bootstrap
 
 FOLDS = 5
 MOST = 20_000  # pictures, drawn by seed where there are more
+SAMPLES = 300  # of the bootstrap: enough for a warning, and there are many intervals
 
 
 class Leak(NamedTuple):
-    """How well a family of features separates a kind of fake from the real pictures."""
+    """How well a family of features separates the fakes of a source from all reals."""
 
     fakes: str  # 'all fakes' or a source
     family: str  # one of FAMILIES, or 'all together'
@@ -30,29 +31,33 @@ def leaks(features, labels, sources, groups, *, seed=0, progress=iter):
     """Cross-validated AUC of every family of features, for all fakes and each source.
 
     features (n, len(FEATURES)), labels (n,), sources (n,) and groups (n,); pictures of
-    one group are never in two folds.  Kinds of fakes with fewer than two groups on
+    one group are never in two folds.  Sources with fewer than two groups on
     either side are left out.
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(labels))[:MOST])
     features, labels, sources, groups = (
         np.asarray(array)[rows] for array in (features, labels, sources, groups)
     )
-    kinds = {"all fakes": labels == 1}
-    if len(names := np.unique(sources[labels == 1])) > 1:
-        kinds |= {str(name): (sources == name) & (labels == 1) for name in names}
+    is_fake = labels == 1
+    fakes_of = {"all fakes": is_fake}
+    names = np.unique(sources[is_fake])
+    if len(names) > 1:
+        fakes_of |= {str(name): (sources == name) & is_fake for name in names}
     families = FAMILIES | {"all together": FEATURES}
-    found = []
-    for (kind, fake), (family, names) in progress(
-        list(itertools.product(kinds.items(), families.items()))
-    ):
-        keep = fake | (labels == 0)
-        columns = features[keep][:, [FEATURES.index(name) for name in names]]
-        scores = out_of_fold(columns, labels[keep], groups[keep], seed=seed)
-        if scores is not None:
-            arrays = labels[keep], scores
-            interval = bootstrap(auc, *arrays, groups=groups[keep], samples=300)
-            found.append(Leak(kind, family, *interval))
-    return found
+
+    measured = []
+    pairs = list(itertools.product(fakes_of.items(), families.items()))
+    for (fakes, chosen), (family, names) in progress(pairs):
+        rows = chosen | ~is_fake  # these fakes against all reals
+        columns = features[rows][:, [FEATURES.index(name) for name in names]]
+        scores = out_of_fold(columns, labels[rows], groups[rows], seed=seed)
+        if scores is None:
+            continue
+        interval = bootstrap(
+            auc, labels[rows], scores, groups=groups[rows], samples=SAMPLES
+        )
+        measured.append(Leak(fakes, family, *interval))
+    return measured
 
 
 def out_of_fold(features, labels, groups, *, seed=0):
@@ -63,8 +68,9 @@ def out_of_fold(features, labels, groups, *, seed=0):
     fewest = min(len(np.unique(groups[labels == label])) for label in (0, 1))
     if fewest < 2:
         return None
-    if (features == features[0]).all():
+    if (features == features[0]).all():  # nothing to learn: no picture scores higher
         return np.zeros(len(labels))
+    # Small trees that stop early: the question is whether there is a leak at all.
     model = HistGradientBoostingClassifier(
         max_iter=50,
         max_leaf_nodes=8,
@@ -75,7 +81,7 @@ def out_of_fold(features, labels, groups, *, seed=0):
     folds = StratifiedGroupKFold(min(FOLDS, fewest), shuffle=True, random_state=seed)
     scores = np.full(len(labels), np.nan)
     for train, test in folds.split(features, labels, groups):
-        if len(np.unique(labels[train])) < 2:
+        if len(np.unique(labels[train])) < 2:  # a class is one large group
             return None
         with threadpool_limits(1):  # so small that threads only wait for each other
             fitted = model.fit(features[train], labels[train])

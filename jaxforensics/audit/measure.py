@@ -29,7 +29,7 @@ FAMILIES = {
     ),
 }
 FEATURES = [name for family in FAMILIES.values() for name in family]
-FORMATS = [*decode.FORMATS, "MPO"]
+FORMATS = [*decode.FORMATS, "MPO"]  # MPO: what Pillow calls some cameras' JPEGs
 SAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F"]
 
@@ -44,6 +44,14 @@ CHROMA = """
  17 18 24 47 99 99 99 99   18 21 26 66 99 99 99 99
  24 26 56 99 99 99 99 99   47 66 99 99 99 99 99 99
 """ + (32 * " 99")
+
+
+class Compression(NamedTuple):
+    """How a file is compressed."""
+
+    quality: str  # of a JPEG, in words: '75', or 'custom (~75)'; else ''
+    sampling: str  # of a JPEG's chroma: '4:2:0'; else ''
+    features: dict  # of the family "compression", -1 where a format has none
 
 
 class Picture(NamedTuple):
@@ -71,14 +79,22 @@ def measure(data, *, name, label, source, group, split):
     """The Picture of encoded bytes; BadPicture if they cannot be decoded."""
     pixels = decode.decode(data)
     with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
-        warnings.simplefilter(
-            "ignore"
-        )  # about metadata; the pixels are decoded already
+        # About metadata; the pixels are decoded already.
+        warnings.simplefilter("ignore")
         compression = _compression(image)
+        file_format = image.format
+        mode = image.mode
     height, width = pixels.shape[:2]
-    known = compression | _appearance(pixels)
-    known |= {"width": width, "height": height, "aspect": width / height}
-    known |= {"bytes": len(data), "bytes per pixel": len(data) / (width * height)}
+    features = {
+        "width": width,
+        "height": height,
+        "aspect": width / height,
+        "bytes": len(data),
+        "bytes per pixel": len(data) / (width * height),
+        **compression.features,
+        **_appearance(pixels),
+    }
+    # Pictures of other shapes may have the same bytes of pixels.
     shape = np.array(pixels.shape, "<u4").tobytes()
     return Picture(
         name=name,
@@ -89,20 +105,22 @@ def measure(data, *, name, label, source, group, split):
         width=width,
         height=height,
         bytes=len(data),
-        format=image.format,
-        mode=image.mode,
-        quality=compression["words"],
-        sampling=SAMPLINGS.get(compression["sampling"], ""),
+        format=file_format,
+        mode=mode,
+        quality=compression.quality,
+        sampling=compression.sampling,
         file_hash=hashlib.sha256(data).hexdigest(),
         pixel_hash=hashlib.sha256(shape + pixels.tobytes()).hexdigest(),
         thumbnail=hashing.thumbnail(pixels),
-        features=np.array([known[feature] for feature in FEATURES], np.float32),
+        features=np.array([features[name] for name in FEATURES], np.float32),
     )
 
 
 def standard_tables(quality):
     """The two tables that libjpeg derives from quality 1 to 100: (2, 64), in rows."""
-    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    scale = 200 - 2 * quality  # jpeg_quality_scaling of libjpeg's jcparam.c
+    if quality < 50:
+        scale = 5000 // quality
     tables = np.array([LUMA.split(), CHROMA.split()], int)
     return np.clip((tables * scale + 50) // 100, 1, 255)
 
@@ -119,45 +137,58 @@ def jpeg_quality(tables):
 
 @functools.cache
 def _all_tables():
+    """The tables of every quality, (100, 2, 64)."""
     return np.stack([standard_tables(quality) for quality in range(1, 101)])
 
 
 def _compression(image):
-    known = dict.fromkeys(FAMILIES["compression"], -1) | {"words": ""}
-    known |= {
-        "format": FORMATS.index(image.format) if image.format in FORMATS else -1,
-        "mode": MODES.index(image.mode) if image.mode in MODES else -1,
-        "progressive": bool(image.info.get("progressive")),
-    }
+    """The Compression of an opened picture."""
+    numbers = dict.fromkeys(FAMILIES["compression"], -1)
+    if image.format in FORMATS:
+        numbers["format"] = FORMATS.index(image.format)
+    if image.mode in MODES:
+        numbers["mode"] = MODES.index(image.mode)
+    numbers["progressive"] = bool(image.info.get("progressive"))
+
+    # Pillow has the tables in rows already, not in the file's zigzag.
     tables = [list(t) for _, t in sorted(getattr(image, "quantization", {}).items())]
-    if tables:
-        quality, exact = jpeg_quality(tables)
-        luma, chroma = tables[0], tables[min(1, len(tables) - 1)]
-        known |= {
-            "words": str(quality) if exact else f"custom (~{quality})",
-            "quality": quality,
-            "sampling": JpegImagePlugin.get_sampling(image),
-            "luma table": sum(luma),
-            "luma first": luma[0],
-            "luma last": luma[-1],
-            "chroma table": sum(chroma),
-            "chroma first": chroma[0],
-        }
-    return known
+    if not tables:
+        return Compression("", "", numbers)
+    quality, is_exact = jpeg_quality(tables)
+    luma = tables[0]
+    chroma = tables[
+        min(1, len(tables) - 1)
+    ]  # gray pictures, and some encoders, have one
+    sampling = JpegImagePlugin.get_sampling(image)
+    numbers |= {
+        "quality": quality,
+        "sampling": sampling,
+        "luma table": sum(luma),
+        "luma first": luma[0],
+        "luma last": luma[-1],
+        "chroma table": sum(chroma),
+        "chroma first": chroma[0],
+    }
+    words = str(quality)
+    if not is_exact:
+        words = f"custom (~{quality})"
+    return Compression(words, SAMPLINGS.get(sampling, ""), numbers)
 
 
 def _appearance(pixels):
-    known = {}
-    for i, channel in enumerate(("red", "green", "blue")):
-        known[f"mean {channel}"] = pixels[..., i].mean()
-        known[f"deviation {channel}"] = pixels[..., i].std()
+    """{feature: value} of the families of colour, contrast and border."""
+    values = {}
+    for number, channel in enumerate(("red", "green", "blue")):
+        values[f"mean {channel}"] = pixels[..., number].mean()
+        values[f"deviation {channel}"] = pixels[..., number].std()
     gray = pixels.mean(axis=-1)
-    sides = {
+    border = {
         "top": gray[0],
         "bottom": gray[-1],
         "left": gray[:, 0],
         "right": gray[:, -1],
     }
-    for side, line in sides.items():
-        known[f"mean {side}"], known[f"deviation {side}"] = line.mean(), line.std()
-    return known
+    for side, line in border.items():
+        values[f"mean {side}"] = line.mean()
+        values[f"deviation {side}"] = line.std()
+    return values

@@ -109,24 +109,24 @@ def _about_contents(audit):
 
 
 def _about_duplicates(audit):
-    found = audit.report["duplicates"]
+    clusters_of = audit.report["duplicates"]
     rows = [
         {
-            "kind": kind,
+            "kind": relation,
             "clusters": len(clusters),
             "pictures": sum(len(c["names"]) for c in clusters),
             "across splits": sum(len(c["splits"]) > 1 for c in clusters),
             "across classes": sum(len(c["labels"]) > 1 for c in clusters),
         }
-        for kind, clusters in found.items()
+        for relation, clusters in clusters_of.items()
     ]
     yield Heading("Duplicates")
     yield Text("Near duplicates have similar perceptual hashes and thumbnails.")
     yield Table(rows)
-    for kind, clusters in found.items():
+    for relation, clusters in clusters_of.items():
         if clusters:
             names = "\n\n".join("\n".join(cluster["names"]) for cluster in clusters)
-            yield Details(f"{len(clusters)} clusters, {kind}", names)
+            yield Details(f"{len(clusters)} clusters, {relation}", names)
     if audit.examples:
         pairs = [list(pair.items()) for pair in audit.examples]
         yield Figure(
@@ -153,7 +153,7 @@ def _about_failures(report):
 
 
 def _leaks(report):
-    """Rows: a family of features, and the AUC for each kind of fakes."""
+    """Rows: a family of features, and the AUC for the fakes of each source."""
     rows = {}
     for leak in report["leaks"]:
         row = rows.setdefault(leak["family"], {"features": leak["family"]})

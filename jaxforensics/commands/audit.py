@@ -28,10 +28,11 @@ def examine(
     group=None,
 ):
     """Audit a directory and write its JSON and page; returns the text to print."""
+    # What cannot be written shows now, not when the work is done.
     out = Path(out or Path("audits") / data_set_name(path))
     check_outside(path, out)
     if Path(path).is_dir():
-        out.mkdir(parents=True, exist_ok=True)  # now, not when the work is done
+        out.mkdir(parents=True, exist_ok=True)
     audited = audit.audit(
         path,
         size=checked_size(size),

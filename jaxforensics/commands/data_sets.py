@@ -9,14 +9,17 @@ from jax.experimental import multihost_utils
 
 from jaxforensics.commands import prepare
 from jaxforensics.data import corpus
-from jaxforensics.prepare import dataset
+from jaxforensics.prepare import dataset, layouts
+from jaxforensics.prepare.videos import convert_clip
 from jaxforensics.settings import call, choose
+from jaxforensics.synthfaces import clips as films
 from jaxforensics.synthfaces import views
 from jaxforensics.synthfaces.forgers import streams
 from jaxforensics.training import mesh
 
-PREFIX = "embedded:"
-FACES = {"pairs": 2400, "hybrid": 600, "generators": 600, "edits": 600}
+PREFIX = "embedded:"  # of roots that name a data set to be made, not a folder
+FACES = {"pairs": 2400, "hybrid": 600, "generators": 600, "edits": 600}  # by view
+PER_SHARD = 4  # blocks of pictures: what a killed run loses takes half a minute
 
 
 def synthfaces(
@@ -29,17 +32,20 @@ def synthfaces(
     """
     if size not in views.SIZES:
         raise ValueError(f"pictures of SynthFaces are 64 or 128 wide, not {size}")
-    faces = choose(FACES, view, "view") if faces is None else faces
+    if faces is None:
+        faces = choose(FACES, view, "view")
     items = views.items(view, faces=faces, seed=seed, fakes=fakes)
-    part = "_".join(["", *fakes]) if fakes else ""
+    # Everything that pictures depend on is in the name: sets of other settings, or of
+    # an earlier revision, lie side by side.
+    kind_of_set = "_".join(["synthfaces", view, *(fakes or ())])
     return dataset.prepare(
         items,
         out,
-        name=f"synthfaces_{view}{part}_{faces}x{size}_seed{seed}_r{views.REVISION}",
+        name=f"{kind_of_set}_{faces}x{size}_seed{seed}_r{views.REVISION}",
         size=size,
         workers=workers,
         convert=views.convert,
-        per_shard=4,
+        per_shard=PER_SHARD,
     )
 
 
@@ -59,21 +65,23 @@ def videos(
     `clips` counts originals; of each, four forgeries are made.  `unseen` makes a test
     set of other people, places and cameras with a fifth manipulation instead.
     """
-    from jaxforensics.prepare import layouts  # PyAV only here
-    from jaxforensics.prepare.videos import convert_clip
-    from jaxforensics.synthfaces import clips as films
-
-    kind = "unseen" if unseen else "videos"
-    name = f"synthfaces_{kind}_{clips}x{frames}x{size}_seed{seed}_r{films.revision()}"
-    folder = Path(out) / f"{name}_clips"
-    make = films.write_unseen if unseen else films.write
+    numbers = f"{clips}x{frames}x{size}_seed{seed}_r{films.revision()}"
+    name = f"synthfaces_videos_{numbers}_{compression}"
+    folder = Path(out) / f"synthfaces_videos_{numbers}_clips"  # of all compressions
+    write = films.write
+    if unseen:
+        name = f"synthfaces_unseen_{numbers}"
+        folder = Path(out) / f"{name}_clips"
+        write = films.write_unseen
+        compression = "c23"  # the only one
+    # Two processes may ask for two compressions of the same clips at once.
     with dataset.turn(folder):
-        make(folder, clips=clips, frames=frames, size=size, seed=seed)
-    listing = layouts.find(folder, compression="c23" if unseen else compression)
+        write(folder, clips=clips, frames=frames, size=size, seed=seed)
+    listing = layouts.find(folder, compression=compression)
     return dataset.prepare(
         listing.items,
         out,
-        name=name if unseen else f"{name}_{compression}",
+        name=name,
         size=size,
         workers=workers,
         convert=functools.partial(convert_clip, frames=frames, detector="none"),
@@ -85,39 +93,52 @@ VIEWS = {view: functools.partial(synthfaces, view=view) for view in FACES}
 VIEWS |= {"videos": videos, "unseen": functools.partial(videos, unseen=True)}
 
 
-def run(kind, flags):
-    """What `launch/prepare.py synthfaces` does: the text to print."""
+def run(command, flags):
+    """Make what the flags of `launch/prepare.py synthfaces` say: the text to print."""
     mesh.start()  # compiled programs are kept
     settings = dict(flags)
-    out, view = settings.pop("out", "prepared"), settings.pop("view", "pairs")
+    out = settings.pop("out", "prepared")
+    view = settings.pop("view", "pairs")
     make = choose(VIEWS, view, "view")
     if "limit" in settings:
-        settings["faces" if view in FACES else "clips"] = settings.pop("limit")
-    return prepare.summary(call(make, settings, out, where=kind))
+        unit = "faces" if view in FACES else "clips"
+        settings[unit] = settings.pop("limit")
+    return prepare.summary(call(make, settings, out, where=command))
 
 
-def data_dir(given):
-    """The folder of embedded data: as given, $JAXFORENSICS_DATA, or the user cache."""
+def data_dir(directory):
+    """The folder of embedded data: this one, $JAXFORENSICS_DATA, or the user cache."""
+    # Where caches lie is told by the XDG base directory specification.
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return Path(
-        given or os.environ.get("JAXFORENSICS_DATA") or cache / "jaxforensics/data"
-    )
+    chosen = directory or os.environ.get("JAXFORENSICS_DATA")
+    return Path(chosen or cache / "jaxforensics/data")
 
 
 def open_all(config, directory):
-    """(the corpus of `config.data`, {name: corpus} of each section of `others`)."""
-    sections = config.others if "others" in config else {}
-    others = {
-        name: open_data(directory=directory, where=f"others.{name}", **row)
-        for name, row in sections.items()
+    """(the corpus of `config.data`, {name: corpus} of each section of `others`).
+
+    Of data sets that have groups, none may learn from what another one tests.
+    """
+    others = {}
+    if "others" in config:
+        for name, section in config.others.items():
+            where = f"others.{name}"
+            others[name] = open_data(directory=directory, where=where, **section)
+    data = open_data(directory=directory, **config.data)
+    # Streams that are drawn on the fly, such as forgers' training, have no groups.
+    corpora = {
+        name: opened
+        for name, opened in {"data": data, **others}.items()
+        if isinstance(opened, corpus.Corpus)
     }
-    return open_data(directory=directory, **config.data), others
+    corpus.check_disjoint(corpora)
+    return data, others
 
 
-def marks(data, others):
+def digests(data, others):
     """{what: digest} of both sides of `data`, and of the other sets."""
-    found = {"training": data.train.digest, "test": data.test.digest}
-    return found | {name: other.train.digest for name, other in others.items()}
+    of_data = {"training": data.train.digest, "test": data.test.digest}
+    return of_data | {name: other.train.digest for name, other in others.items()}
 
 
 def open_data(*, root, directory=None, view=None, where="data", **reading):
@@ -134,16 +155,22 @@ def open_data(*, root, directory=None, view=None, where="data", **reading):
     if root == f"{PREFIX}forging":
         return call(streams.open, reading, where=where)
     if root.startswith(PREFIX):
-        name = root.removeprefix(PREFIX)
-        make = choose(VIEWS, name, "embedded data set")
-        for mine in (True, False):
-            if mine == (jax.process_index() == 0):
-                out = data_dir(directory)
-                report = call(make, dict(view or {}), out, where=root)
-            multihost_utils.sync_global_devices(f"prepared by the first: {mine}")
-        root = report.root
+        root = _prepared(root, directory, dict(view or {}))
     processes = {
         "process_index": jax.process_index(),
         "process_count": jax.process_count(),
     }
     return call(corpus.open, reading | processes, root, where=where)
+
+
+def _prepared(root, directory, settings):
+    """The folder of an embedded data set, which is made if it is not there yet."""
+    name = root.removeprefix(PREFIX)
+    make = choose(VIEWS, name, "embedded data set")
+    is_first = jax.process_index() == 0
+    # The first process makes it while the others wait, then they find it made.
+    for turn_of_first in (True, False):
+        if is_first == turn_of_first:
+            report = call(make, settings, data_dir(directory), where=root)
+        multihost_utils.sync_global_devices(f"prepared by the first: {turn_of_first}")
+    return report.root

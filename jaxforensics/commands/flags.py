@@ -30,17 +30,19 @@ def parser(description):
     )
     commands = flags.add_subparsers(dest="command", required=True, metavar="COMMAND")
     common = _common()
-    add = {}
+    add = {}  # {command: the function that gives it one more flag}
     for name, summary in COMMANDS.items():
         parents = [] if name in ("pairs", "check") else [common]
         command = commands.add_parser(name, help=summary, parents=parents)
         add[name] = command.add_argument
 
+    # What reads files of users.
     for name in ("folder", "manifest", "videos", "audit"):
         add[name]("path", help="a directory, or the manifest")
         add[name]("--strict", action="store_true", help="bad files: an error")
         add[name]("--name", help="of the data set; else that of the path")
         add[name]("--fractions", nargs=3, type=float, help="(0.75 0.05 0.2)")
+    # What finds classes in names of folders.
     for name in ("folder", "audit"):
         add[name]("--real", nargs="+", metavar="NAME", help="folders of real pictures")
         add[name]("--group", metavar="REGEX", help="its (…) in a name is the group")

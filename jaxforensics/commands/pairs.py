@@ -46,9 +46,11 @@ def features(weights, *, layer):
 
     (n, h, w, 3) in [0, 1] -> (n, width); `weights` as torchvision saves them.
     """
+    # Layers after the wanted one are not built, nor their weights read.
     net = build("vgg16", layer=layer)
     params = vgg.load(weights, layer=layer)
 
+    # Pictures come in batches of one size: compiled once.
     @jax.jit
     def embed(pictures):
         return jnp.mean(net.apply({"params": params}, pictures), axis=(1, 2))

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from jaxforensics.data.items import REAL
 from jaxforensics.data.splits import ALIASES
-from jaxforensics.prepare import dataset, folders
+from jaxforensics.prepare import dataset, faces, folders, layouts
 from jaxforensics.prepare.convert import MIN_SIDE, convert_picture
+from jaxforensics.prepare.videos import convert_clip, pyav
 from jaxforensics.reporting import tables
 from jaxforensics.settings import call, choose
 
+# Flags of all three, which say how to write; others say what is to be written.
 COMMON = "out size limit seed workers strict name fractions".split()
 
 
@@ -30,7 +32,8 @@ def folder(path, *, real=REAL, group=None, edits=(), masks=(), rename=()):
     `rename` OLD=NEW gives the split of a folder another name; without NEW its pictures
     are drawn into splits like those of a folder without splits.
     """
-    edits, masks = _pairs(edits, "SOURCE=DIR"), _pairs(masks, "SOURCE=DIR")
+    edits = _pairs(edits, "SOURCE=DIR")
+    masks = _pairs(masks, "SOURCE=DIR")
     rename = _pairs(rename, "SPLIT=NEW")
     if edits:
         if rename or group or real != REAL:
@@ -51,12 +54,11 @@ def videos(
     path, *, frames=32, detector="lbp", margin=1.3, layout=None, compression="c23"
 ):
     """(listing, convert) of a directory of clips."""
-    from jaxforensics.prepare import faces, layouts  # scikit-image and PyAV only here
-    from jaxforensics.prepare.videos import convert_clip
-
+    pyav()  # where it is missing, that shows now, not in a worker
     if frames < 1 or margin <= 0:
         raise ValueError("--frames is at least 1, and --margin greater than 0")
-    faces.detector(detector)  # an unknown one shows now, not in a worker
+    faces.detector(detector)  # an unknown one shows now, too
+    # By its name, not as a function: workers import it, and names do not change.
     knobs = {"frames": frames, "detector": detector, "margin": margin}
     listing = layouts.find(path, layout=layout, compression=compression)
     return listing, functools.partial(convert_clip, **knobs)
@@ -108,12 +110,13 @@ def summary(report):
 
 
 def _renamed(listing, names):
+    """The listing with splits renamed: {old: new}, '' for none."""
     names = {ALIASES.get(old, old): ALIASES.get(new, new) for old, new in names.items()}
-    known = dict.fromkeys(sorted({item.split for item in listing.items}))
-    if names and "" in known:
+    splits = dict.fromkeys(sorted({item.split for item in listing.items}))
+    if names and "" in splits:
         raise ValueError("--rename: these folders have no splits")
     for old, new in names.items():
-        choose(known, old, "split")
+        choose(splits, old, "split")
         choose({"": None} | ALIASES, new, "split")
     items = [i._replace(split=names.get(i.split, i.split)) for i in listing.items]
     return listing._replace(items=items)
@@ -121,7 +124,8 @@ def _renamed(listing, names):
 
 def check_outside(path, out):
     """Refuse to write where the next look at the pictures would find it."""
-    path, out = Path(path).resolve(), Path(out).resolve()
+    path = Path(path).resolve()
+    out = Path(out).resolve()
     if path == out or path in out.parents:
         raise ValueError(f"{out} is inside {path}: choose another --out")
 
@@ -148,5 +152,9 @@ def _pairs(texts, form):
 
 def data_set_name(path):
     """A data set's name, made from the path of its pictures."""
-    stem = re.sub("[^a-z0-9]+", "_", Path(path).resolve().stem.lower()).strip("_")
-    return stem if stem[:1].isalpha() else f"data_{stem}"
+    stem = Path(path).resolve().stem.lower()
+    name = re.sub("[^a-z0-9]+", "_", stem).strip("_")
+    # TFDS wants names that could be those of a Python module.
+    if not name[:1].isalpha():
+        return f"data_{name}"
+    return name

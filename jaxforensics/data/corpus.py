@@ -14,6 +14,7 @@ import numpy as np
 from jaxforensics.data import batches, host_degrade, records
 from jaxforensics.data.decode import PARTS
 from jaxforensics.data.order import Order
+from jaxforensics.data.records import text_hash
 from jaxforensics.data.splits import NAMES
 from jaxforensics.settings import choose
 
@@ -39,6 +40,8 @@ def open(
     threads=4,
     process_index=0,
     process_count=1,
+    frames=None,
+    namespace="",
 ):
     """Open a prepared data set: Corpus(train, test).
 
@@ -56,14 +59,23 @@ def open(
       threads: that read and decode ahead; 0 reads when asked.
       process_index: of this process.
       process_count: of all processes.
+      frames: of one video in every example: pictures are (b, frames, h, w, 3), and a
+        batch tells which video and which of its records each is.  In training, one
+        frame is drawn from each of so many equal parts of the video; else they are
+        evenly spaced.  Single records if None.
+      namespace: groups of the same name in two data sets are taken for the same people
+        if both have the same namespace, see `check_disjoint`.
     """
-    crop = size if crop is None else crop
+    if crop is None:
+        crop = size
     if not 0 < size <= crop:
         raise ValueError(f"crop {crop} is smaller than size {size}")
     if not 0 <= process_index < process_count <= batch_size:
         raise ValueError(
             f"process {process_index} of {process_count}, batch_size {batch_size}"
         )
+    if frames is not None and frames < 1:
+        raise ValueError(f"an example has at least 1 frame, not {frames}")
     if unknown := set(parts) - set(PARTS):
         raise ValueError(f"there are no parts {unknown}; there are {list(PARTS)}")
     splits = {name: records.open(root, name).only(sources) for name in NAMES}
@@ -80,34 +92,95 @@ def open(
         threads=threads,
         process_index=process_index,
         process_count=process_count,
+        frames=frames,
     )
     return Corpus(
-        Training(train, validation, reading, seed=seed, balance=balance),
-        Examination(test, reading),
+        Training(
+            train,
+            validation,
+            reading,
+            seed=seed,
+            balance=balance,
+            namespace=namespace,
+        ),
+        Examination(test, reading, namespace=namespace),
     )
+
+
+def check_disjoint(corpora):
+    """Raise ValueError if what one corpus learns from is in the test of another.
+
+    `corpora` {name: Corpus} are all that a run opens.  A group may be in several of
+    them (a clip in two qualities is one group), but not in training or validation here
+    and in the test split there.  Where names of groups agree only by chance, open one
+    of the corpora with a `namespace` of its own.
+    """
+    for (name, learnt), (other, tested) in itertools.permutations(corpora.items(), 2):
+        if learnt.train.namespace != tested.test.namespace:
+            continue
+        test = tested.test._test
+        for split, learnt_from in (
+            ("training", learnt.train._train),
+            ("validation", learnt.train._validation),
+        ):
+            shared = np.intersect1d(learnt_from.index["group"], test.index["group"])
+            if len(shared):
+                first = _first_of(learnt_from, shared)
+                second = _first_of(test, np.array([text_hash(first.group)], np.uint64))
+                raise ValueError(
+                    f"{len(shared)} groups are in {split} of {name} and in the test "
+                    f"split of {other}, among them {first.group!r} ({first.name} and "
+                    f"{second.name}): prepare both with the same splits or, if only "
+                    "names agree, give one of them a namespace of its own"
+                )
 
 
 class Training:
     """Training and validation batches; nothing here leads to the test split."""
 
-    def __init__(self, train, validation, reading, *, seed, balance, shown=None):
-        self._train, self._validation, self._seed = train, validation, seed
-        self._whole, self._balance, self._shown = reading, balance, shown
+    def __init__(
+        self,
+        train,
+        validation,
+        reading,
+        *,
+        seed,
+        balance,
+        namespace="",
+        substitutes=None,
+    ):
+        self._train = train
+        self._validation = validation
+        self._seed = seed
+        self._whole = reading  # with all parts that were asked for
+        self._balance = balance
+        self._substitutes = substitutes
         self._reading = _with_parts(reading, train, validation)
-        number = train.index["source"]
-        self._order = Order(number, train.kept, seed=seed, balance=balance)
-        self.sources, self.batch_size = train.sources, reading.batch_size
-        self.size, self.parts = reading.size, self._reading.parts
-        self.counts = {"train": train.counts(), "validation": validation.counts()}
-        self.num_train, self.num_validation = len(train), len(validation)
-        self.digest = _digest(
-            (train, validation),
-            self._reading,
-            seed=seed,
-            balance=balance,
-            batch_size=reading.batch_size,
-            **({"shown": shown.identity} if shown else {}),
+        self._examples = batches.examples_of(train, reading)
+        self._validated = batches.examples_of(validation, reading)
+        self._order = Order(
+            self._examples.index["source"], train.kept, seed=seed, balance=balance
         )
+        self.namespace = namespace
+        self.sources = train.sources
+        self.batch_size = reading.batch_size
+        self.size = reading.size
+        self.frames = reading.frames
+        self.parts = self._reading.parts
+        self.counts = {
+            "train": self._examples.counts(),
+            "validation": self._validated.counts(),
+        }
+        self.num_train = len(self._examples)
+        self.num_validation = len(self._validated)
+        settings = {
+            "seed": seed,
+            "balance": balance,
+            "batch_size": reading.batch_size,
+        }
+        if substitutes:
+            settings["shown"] = substitutes.identity  # digests knew it as this
+        self.digest = _digest((train, validation), self._reading, **settings)
 
     def only(self, sources):
         """The same with the fakes of these sources alone, and all reals."""
@@ -121,8 +194,8 @@ class Training:
     def labelled(self, label):
         """The reals (0) or the fakes (1) alone, each as often as any other."""
         splits = {"train": self._train, "validation": self._validation}
-        some = {name: split.labelled(label) for name, split in splits.items()}
-        return self._with(some | {"balance": None})
+        of_label = {name: split.labelled(label) for name, split in splits.items()}
+        return self._with(of_label | {"balance": None})
 
     def plain(self):
         """The same, nothing mirrored and every picture as often as any other."""
@@ -136,104 +209,122 @@ class Training:
         A picture's value is drawn once and for all.  Of each there are `copies` on
         average, with different alternatives; training draws among them.
         """
-        reading = _degraded(self._whole, alternatives, copies)
-        return self._with({"reading": reading})
+        return self._with({"reading": _degraded(self._whole, alternatives, copies)})
 
-    def shown_as(self, pictures, rows, mark, *, share=0.5):
+    def shown_as(self, pictures, rows, digest, *, share=0.5):
         """The same, but training shows `pictures` in place of the records `rows`.
 
         The picture (size, size, 3), uint8, that stands for the record of that `index`
-        is shown with probability `share`; `mark` says what the pictures are.
+        is shown with probability `share`; `digest` says what the pictures are.
         """
-        shown = _shown(self._whole, pictures, rows, mark, share)
-        return self._with({"shown": shown})
+        substitutes = _substitutes(self._whole, pictures, rows, digest, share)
+        return self._with({"substitutes": substitutes})
 
     def batches(self, start=0):
         """Endless training batches from step `start` on."""
-        reading = self._reading._replace(shown=self._shown)
+        reading = self._reading._replace(substitutes=self._substitutes)
         return batches.shuffled(
-            self._train, self._order, reading, seed=self._seed, start=start
+            self._examples, self._order, reading, seed=self._seed, start=start
         )
 
     def once(self):
-        """Every training record once, as it is; batches as of validation."""
-        return batches.in_order(self._train, self._reading)
+        """Every training example once, as it is; batches as of validation."""
+        return batches.in_order(self._examples, self._reading)
 
     def validation(self):
-        """Every validation record once; the last batch is padded with `valid` = 0."""
-        return batches.in_order(self._validation, self._reading)
+        """Every validation example once; the last batch is padded with `valid` = 0."""
+        return batches.in_order(self._validated, self._reading)
 
     def _with(self, changed):
-        own = {
+        settings = {
             "train": self._train,
             "validation": self._validation,
             "reading": self._whole,
             "seed": self._seed,
             "balance": self._balance,
-            "shown": self._shown,
+            "namespace": self.namespace,
+            "substitutes": self._substitutes,
         }
-        return Training(**(own | changed))
+        return Training(**(settings | changed))
 
 
 class Examination:
     """The test split, for what evaluates when training is over."""
 
-    def __init__(self, test, reading, *, shown=None):
-        self._test, self._whole, self._shown = test, reading, shown
+    def __init__(self, test, reading, *, namespace="", substitutes=None):
+        self._test = test
+        self._whole = reading  # with all parts that were asked for
+        self._substitutes = substitutes
         self._reading = _with_parts(reading, test)
-        self.sources, self.num_test = test.sources, len(test)
+        self._examples = batches.examples_of(test, reading)
+        self.namespace = namespace
+        self.sources = test.sources
+        self.frames = reading.frames
         self.parts = self._reading.parts
-        self.counts = {"test": test.counts()}
-        known = {"shown": shown.identity} if shown else {}
-        self.digest = _digest((test,), self._reading, **known)
+        self.counts = {"test": self._examples.counts()}
+        self.num_test = len(self._examples)
+        settings = {"shown": substitutes.identity} if substitutes else {}
+        self.digest = _digest((test,), self._reading, **settings)
 
     def only(self, sources):
         """The same with the fakes of these sources alone, and all reals."""
-        return Examination(self._test.only(sources), self._whole, shown=self._shown)
+        return self._with({"test": self._test.only(sources)})
 
     def labelled(self, label):
         """The reals (0) or the fakes (1) alone."""
-        return Examination(self._test.labelled(label), self._whole, shown=self._shown)
+        return self._with({"test": self._test.labelled(label)})
 
     def degraded(self, *alternatives):
         """The same as if it had been saved after one of the alternatives."""
-        reading = _degraded(self._whole, alternatives, 1)
-        return Examination(self._test, reading, shown=self._shown)
+        return self._with({"reading": _degraded(self._whole, alternatives, 1)})
 
-    def shown_as(self, pictures, rows, mark):
+    def shown_as(self, pictures, rows, digest):
         """The same with `pictures` in place of the records `rows`, see `Training`."""
-        shown = _shown(self._whole, pictures, rows, mark, 1)
-        return Examination(self._test, self._whole, shown=shown)
+        substitutes = _substitutes(self._whole, pictures, rows, digest, 1)
+        return self._with({"substitutes": substitutes})
 
     def batches(self):
-        """Every test record once; the last batch is padded with `valid` = 0."""
-        reading = self._reading._replace(shown=self._shown)
-        return batches.in_order(self._test, reading)
+        """Every test example once; the last batch is padded with `valid` = 0."""
+        reading = self._reading._replace(substitutes=self._substitutes)
+        return batches.in_order(self._examples, reading)
+
+    def _with(self, changed):
+        settings = {
+            "test": self._test,
+            "reading": self._whole,
+            "namespace": self.namespace,
+            "substitutes": self._substitutes,
+        }
+        return Examination(**(settings | changed))
 
 
-def _shown(reading, pictures, rows, mark, share):
+def _substitutes(reading, pictures, rows, digest, share):
     """The pictures to show, if they are as large as the reading's."""
-    side = (reading.size, reading.size, 3)
+    shape = (reading.size, reading.size, 3)
     if reading.crop != reading.size:
         raise ValueError(
             f"windows of {reading.size} out of {reading.crop} pixels are taken anew "
             "each time: nothing else can be shown in place of a picture"
         )
-    if pictures.shape != (len(rows), *side) or pictures.dtype != np.uint8:
+    if pictures.shape != (len(rows), *shape) or pictures.dtype != np.uint8:
         raise ValueError(
-            f"{len(rows)} records of {side} cannot be shown as {pictures.dtype} "
+            f"{len(rows)} records of {shape} cannot be shown as {pictures.dtype} "
             f"{pictures.shape}"
         )
     if not 0 <= share <= 1:
         raise ValueError(f"a share is in [0, 1], not {share}")
     places = {int(row): place for place, row in enumerate(rows)}
-    return batches.Shown(pictures, places, mark, share)
+    return batches.Substitutes(pictures, places, digest, share)
 
 
 def _degraded(reading, alternatives, copies):
+    """The reading of pictures as saved after one of the alternatives."""
     if not 1 <= copies <= len(alternatives):
         raise ValueError(f"{copies} copies of {len(alternatives)} alternatives")
-    plain = tuple(a and (a[0], tuple(a[1])) for a in alternatives)
+    plain = tuple(
+        alternative and (alternative[0], tuple(alternative[1]))
+        for alternative in alternatives
+    )
     for name, _ in filter(None, plain):
         choose(host_degrade.OPS, name, "degradation on the host")
     return reading._replace(alternatives=plain, copies=copies)
@@ -244,30 +335,40 @@ def _with_parts(reading, *splits):
     index = np.concatenate([split.index for split in splits])
     labels = splits[0].labels
 
-    def complete(part):
-        rows = index if part == "parsing" else index[labels[index["source"]] == 1]
+    fakes = index[labels[index["source"]] == 1]
+
+    def is_complete(part):
+        # A real picture is its own original and has an empty mask; no such parsing.
+        rows = index if part == "parsing" else fakes
         return len(rows) and bool((rows["parts"] & records.BITS[part]).all())
 
-    return reading._replace(parts=tuple(p for p in reading.parts if complete(p)))
+    parts = tuple(part for part in reading.parts if is_complete(part))
+    return reading._replace(parts=parts)
 
 
 def _digest(splits, reading, **settings):
     """A short hash of the content of records and of all that changes what is read."""
-    known = {
+    content = {
         "content": [split.sha256 for split in splits],
         "sources": splits[0].sources,
         "reading": reading.identity,
         **settings,
     }
-    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def _check_disjoint(splits):
-    for (first, a), (second, b) in itertools.combinations(splits.items(), 2):
-        shared = np.intersect1d(a.index["group"], b.index["group"])
+    """Refuse splits of one data set that share a group."""
+    for (name, split), (other, another) in itertools.combinations(splits.items(), 2):
+        shared = np.intersect1d(split.index["group"], another.index["group"])
         if len(shared):
-            found = a[int(np.flatnonzero(np.isin(a.index["group"], shared))[0])]
+            record = _first_of(split, shared)
             raise ValueError(
-                f"{len(shared)} groups are both in {first} and in {second}, among them "
-                f"{found.group!r} ({found.name}): prepare the data set again"
+                f"{len(shared)} groups are both in {name} and in {other}, among them "
+                f"{record.group!r} ({record.name}): prepare the data set again"
             )
+
+
+def _first_of(split, groups):
+    """The first record of a split that is of one of these groups."""
+    return split[int(np.flatnonzero(np.isin(split.index["group"], groups))[0])]

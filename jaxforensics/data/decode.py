@@ -4,8 +4,10 @@ import contextlib
 import io
 import logging
 import re
+import struct
 import threading
 import warnings
+import zlib
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -16,6 +18,11 @@ MAX_PIXELS = 64 * 2**20
 # Not every reader of Pillow: EPS starts a program, TGA accepts nearly any bytes.
 FORMATS = "JPEG PNG WEBP AVIF GIF BMP TIFF PPM JPEG2000".split()
 PNG = b"\x89PNG\r\n\x1a\n"
+PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type: gray, RGB, palette, …
+# Adam7: row and column of the first pixel of each pass, and the steps to the next.
+PASSES = (0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4)
+PASSES += (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)
+INFLATED = 2**16  # bytes taken out of a compressed stream at a time
 BICUBIC = Image.Resampling.BICUBIC
 ORIENTATION = 0x0112  # EXIF tag
 _lock = threading.Lock()
@@ -29,9 +36,11 @@ class BadPicture(ValueError):
     """
 
     def __init__(self, reason, detail=""):
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason, self.detail = reason, detail
+        super().__init__(f"{reason}: {detail}".removesuffix(": "))
+        self.reason = reason
+        self.detail = detail
 
+    # Exceptions travel from workers by their `args`, which are not what made this one.
     def __reduce__(self):
         return type(self), (self.reason, self.detail)
 
@@ -55,13 +64,17 @@ def decode(data, *, max_pixels=MAX_PIXELS, min_side=1):
 def decode_gray(data, *, max_pixels=MAX_PIXELS):
     """Picture bytes -> uint8 (h, w), for masks: luma of colour, alpha ignored."""
     pixels = plain(data, mode="L", max_pixels=max_pixels)
-    return _any_picture(data, max_pixels, _to_gray) if pixels is None else pixels
+    if pixels is None:
+        pixels = _any_picture(data, max_pixels, _to_gray)
+    return pixels
 
 
 def decode_numbers(data, *, max_pixels=MAX_PIXELS):
     """Picture bytes -> uint8 (h, w), for maps of classes: palette indices or grays."""
     pixels = plain(data, mode="L", max_pixels=max_pixels)
-    return _any_picture(data, max_pixels, _to_numbers) if pixels is None else pixels
+    if pixels is None:
+        pixels = _any_picture(data, max_pixels, _to_numbers)
+    return pixels
 
 
 # How each part of a record beside its image is decoded, and how it is resized.
@@ -72,12 +85,13 @@ PARTS = {
 }
 
 
-def plain(data, *, mode="RGB", max_pixels=MAX_PIXELS, upright=False):
+def plain(data, *, mode="RGB", max_pixels=MAX_PIXELS, prepared=False):
     """Pixels of a picture that every decoder shows alike, else None.
 
     That is 8-bit JPEG or PNG in this very mode, upright, opaque and still.  Such bytes
     are kept in records, and this is the fast way to read them, from any thread:
-    Pillow's `open` would try every format, and may warn.  `upright` says that it is.
+    Pillow's `open` would try every format, and may warn.  Of `prepared` bytes it is
+    known that they are upright and whole.
     """
     try:
         if data[:3] == b"\xff\xd8\xff":
@@ -93,7 +107,11 @@ def plain(data, *, mode="RGB", max_pixels=MAX_PIXELS, upright=False):
         if not 0 < image.width * image.height <= max_pixels:
             return None
         pixels = np.asarray(image)
-        if not upright and image.info.keys() & {"exif", "xmp", "Raw profile type exif"}:
+        if prepared:
+            return pixels
+        if data[:8] == PNG and _lacks_rows(data):
+            return None
+        if image.info.keys() & {"exif", "xmp", "Raw profile type exif"}:
             with _quiet():
                 if image.getexif().get(ORIENTATION, 1) != 1:
                     return None
@@ -106,8 +124,9 @@ def square(pixels, size, *, method=BICUBIC):
     """Centre square, resized with antialiasing: (h, w[, 3]) -> (size, size[, 3])."""
     height, width = pixels.shape[:2]
     side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    pixels = pixels[top : top + side, left : left + side]
+    first_row = (height - side) // 2
+    first_column = (width - side) // 2
+    pixels = pixels[first_row : first_row + side, first_column : first_column + side]
     if side == size:
         return pixels
     return np.asarray(Image.fromarray(pixels).resize((size, size), method))
@@ -121,6 +140,7 @@ def encode_png(pixels):
 
 
 def _any_picture(data, max_pixels, finish):
+    """finish(image) of whatever Pillow can read, upright; BadPicture says why not."""
     if not data:
         raise BadPicture("empty", "no bytes")
     with _quiet():
@@ -131,6 +151,8 @@ def _any_picture(data, max_pixels, finish):
                 if image.width * image.height > max_pixels:
                     raise BadPicture("too-large", f"{image.width}x{image.height}")
                 image.load()
+                if data[:8] == PNG and _lacks_rows(data):
+                    raise BadPicture("truncated", "rows are missing")
                 return finish(ImageOps.exif_transpose(image))
         except BadPicture:
             raise
@@ -139,12 +161,53 @@ def _any_picture(data, max_pixels, finish):
         except (Image.DecompressionBombError, MemoryError) as error:
             raise BadPicture("too-large", str(error)) from None
         except Exception as error:  # damaged files raise nearly anything
-            cut = "truncated" in str(error).lower() or isinstance(error, EOFError)
+            reason = "unreadable"
+            if "truncated" in str(error).lower() or isinstance(error, EOFError):
+                reason = "truncated"
+            # Without addresses, reports are the same every time.
             detail = re.sub(" at 0x[0-9a-f]+", "", f"{type(error).__name__}: {error}")
-            raise BadPicture("truncated" if cut else "unreadable", detail) from None
+            raise BadPicture(reason, detail) from None
+
+
+def _lacks_rows(data):
+    """Whether the pixels of a PNG that Pillow reads end before its last row.
+
+    Where the compressed stream is complete but holds whole rows too few, Pillow leaves
+    the rest black and says nothing.
+    """
+    width, height, bits, colour_type = struct.unpack(">IIBB", data[16:26])
+    interlaced = data[28] == 1
+    missing = 0  # bytes of rows that are yet to come
+    for top, left, down, right in PASSES if interlaced else ((0, 0, 1, 1),):
+        rows = len(range(top, height, down))
+        columns = len(range(left, width, right))
+        if columns:  # a pass of no columns has no rows
+            row_bits = columns * bits * PNG_CHANNELS[colour_type]
+            missing += rows * (1 + -(-row_bits // 8))  # each begins with its filter
+    stream = zlib.decompressobj()
+    try:
+        for part in _image_data(data):
+            while part and missing > 0 and not stream.eof:
+                missing -= len(stream.decompress(part, INFLATED))
+                part = stream.unconsumed_tail
+    except zlib.error:  # after the last row: Pillow would have complained otherwise
+        pass
+    return missing > 0
+
+
+def _image_data(png):
+    """Yield the content of the IDAT chunks of a PNG."""
+    place = len(PNG)
+    while place + 8 <= len(png):
+        length, name = struct.unpack(">I4s", png[place : place + 8])
+        place += 8
+        if name == b"IDAT":
+            yield png[place : place + length]
+        place += length + 4  # the chunk's checksum
 
 
 def _to_rgb(image):
+    """Pixels (h, w, 3), transparency laid over white."""
     image = _eight_bits(image)
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
@@ -153,16 +216,19 @@ def _to_rgb(image):
 
 
 def _to_gray(image):
+    """Luma (h, w)."""
     return np.asarray(_eight_bits(image).convert("L"))
 
 
 def _to_numbers(image):
+    """Numbers of classes (h, w): what a palette's colours mean is not looked at."""
     if image.mode not in ("P", "L", "1"):
         raise BadPicture("unsupported", f"class numbers in mode {image.mode}")
     return np.asarray(image).astype(np.uint8)
 
 
 def _eight_bits(image):
+    """The picture, 16-bit gray scaled to 8 bits; Pillow would clip it to 255."""
     if image.mode in ("F", "LAB"):
         raise BadPicture("unsupported", f"mode {image.mode}")
     if image.mode != "I" and not image.mode.startswith("I;16"):
@@ -170,6 +236,7 @@ def _eight_bits(image):
     gray = np.asarray(image).astype(np.int64)
     if gray.min() < 0 or gray.max() > 65535:
         raise BadPicture("unsupported", "integers beyond 16 bits")
+    # 65535 = 255 * 257: to the nearest of 256 values.
     return Image.fromarray(((gray + 128) // 257).astype(np.uint8))
 
 
@@ -198,5 +265,6 @@ def _quiet():
 
 
 def _formats():
+    """The formats of FORMATS that this Pillow was built with."""
     Image.init()
     return [name for name in FORMATS if name in Image.OPEN]

@@ -3,8 +3,9 @@
 import fnmatch
 from typing import NamedTuple
 
-REAL = ("real", "real[_-]*", "original*")  # names of label 0, in any case
-KIND = "real/"  # of the sources, "real" and "real/<kind>" have label 0
+# Patterns of names, in any case, that say label 0 where a user gives no others.
+REAL = ("real", "real[_-]*", "original*")
+REAL_PREFIX = "real/"  # "real" and "real/…" are the sources with label 0
 
 
 class Item(NamedTuple):
@@ -16,7 +17,7 @@ class Item(NamedTuple):
 
     path: str
     label: int  # 1 = fake
-    source: str  # name of the generator; with label 0, 'real' or 'real/<kind>'
+    source: str  # who made it: a forger; with label 0, 'real' or 'real/…'
     group: str = ""
     split: str = ""
     pair: str = ""  # path of the original it was made from
@@ -48,7 +49,7 @@ def is_real(name, patterns):
 
 def is_real_source(name):
     """Whether a source's name has label 0."""
-    return name == "real" or name.startswith(KIND)
+    return name == "real" or name.startswith(REAL_PREFIX)
 
 
 def printable(text):

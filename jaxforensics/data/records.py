@@ -15,6 +15,7 @@ import copy
 import hashlib
 import itertools
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,13 +27,14 @@ from google.protobuf.message import DecodeError
 from tensorflow_datasets.proto import tf_example_pb2
 
 from jaxforensics.data.items import is_real_source
+from jaxforensics.files import READ_ONLY
 from jaxforensics.settings import choose
 
 VERSION = "1.0.0"
 BITS = {"pair": 1, "mask": 2, "parsing": 4}  # parts a record may have, in the index
 INDEX = np.dtype([("source", "<i2"), ("group", "<u8"), ("parts", "u1")])
 UNFINISHED = ".unfinished"  # suffix of a folder that `prepare` is still filling
-AGAIN = "prepare the data set again: what is damaged is made anew"
+PREPARE_AGAIN = "prepare the data set again: what is damaged is made anew"
 
 
 class Record(NamedTuple):
@@ -43,7 +45,7 @@ class Record(NamedTuple):
 
     image: bytes
     label: int  # 1 = fake
-    source: int = 0  # 0 = real (other kinds of reals follow), then every generator
+    source: int = 0  # 0 = real, then other sources of reals, then every forger
     group: str = ""  # video or identity: the unit of splits and of the bootstrap
     pair: bytes = b""  # the original, same height and width
     mask: bytes = b""  # gray
@@ -94,11 +96,14 @@ class Records(Sequence):
       sha256: of the content; of a view, of how it was chosen as well.
     """
 
-    def __init__(self, files, lengths, *, index, sources, sha256):
+    def __init__(self, files, lengths, *, index, sources, sha256, videos_file=None):
         ranges = [f"{file}[0:{n}]" for file, n in zip(files, lengths, strict=True)]
-        self._data = ArrayRecordDataSource(ranges) if ranges else ()
+        self._data = ()
+        if ranges:
+            self._data = ArrayRecordDataSource(ranges)
         self._files = files
         self._ends = list(itertools.accumulate(lengths))  # of files, in records
+        self._videos_file = videos_file
         self._pairs = None  # of every stored record, the row of its pair, or -1
         self.index = index
         self.sources = sources
@@ -156,30 +161,57 @@ class Records(Sequence):
         numbers = np.bincount(self.index["source"], minlength=len(self.sources))
         return dict(zip(self.sources, numbers.tolist(), strict=True))
 
+    def videos(self):
+        """The hash of the name of every record's video, (n,), see `video`."""
+        if not len(self):
+            return np.zeros(0, np.uint64)
+        hashes = self._stored_videos()
+        if hashes is None:
+            everything = range(self._ends[-1])
+            names = (video(self._stored(row)) for row in everything)
+            hashes = np.array([text_hash(name) for name in names], np.uint64)
+            _keep(self._videos_file, hashes)
+        return hashes[self.rows]
+
+    def _stored_videos(self):
+        """The hashes beside the records; None where an earlier version left none."""
+        if not self._videos_file.exists():
+            return None
+        hashes = read_array(self._videos_file)
+        if hashes.shape != (self._ends[-1],) or hashes.dtype != np.uint64:
+            raise ValueError(
+                f"{self._videos_file} is of {len(hashes)} records, the split of "
+                f"{self._ends[-1]}: {PREPARE_AGAIN}"
+            )
+        return hashes
+
     def place(self, number):
         """Where record `number` lies, for people: 'record 3 of FILE'."""
-        row = int(self.rows[number])
+        return self._place_of_row(int(self.rows[number]))
+
+    def _place_of_row(self, row):
         which = int(np.searchsorted(self._ends, row, side="right"))
-        return f"record {row - ([0, *self._ends])[which]} of {self._files[which]}"
+        first_row = [0, *self._ends][which]
+        return f"record {row - first_row} of {self._files[which]}"
 
     def __len__(self):
         return len(self.rows)
 
     def __getitem__(self, number):
         row = int(self.rows[number])
-        record = self._stored(row, number)
+        record = self._stored(row)
         if self._pairs is None or self._pairs[row] < 0:
             return record
-        original = self._stored(int(self._pairs[row]), number)
+        original = self._stored(int(self._pairs[row]))
         return record._replace(pair=original.image)
 
-    def _stored(self, row, number):
+    def _stored(self, row):
         """The record as it is stored, or an error that says where the damage is."""
         try:
             return parse(self._data[row])
         except (DecodeError, IndexError, RuntimeError, UnicodeDecodeError) as error:
-            where = self.place(number)
-            raise ValueError(f"{where} is damaged ({error}): {AGAIN}") from None
+            where = self._place_of_row(row)
+            raise ValueError(f"{where} is damaged ({error}): {PREPARE_AGAIN}") from None
 
 
 def open(root, split, *, pairs=True):
@@ -198,22 +230,32 @@ def open(root, split, *, pairs=True):
     lengths = about["shards"]
     files = shard_files(root, prepared["name"], split, len(lengths))
     index_file = root / f"index-{split}.npy"
+    videos_file = root / f"videos-{split}.npy"
     sizes = {name: file["size"] for name, file in prepared.get("files", {}).items()}
     for file in (*files, index_file):
         check_size(file, sizes.get(file.name))
+    if videos_file.name in sizes:
+        check_size(videos_file, sizes[videos_file.name])
     for file, length in zip(files, lengths, strict=True):
         _check_length(file, length)
     index = read_array(index_file)
     if index.shape != (sum(lengths),) or index.dtype != INDEX:
         raise ValueError(
             f"{index_file} is of {len(index)} records, the split of {sum(lengths)}: "
-            f"{AGAIN}"
+            f"{PREPARE_AGAIN}"
         )
     records = Records(
-        files, lengths, index=index, sources=sources, sha256=about["sha256"]
+        files,
+        lengths,
+        index=index,
+        sources=sources,
+        sha256=about["sha256"],
+        videos_file=videos_file,
     )
     path = root / f"pairs-{split}.npy"
-    return _paired(records, path) if pairs and path.exists() else records
+    if pairs and path.exists():
+        return _paired(records, path)
+    return records
 
 
 def read_prepared(root):
@@ -221,7 +263,7 @@ def read_prepared(root):
     path = Path(root) / "prepared.json"
     try:
         prepared = json.loads(path.read_text())
-    except ValueError as error:  # JSON's and UTF-8's are of this kind
+    except ValueError as error:  # JSON's and UTF-8's are such
         raise ValueError(
             f"{path} is damaged ({error}): delete {root}, and prepare it again"
         ) from None
@@ -269,10 +311,10 @@ def shard_files(folder, name, split, count):
 def check_size(path, size):
     """Refuse a file that is not there, or not of this size (None: of any)."""
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: {AGAIN}")
-    found = path.stat().st_size
-    if size is not None and found != size:
-        raise ValueError(f"{path} has {found} bytes, not {size}: {AGAIN}")
+        raise FileNotFoundError(f"{path} is missing: {PREPARE_AGAIN}")
+    actual = path.stat().st_size
+    if size is not None and actual != size:
+        raise ValueError(f"{path} has {actual} bytes, not {size}: {PREPARE_AGAIN}")
 
 
 def shard_length(path):
@@ -289,15 +331,29 @@ def read_array(path):
     try:
         return np.load(path)
     except (EOFError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}): {AGAIN}") from None
+        raise ValueError(f"{path} is damaged ({error}): {PREPARE_AGAIN}") from None
+
+
+def _keep(path, array):
+    """Store an array, unless nothing may be written there."""
+    # Several processes may open a set at once: each has a temporary file of its own.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with temporary.open("wb") as file:
+            np.save(file, array)
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
 
 
 def _check_length(path, length):
     # Counting takes the file's footer alone, some 0.1 ms.
-    found = shard_length(path)
-    if found != length:
+    actual = shard_length(path)
+    if actual != length:
         raise ValueError(
-            f"{path} holds {found} records, not {length} as in prepared.json: {AGAIN}"
+            f"{path} holds {actual} records, not {length} as in prepared.json: "
+            f"{PREPARE_AGAIN}"
         )
 
 

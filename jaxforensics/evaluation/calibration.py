@@ -5,17 +5,19 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special
 
-from jaxforensics.evaluation.classification import (
+from jaxforensics.evaluation.classification import roc
+from jaxforensics.evaluation.rows import (
     binary,
     classes_of,
     probability,
     ratio,
-    roc,
     select,
     total,
 )
 
-_COLDEST, _HOTTEST = 1e-2, 1e2
+# Logits that separate the classes want 0, logits that say nothing want infinity.
+_COLDEST = 1e-2
+_HOTTEST = 1e2
 
 
 class Reliability(NamedTuple):
@@ -46,14 +48,17 @@ def temperature(labels, logits, *, valid=None):
     """
     labels, logits, weights = select(labels, logits, valid=valid, classes=True)
     if logits.ndim == 1:
+        # The logit of P(fake) is that of a softmax whose other logit is zero.
         logits = np.stack([np.zeros_like(logits), logits], axis=-1)
     labels = classes_of(labels, logits.shape[-1])
     true = np.take_along_axis(logits, labels[:, None], axis=-1)[:, 0]
 
     def slope(inverse):
+        """Derivative of the negative log-likelihood by the inverse temperature."""
         expected = (special.softmax(inverse * logits, axis=-1) * logits).sum(axis=-1)
         return np.sum(weights * (expected - true))
 
+    # It rises in the inverse temperature: a root lies inside, or an end is likeliest.
     if slope(1 / _HOTTEST) >= 0:
         return _HOTTEST
     if slope(1 / _COLDEST) <= 0:
@@ -68,12 +73,16 @@ def reliability(labels, scores, *, bins=15, valid=None):
     sklearn.calibration.calibration_curve, which leaves empty bins out.
     """
     labels, scores, weights = select(labels, scores, valid=valid)
-    cells = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probability(scores))
-    weight, score, fakes = (
-        total(cells, weights * part, bins)
-        for part in (np.ones(len(scores)), scores, binary(labels))
+    inner_edges = np.linspace(0, 1, bins + 1)[1:-1]
+    cells = np.searchsorted(inner_edges, probability(scores))
+    weight = total(cells, weights, bins)
+    sum_of_scores = total(cells, weights * scores, bins)
+    sum_of_fakes = total(cells, weights * binary(labels), bins)
+    return Reliability(
+        score=ratio(sum_of_scores, weight),
+        fakes=ratio(sum_of_fakes, weight),
+        weight=weight,
     )
-    return Reliability(ratio(score, weight), ratio(fakes, weight), weight)
 
 
 def expected_calibration_error(labels, scores, *, bins=15, valid=None):
@@ -83,6 +92,7 @@ def expected_calibration_error(labels, scores, *, bins=15, valid=None):
     Defined for one class too; nan without images.
     """
     score, fakes, weight = reliability(labels, scores, bins=bins, valid=valid)
+    # An empty bin has no gap, and its nan must not meet a weight of zero.
     gaps = np.where(weight > 0, np.abs(score - fakes), 0.0)
     return ratio((weight * gaps).sum(axis=-1), weight.sum(axis=-1))
 
@@ -100,6 +110,7 @@ def choose_threshold(
     curve = roc(labels, scores, valid=valid)
     if np.isnan(curve.fpr).any():
         raise ValueError("a threshold needs both real and fake images to be chosen on")
+    # The merit of every threshold of the curve by each rule.
     merits = {
         "eer": -np.abs(curve.fpr + curve.tpr - 1),
         "fpr": np.where(curve.fpr > fpr, -1.0, curve.tpr),
@@ -107,9 +118,13 @@ def choose_threshold(
     }
     if rule not in merits:
         raise ValueError(f"rule must be one of {', '.join(merits)}, got {rule!r}")
-    best = int(np.argmax(merits[rule]))
-    above, below = curve.thresholds[best], curve.thresholds[best:][:2][-1]
-    middle = (above + below) / 2
-    value = middle if middle > below else above  # neighbouring floats have no middle
-    named = f"fpr <= {fpr:g}" if rule == "fpr" else rule
-    return Threshold(float(value), named, source)
+    best = int(np.argmax(merits[rule]))  # of equals the first, the highest threshold
+
+    above = curve.thresholds[best]
+    below = curve.thresholds[min(best + 1, len(curve.thresholds) - 1)]
+    value = (above + below) / 2
+    if value <= below:  # neighbouring floats have no middle
+        value = above
+    if rule == "fpr":
+        rule = f"fpr <= {fpr:g}"
+    return Threshold(float(value), rule, source)

@@ -9,10 +9,19 @@ Batches are merged by joining their rows (`protocols.gather`), never by averagin
 results: the value does not depend on how the data were cut.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
+
+from jaxforensics.evaluation.decisions import taken_for_fake
+from jaxforensics.evaluation.rows import (
+    binary,
+    classes_of,
+    probability,
+    ratio,
+    select,
+    total,
+)
 
 
 class Roc(NamedTuple):
@@ -26,34 +35,16 @@ class Roc(NamedTuple):
     thresholds: np.ndarray
 
 
-def select(labels, scores, *, valid=None, classes=False):
-    """The rows that count: labels (m,), float64 scores (m,), weights (..., m).
-
-    With `classes`, scores may also be (m, classes).  Raises ValueError
-    for NaN scores and for arrays that do not belong together.
-    """
-    labels, scores = np.asarray(labels), np.asarray(scores).astype(np.float64)
-    weights = np.ones(len(scores)) if valid is None else np.asarray(valid, np.float64)
-    fits = labels.shape == scores.shape[:1] == weights.shape[-1:]
-    if not fits or scores.ndim > 1 + classes:
-        raise ValueError(
-            f"labels {labels.shape}, scores {scores.shape} and valid {weights.shape} "
-            f"must be (n,), (n,){' or (n, classes)' if classes else ''} and (..., n)"
-        )
-    if not (np.isfinite(weights) & (weights >= 0)).all():
-        raise ValueError("valid holds weights that are negative or not finite")
-    rows = np.flatnonzero(weights.any(axis=tuple(range(weights.ndim - 1))))
-    labels, scores, weights = labels[rows], scores[rows], weights[..., rows]
-    _refuse_nan(scores, rows)
-    return labels, scores, weights
-
-
 def roc(labels, scores, *, valid=None):
     """The ROC curve; equals sklearn.metrics.roc_curve(drop_intermediate=False)."""
-    false, true, thresholds = _counts(labels, scores, valid)
-    reals, fakes = false[..., -1:], true[..., -1:]
+    false_alarms, hits, thresholds = _counts(labels, scores, valid)
+    reals = false_alarms[..., -1:]
+    fakes = hits[..., -1:]
+    # Of one class alone both rates are nan: dividing by zero images of both kinds.
     both = (reals > 0) & (fakes > 0)
-    return Roc(ratio(false, reals * both), ratio(true, fakes * both), thresholds)
+    fpr = ratio(false_alarms, reals * both)
+    tpr = ratio(hits, fakes * both)
+    return Roc(fpr, tpr, thresholds)
 
 
 def auc(labels, scores, *, valid=None):
@@ -61,9 +52,10 @@ def auc(labels, scores, *, valid=None):
 
     Equals sklearn.metrics.roc_auc_score; nan when only one class is present.
     """
-    false, true, _ = _counts(labels, scores, valid)
-    area = np.trapezoid(true, false, axis=-1)
-    return ratio(area, true[..., -1] * false[..., -1])
+    false_alarms, hits, _ = _counts(labels, scores, valid)
+    # In counts: divided once, by all pairs of a fake and a real.
+    area = np.trapezoid(hits, false_alarms, axis=-1)
+    return ratio(area, hits[..., -1] * false_alarms[..., -1])
 
 
 def average_precision(labels, scores, *, valid=None):
@@ -71,10 +63,12 @@ def average_precision(labels, scores, *, valid=None):
 
     Equals sklearn.metrics.average_precision_score; nan when only one class is present.
     """
-    false, true, _ = _counts(labels, scores, valid)
-    gained = np.diff(true, axis=-1)
-    precision = ratio(true, true + false, empty=0.0)[..., 1:]
-    fakes, reals = true[..., -1], false[..., -1]
+    false_alarms, hits, _ = _counts(labels, scores, valid)
+    gained = np.diff(hits, axis=-1)
+    # Before the first alarm (and in a resample without weight) nothing is gained.
+    precision = ratio(hits, hits + false_alarms, empty=0.0)[..., 1:]
+    fakes = hits[..., -1]
+    reals = false_alarms[..., -1]
     return ratio((gained * precision).sum(-1), fakes * (reals > 0))
 
 
@@ -87,12 +81,13 @@ def eer(labels, scores, *, valid=None):
     # The gap rises from -1 to 1; the last point at or below 0 starts the crossing line.
     gap = fpr + tpr - 1
     start = (gap <= 0).sum(axis=-1, keepdims=True) - 1
-    gap_0, gap_1, fpr_0, fpr_1 = (
-        np.take_along_axis(x, start + step, axis=-1)[..., 0]
-        for x in (gap, fpr)
-        for step in (0, 1)
-    )
-    return fpr_0 + (fpr_1 - fpr_0) * -gap_0 / (gap_1 - gap_0)
+    gap_before = np.take_along_axis(gap, start, axis=-1)[..., 0]
+    gap_after = np.take_along_axis(gap, start + 1, axis=-1)[..., 0]
+    fpr_before = np.take_along_axis(fpr, start, axis=-1)[..., 0]
+    fpr_after = np.take_along_axis(fpr, start + 1, axis=-1)[..., 0]
+    # On a line from a negative gap to a positive one: how far along the gap is zero.
+    fpr_gained = fpr_after - fpr_before
+    return fpr_before + fpr_gained * -gap_before / (gap_after - gap_before)
 
 
 def tpr_at_fpr(labels, scores, *, fpr=0.01, valid=None):
@@ -101,6 +96,7 @@ def tpr_at_fpr(labels, scores, *, fpr=0.01, valid=None):
     nan when only one class is present.
     """
     curve = roc(labels, scores, valid=valid)
+    # Compared this way around, nan rates of one class stay nan.
     return np.where(curve.fpr > fpr, 0.0, curve.tpr).max(axis=-1)[()]
 
 
@@ -110,8 +106,8 @@ def accuracy(labels, scores, *, threshold=0.5, valid=None):
     Scores (n, classes), logits or probabilities, decide by their largest entry instead.
     Accuracy on fakes alone: `valid=labels`.  nan without images.
     """
-    hits, weights = _hits(labels, scores, threshold, valid)
-    return ratio((weights * hits).sum(-1), weights.sum(-1))
+    right, weights = _right(labels, scores, threshold, valid)
+    return ratio((weights * right).sum(-1), weights.sum(-1))
 
 
 def relative_error_reduction(labels, scores, baseline, *, threshold=0.5, valid=None):
@@ -120,21 +116,23 @@ def relative_error_reduction(labels, scores, baseline, *, threshold=0.5, valid=N
     Guo et al. (2021), AMTEN, "RER"; negative when the baseline errs less, nan when it
     does not err.
     """
-    hits, weights = _hits(labels, scores, threshold, valid)
-    before, _ = _hits(labels, baseline, threshold, valid)
-    errors, most = ((weights * ~right).sum(-1) for right in (hits, before))
-    return ratio(most - errors, most)
+    right, weights = _right(labels, scores, threshold, valid)
+    right_before, _ = _right(labels, baseline, threshold, valid)
+    errors = (weights * ~right).sum(-1)
+    errors_before = (weights * ~right_before).sum(-1)
+    return ratio(errors_before - errors, errors_before)
 
 
 def confusion(labels, scores, *, threshold=0.5, valid=None):
-    """Weighted counts (..., true, said): [[real, false alarm], [missed, found]].
+    """Weighted counts (..., true, decided): [[real, false alarm], [missed, hit]].
 
     Decides as `accuracy`; scores (n, classes) give (..., classes, classes).  Equals
     sklearn.metrics.confusion_matrix.
     """
     labels, scores, weights = select(labels, scores, valid=valid, classes=True)
-    said, classes = _decide(scores, threshold)
-    cells = classes_of(labels, classes) * classes + said
+    decisions, classes = _decide(scores, threshold)
+    # A table as one axis: rows are true classes, columns the decisions.
+    cells = classes_of(labels, classes) * classes + decisions
     return total(cells, weights, classes**2).reshape(*weights.shape[:-1], classes, -1)
 
 
@@ -151,79 +149,45 @@ def brier(labels, scores, *, valid=None):
 def mean(values, *, valid=None):
     """Weighted mean of one value per image, e.g. of `ssim`; nan without images."""
     values = np.asarray(values)
+    # Any labels serve: only values and weights are wanted.
     _, values, weights = select(np.zeros(len(values)), values, valid=valid)
     # An infinite PSNR must not meet a weight of zero.
     parts = np.multiply(weights, values, where=weights > 0, out=np.zeros(weights.shape))
     return ratio(parts.sum(-1), weights.sum(-1))
 
 
-def binary(labels):
-    """Labels as booleans; ValueError unless each is 0 or 1."""
-    return classes_of(labels, 2).astype(bool)
-
-
-def classes_of(labels, classes):
-    """Labels as integers; ValueError unless each is a class."""
-    wrong = labels[~np.isin(labels, np.arange(classes))]
-    if wrong.size:
-        raise ValueError(f"labels must be 0..{classes - 1}, got {wrong[0]}")
-    return labels.astype(np.int64)
-
-
-def probability(scores):
-    """The scores, if each lies in [0, 1]; ValueError otherwise."""
-    if scores.size and not (0 <= scores.min() and scores.max() <= 1):
-        raise ValueError(
-            f"scores must be P(fake) in [0, 1], got [{scores.min():g}, "
-            f"{scores.max():g}]: logits?"
-        )
-    return scores
-
-
-def ratio(part, whole, *, empty=np.nan):
-    """`part / whole`, and `empty` where the whole is zero."""
-    part, whole = np.broadcast_arrays(part, whole)
-    out = np.full(part.shape, empty)
-    return np.divide(part, whole, where=whole > 0, out=out)[()]
-
-
-def total(cells, weights, size):
-    """Sum of the weights (..., n) that fall in each of `size` cells: (..., size)."""
-    flat = weights.reshape(math.prod(weights.shape[:-1]), weights.shape[-1])
-    sums = np.stack([np.bincount(cells, row, minlength=size) for row in flat])
-    return sums.reshape(*weights.shape[:-1], size)
-
-
 def _counts(labels, scores, valid):
-    """False and true positives (..., k + 1) from no alarm to all, and thresholds."""
+    """False alarms and hits (..., k + 1) at k + 1 thresholds, from no alarm to all."""
     labels, scores, weights = select(labels, scores, valid=valid)
-    fake = binary(labels)
-    order = np.argsort(-scores, kind="stable")
-    ranked, fake, weights = scores[order], fake[order], weights[..., order]
+    is_fake = binary(labels)
+    order = np.argsort(-scores, kind="stable")  # highest first
+    ranked = scores[order]
+    is_fake = is_fake[order]
+    weights = weights[..., order]
+
     # Images of one score cross a threshold together: count at the last of each tie.
-    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)[: len(ranked)])
-    counts = [
-        np.concatenate([np.zeros((*x.shape[:-1], 1)), x.cumsum(-1)[..., last]], -1)
-        for x in (weights * ~fake, weights * fake)
-    ]
-    return *counts, np.append(np.inf, ranked[last])
+    ends_tie = np.append(ranked[1:] != ranked[:-1], True)[: len(ranked)]
+    last = np.flatnonzero(ends_tie)
+    false_alarms = _cumulated(weights * ~is_fake, last)
+    hits = _cumulated(weights * is_fake, last)
+    return false_alarms, hits, np.append(np.inf, ranked[last])
 
 
-def _hits(labels, scores, threshold, valid):
+def _cumulated(weights, places):
+    """Sums of the weights (..., n) up to and with each of k places: (..., k + 1)."""
+    none = np.zeros((*weights.shape[:-1], 1))
+    return np.concatenate([none, weights.cumsum(-1)[..., places]], axis=-1)
+
+
+def _right(labels, scores, threshold, valid):
+    """Which decisions are right, (m,), and the weights of the rows, (..., m)."""
     labels, scores, weights = select(labels, scores, valid=valid, classes=True)
-    said, classes = _decide(scores, threshold)
-    return said == classes_of(labels, classes), weights
+    decisions, classes = _decide(scores, threshold)
+    return decisions == classes_of(labels, classes), weights
 
 
 def _decide(scores, threshold):
     """The class each row of scores says, and how many classes there are."""
     if scores.ndim == 1:
-        return (scores >= threshold).astype(np.int64), 2
+        return taken_for_fake(scores, threshold).astype(np.int64), 2
     return scores.argmax(axis=-1), scores.shape[-1]
-
-
-def _refuse_nan(scores, rows):
-    bad = rows[np.isnan(scores).any(axis=tuple(range(1, scores.ndim)))]
-    if bad.size:
-        shown = ", ".join(map(str, bad[:20])) + (", ..." if bad.size > 20 else "")
-        raise ValueError(f"{bad.size} of {len(rows)} scores are NaN, at rows {shown}")

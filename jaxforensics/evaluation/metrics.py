@@ -27,6 +27,7 @@ from jaxforensics.evaluation.localisation import (
 )
 from jaxforensics.evaluation.quality import psnr, ssim
 
+# What each name of a table means; a summary's names begin or end with one of these.
 CONVENTIONS = {
     "accuracy": "share of right decisions; fake if score >= threshold",
     "auc": "area under the ROC curve; ties count half",

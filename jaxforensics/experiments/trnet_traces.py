@@ -6,12 +6,12 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from sklearn.manifold import TSNE
 
-from jaxforensics.evaluation.attention import grad_cam
+from jaxforensics.evaluation.attention import mean_attention
+from jaxforensics.evaluation.chunks import each, mean
+from jaxforensics.evaluation.embedding import tsne
 from jaxforensics.methods import trnet
-from jaxforensics.ops.color import to_gray
-from jaxforensics.ops.resample import resize
+from jaxforensics.ops.color import to_float, to_gray
 from jaxforensics.ops.residuals import correlation, noise_residual
 from jaxforensics.ops.spectrum import azimuthal_power, log_spectrum
 from jaxforensics.reporting import figures
@@ -106,7 +106,7 @@ def fingerprints(bench):
     def read():
         train, sums = bench.data.train.labelled(1), {}
         for batch in train.once():
-            residuals = np.float64(residual(_floats(batch["image"])))
+            residuals = np.float64(residual(to_float(batch["image"])))
             for i in np.flatnonzero(batch["valid"]):
                 source = train.sources[batch["source"][i]]
                 total, count = sums.setdefault(source, (0.0, 0))
@@ -114,34 +114,6 @@ def fingerprints(bench):
         return {s: np.float32(total / count) for s, (total, count) in sums.items()}
 
     return bench.once("fingerprints", read)
-
-
-def attention(logits, parts, *, layer, name, reals=(0,)):
-    """Where a detector looks in {source: fakes}: mean faces and mean Grad-CAM maps.
-
-    `reals` are those of several classes that are not fakes.
-    """
-
-    def fakeness(image):
-        """The excess of the likeliest fake class over the likeliest real one."""
-        found = logits(image)
-        if found.shape[-1] == 1:
-            return found[:, 0]
-        is_real = np.isin(np.arange(found.shape[-1]), reals)
-        return found[:, ~is_real].max(-1) - found[:, is_real].max(-1)
-
-    def look(image):
-        maps = grad_cam(fakeness, image, layer=layer)
-        shape = image.shape[1:3]
-        return resize(maps[..., None], shape, method="bilinear")[..., 0]
-
-    faces = [_floats(pictures).mean(0) for pictures in parts.values()]
-    maps = [mean(look, pictures) for pictures in parts.values()]
-    return figures.pictures(
-        [faces, [found / max(found.max(), 1e-9) for found in maps]],
-        columns=list(parts),
-        names=["mean fake", name],
-    )
 
 
 @jax.jit
@@ -155,32 +127,16 @@ def alike(mark, image):
     return correlation(jnp.asarray(mark), residual(image))
 
 
-def _floats(pixels):
-    return np.float32(pixels) / 255
-
-
-def each(function, pictures, *, chunk=64):
-    """What a function makes of every picture, 8 bits; it sees `chunk` at a time."""
-    compiled, parts = jax.jit(function), []
-    for start in range(0, len(pictures), chunk):
-        part = pictures[start : start + chunk]
-        room = [(0, chunk - len(part))] + [(0, 0)] * 3
-        padded = np.pad(part, room, mode="edge")
-        parts.append(np.asarray(compiled(_floats(padded)))[: len(part)])
-    return np.concatenate(parts)
-
-
-def mean(function, pictures):
-    """The mean over pictures, 8 bits, of what a function makes of each."""
-    return each(function, pictures).mean(0, dtype=np.float64)
-
-
 def _report_attention(bench, victim, seed, layer):
     """Fig. 3."""
     logits = bench.victim(victim, seed).function("logits")
     parts = kinds(bench, originals(bench)[1])
-    look = {"layer": layer, "name": victim, "reals": bench.reals}
-    figure = attention(logits, parts, **look)
+    found = mean_attention(logits, parts, layer=layer, reals=bench.reals)
+    figure = figures.pictures(
+        [list(found.faces.values()), list(found.maps.values())],
+        columns=list(parts),
+        names=["mean fake", victim],
+    )
     caption = (
         f"Where {victim} looks, {layer}: mean Grad-CAM of what speaks for fake, each "
         "map up to its own maximum."
@@ -251,10 +207,7 @@ def _report_features(bench, attack, seed, pictures):
         flat = [part[output].reshape(len(part[output]), -1) for part in found.values()]
         counts = np.cumsum([len(part) for part in flat])[:-1]
         whole = np.concatenate(flat)
-        near = min(30, (len(whole) - 1) / 3)
-        places = TSNE(perplexity=near, init="pca", random_state=seed).fit_transform(
-            whole
-        )
+        places = tsne(whole, seed=seed)
         points = dict(zip(found, np.split(places, counts), strict=True))
         figure = figures.scatter(points, title=name)
         caption = f"t-SNE of the {name} discriminator's features."

@@ -1,5 +1,6 @@
 """Any model as a detector: cross-entropy on one picture at a time."""
 
+import einops
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,7 @@ from jaxforensics.training.nets import (
     Stage,
     descend,
     forward,
+    masked_mean,
     new_net,
     new_state,
 )
@@ -34,7 +36,11 @@ def squared_error(logits, target):
     return jnp.square(jax.nn.sigmoid(logits[:, 0]) - target)
 
 
-LOSSES = {f.__name__: f for f in (cross_entropy, binary_cross_entropy, squared_error)}
+LOSSES = {
+    "cross_entropy": cross_entropy,
+    "binary_cross_entropy": binary_cross_entropy,
+    "squared_error": squared_error,
+}
 
 
 def make(
@@ -59,8 +65,8 @@ def make(
     A model may judge several places of a picture in training, (b, …, classes): the loss
     is their mean, each with the picture's target.
     """
-    settings = dict(locals())
-    losses = choose(LOSSES, loss, "loss")
+    settings = dict(locals())  # before anything else is local
+    loss_of = choose(LOSSES, loss, "loss")
     _check(num_classes, target, loss, reals)
     net = models.build(model, num_classes=num_classes, **dict(model_settings or {}))
     tx = call(
@@ -75,23 +81,27 @@ def make(
         augment_key, dropout_key = jax.random.split(key)
         image = augmented(augment_key, batch["image"])
         stats = state.nets["classifier"].stats
-        weight = batch["valid"] / jnp.maximum(batch["valid"].sum(), 1.0)
 
         def objective(params):
             logits, moved = forward(
                 net, params["classifier"], stats, image, train=True, key=dropout_key
             )
-            found = (places(f, logits, batch[target]) for f in (losses, right))
-            value, hits = (jnp.sum(each * weight) for each in found)
-            metrics = {"loss": value, "accuracy": hits}
-            return value, ({"classifier": moved}, metrics)
+            losses = places(loss_of, logits, batch[target])
+            hits = places(right, logits, batch[target])
+            metrics = {
+                "loss": masked_mean(losses, batch["valid"]),
+                "accuracy": masked_mean(hits, batch["valid"]),
+            }
+            return metrics["loss"], ({"classifier": moved}, metrics)
 
         nets, metrics = descend({"classifier": tx}, state.nets, objective, "classifier")
+        # Constrained kernels, of those models that have any, are restored.
         moved = nets["classifier"]
         nets["classifier"] = moved.replace(params=models.project(moved.params))
         return state.replace(step=state.step + 1, nets=nets), metrics
 
     def predict(state, batch):
+        # Running statistics, no dropout, no augmentation.
         trained = state.nets["classifier"]
         logits, _ = forward(net, trained.params, trained.stats, batch["image"])
         return {"logits": logits, "score": score(logits, reals=reals)}
@@ -101,8 +111,8 @@ def make(
 
 def places(judge, logits, target):
     """The mean over places of judge(logits, target): (b, …, classes), (b,) -> (b,)."""
-    places = logits.reshape(len(logits), -1, logits.shape[-1])
-    return jax.vmap(judge, (1, None), 1)(places, target).mean(1)
+    rows = einops.rearrange(logits, "b ... classes -> b (...) classes")
+    return jax.vmap(judge, (1, None), 1)(rows, target).mean(1)
 
 
 def right(logits, target):
@@ -116,9 +126,10 @@ def score(logits, *, reals=(0,)):
     if logits.shape[-1] == 1:
         return jax.nn.sigmoid(logits[..., 0])
     is_real = np.isin(np.arange(logits.shape[-1]), reals)
+    # The logit of "fake" is the log of a ratio of two sums of exponentials.
     fake, real = (
-        jax.nn.logsumexp(logits[..., np.flatnonzero(chosen)], axis=-1)
-        for chosen in (~is_real, is_real)
+        jax.nn.logsumexp(logits[..., np.flatnonzero(is_chosen)], axis=-1)
+        for is_chosen in (~is_real, is_real)
     )
     return jax.nn.sigmoid(fake - real)
 

@@ -30,8 +30,9 @@ def make(*, sources, reals=(0,), augment=(), steps):
     is_real = jnp.isin(jnp.arange(sources), jnp.array(reals))
 
     def init(key, batch):
-        del key
+        del key  # nothing is random: counts and means start at zero
         shape = batch["image"].shape[1:3]
+        # Nothing is learned by descent: all of it is statistics.
         stats = {
             "count": jnp.zeros(sources),
             "mean": jnp.zeros((sources, *shape)),
@@ -42,18 +43,21 @@ def make(*, sources, reals=(0,), augment=(), steps):
         batch = batch | {"image": augmented(key, batch["image"])}
         stats = _gathered(state.nets["fingerprints"].stats, batch)
         nets = {"fingerprints": Net({}, stats, ())}
-        known = jnp.mean(stats["count"] > 0)
-        return state.replace(step=state.step + 1, nets=nets), {"sources_seen": known}
+        metrics = {"sources_seen": jnp.mean(stats["count"] > 0)}
+        return state.replace(step=state.step + 1, nets=nets), metrics
 
     def predict(state, batch):
-        known = state.nets["fingerprints"].stats
+        stats = state.nets["fingerprints"].stats
         residuals = noise_residual(to_gray(batch["image"]))
-        logits = jax.vmap(correlation, (0, None), -1)(known["mean"], residuals)
-        logits = jnp.where(known["count"] > 0, logits, -1)
+        correlations = jax.vmap(correlation, (0, None), -1)
+        logits = correlations(stats["mean"], residuals)
+        # A source without a picture in training resembles nothing: -1 is the least.
+        logits = jnp.where(stats["count"] > 0, logits, -1)
         fake, real = (
-            jnp.max(jnp.where(chosen, logits, -1), axis=-1)
-            for chosen in (~is_real, is_real)
+            jnp.max(jnp.where(is_chosen, logits, -1), axis=-1)
+            for is_chosen in (~is_real, is_real)
         )
+        # The difference of two correlations, from [-2, 2] to [0, 1].
         return {"logits": logits, "score": (2 + fake - real) / 4}
 
     return Method(init, (Stage("average", steps, "train", step),), predict, settings)
@@ -62,11 +66,13 @@ def make(*, sources, reals=(0,), augment=(), steps):
 def _gathered(stats, batch):
     """Counts and means of residuals per source, with those of a batch."""
     sources = len(stats["count"])
-    member = jax.nn.one_hot(batch["source"], sources) * batch["valid"][:, None]
+    # Who made which picture, (b, sources); nobody made padding.
+    membership = jax.nn.one_hot(batch["source"], sources) * batch["valid"][:, None]
     residuals = noise_residual(to_gray(batch["image"]))
-    count = stats["count"] + member.sum(0)
+    in_batch = membership.sum(0)
+    count = stats["count"] + in_batch
     # The mean moves by what differs from it: sums of many would lose digits.
-    total = jnp.einsum("bs,bhw->shw", member, residuals, precision="highest")
-    excess = total - member.sum(0)[:, None, None] * stats["mean"]
+    total = jnp.einsum("bs,bhw->shw", membership, residuals, precision="highest")
+    excess = total - in_batch[:, None, None] * stats["mean"]
     mean = stats["mean"] + excess / jnp.maximum(count, 1)[:, None, None]
     return {"count": count, "mean": mean}

@@ -14,6 +14,7 @@ from jaxforensics.training.nets import (
     Stage,
     descend,
     forward,
+    masked_mean,
     new_net,
     new_state,
 )
@@ -39,15 +40,15 @@ def make(*, model=None, size=None, optimiser=None, steps):
     def step(key, state, batch):
         del key
         image = _resized(batch["image"], size)
-        weight = batch["valid"] / jnp.maximum(batch["valid"].sum(), 1.0)
+        stats = state.nets["autoencoder"].stats
 
         def objective(params):
-            stats = state.nets["autoencoder"].stats
+            # Not clipped: a value beyond the range would have no gradient.
             redrawn, moved = forward(
                 net, params["autoencoder"], stats, image, train=True
             )
             errors = jnp.square(redrawn - image).mean((1, 2, 3))
-            loss = jnp.sum(errors * weight)
+            loss = masked_mean(errors, batch["valid"])
             return loss, ({"autoencoder": moved}, {"loss": loss})
 
         nets, metrics = descend(
@@ -56,9 +57,11 @@ def make(*, model=None, size=None, optimiser=None, steps):
         return state.replace(step=state.step + 1, nets=nets), metrics
 
     def predict(state, batch):
-        trained, image = state.nets["autoencoder"], batch["image"]
-        small = _resized(image, size)
-        redrawn, _ = forward(net, trained.params, trained.stats, small)
+        trained = state.nets["autoencoder"]
+        image = batch["image"]
+        # At the size that it was trained at, and back to that of the picture.
+        resized = _resized(image, size)
+        redrawn, _ = forward(net, trained.params, trained.stats, resized)
         if size is not None:
             redrawn = resize(redrawn, image.shape[1:3], method="bilinear")
         return {"image": jnp.clip(redrawn, 0, 1)}
@@ -67,4 +70,7 @@ def make(*, model=None, size=None, optimiser=None, steps):
 
 
 def _resized(image, size):
-    return image if size is None else resize(image, (size, size), method="bilinear")
+    """The pictures, size x size pixels unless that is None."""
+    if size is None:
+        return image
+    return resize(image, (size, size), method="bilinear")

@@ -2,8 +2,8 @@
 
 Liu et al., "Making DeepFakes more spurious: evading deep face forgery detection via
 trace removal attack" (2022).  The discriminators see a picture, its spectrum and its
-noise residual, and compare the real picture of a pair with what the generator makes of
-the fake; the last one also tells sources apart.  No detector takes part.
+noise residual, and compare the original of a pair with what the generator makes of the
+fake; the last one also tells sources apart.  No detector takes part.
 
 The attack exists to measure and to harden detectors; see docs/attacks.md.
 """
@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import einops
 import jax
 import jax.numpy as jnp
 import optax
@@ -29,6 +30,7 @@ from jaxforensics.training.nets import (
     Stage,
     descend,
     forward,
+    masked_mean,
     new_net,
     new_state,
     shared_forward,
@@ -43,24 +45,31 @@ WEIGHTS = {"adversarial": 1.0, "similarity": 1.0, "spectrum": 100.0}  # of Eq. 1
 START = 0.1  # of the radii: where profiles are compared from
 
 
+class Adversarial(NamedTuple):
+    """Losses of logits, one value per picture."""
+
+    of_critic: Callable  # (logits of originals, logits of attacked pictures)
+    of_generator: Callable  # (logits of attacked pictures)
+
+
 class Game(NamedTuple):
     """The networks, and what each player wants."""
 
     nets: dict[str, Any]
-    adversarial: tuple[Callable, Callable]  # a critic's loss, the generator's
-    similarity: Callable
-    regulariser: Callable
+    adversarial: Adversarial
+    similarity: Callable  # (nets, attacked, image) -> (b,)
+    regulariser: Callable  # (attacked, original) -> (b,)
     penalty: float
-    weights: dict[str, float]
-    txs: dict[str, Any]
-    epoch: int
-    kept: int | None  # the step from which on the best generator is kept
-    frozen: Any  # parameters of VGG, or None
+    weights: dict[str, float]  # of the generator's losses
+    txs: dict[str, Any]  # {player: its optimiser}
+    epoch: int  # steps over which the mean loss has to fall, or rates are halved
+    keep_from: int | None  # the step from which on the best generator is kept
+    features: Any  # parameters of VGG, frozen, or None
 
     @property
     def critics(self):
         """{name: network} of all players but the generator."""
-        return {n: net for n, net in self.nets.items() if n != "generator"}
+        return {name: net for name, net in self.nets.items() if name != "generator"}
 
 
 def make(
@@ -82,7 +91,7 @@ def make(
     last=0,
     steps,
 ):
-    """The game on pairs of a fake (`image`) and the real picture that it is closest to.
+    """The game on pairs of a fake (`image`) and its original (`real`).
 
     `sources` counts the real one and every fake one.  `views` {critic: what it sees},
     `generator` and `critic` are settings of the networks.  `adversarial` is 'vanilla',
@@ -97,215 +106,269 @@ def make(
     those of its least loss in the `last` steps, or with 0 those of the end.
     """
     settings = dict(locals())
-    features = features if features and features["weights"] else None
-    likeness = _similarity(similarity, features, cutoff)
-    settings["features"] = features and dict(features) | _mark(features["weights"])
-    views = _over(CRITICS, views, "critic")
+    if not (features and features["weights"]):
+        features = None
+    compare = _similarity(similarity, features, cutoff)
+    frozen = None
+    if features:
+        frozen = vgg.load(features["weights"], layer=features["layer"])
+        # The file's content belongs to the settings, not only its name.
+        features = dict(features) | {"sha256": _file_digest(features["weights"])}
+    settings["features"] = features
+
+    views = _merged(CRITICS, views, "critic")
     if not 0 <= last <= steps:
         raise ValueError(f"there are {steps} steps: {last} cannot be the last")
+    keep_from = None
+    if last:
+        keep_from = steps - last
     tx, critic_tx = (
-        call(build_optimiser, {"steps": steps} | dict(given or {}), where="optimiser")
-        for given in (optimiser, critic_optimiser)
+        call(build_optimiser, {"steps": steps} | dict(chosen or {}), where="optimiser")
+        for chosen in (optimiser, critic_optimiser)
     )
     game = Game(
-        _networks(views, sources, generator, critic),
-        choose(ADVERSARIAL, adversarial, "adversarial loss"),
-        likeness,
-        partial(choose(REGULARISERS, regulariser, "regulariser"), cutoff=cutoff),
-        penalty,
-        _over(WEIGHTS, weights, "loss"),
-        {"generator": tx} | dict.fromkeys(views, critic_tx),
-        epoch,
-        steps - last if last else None,
-        features and vgg.load(features["weights"], layer=features["layer"]),
+        nets=_networks(views, sources, generator, critic),
+        adversarial=choose(ADVERSARIAL, adversarial, "adversarial loss"),
+        similarity=compare,
+        regulariser=partial(
+            choose(REGULARISERS, regulariser, "regulariser"), cutoff=cutoff
+        ),
+        penalty=penalty,
+        weights=_merged(WEIGHTS, weights, "loss"),
+        txs={"generator": tx} | dict.fromkeys(views, critic_tx),
+        epoch=epoch,
+        keep_from=keep_from,
+        features=frozen,
     )
-    stages = (Stage("train", steps, "pairs", partial(_play, game)),)
-    return Method(partial(_born, game), stages, partial(_see, game), settings)
+    stages = (Stage("train", steps, "pairs", partial(_step, game)),)
+    return Method(partial(_init, game), stages, partial(_predict, game), settings)
 
 
-def _play(game, key, state, batch):
+def _step(game, key, state, batch):
     """One step: each critic moves, then the generator."""
-    nets, metrics, critics = state.nets, {}, game.critics
+    nets = state.nets
     move = partial(descend, game.txs)
     if game.epoch:
         move = partial(move, pace=nets["plateau"].stats.pace)
-    remove = partial(_remove, game, nets["generator"].stats, batch)
-    (attacked, _), removed = shared_forward(remove, nets["generator"].params)
-    for part, name in zip(jax.random.split(key, len(critics)), critics, strict=True):
-        told = partial(_tell, game, part, name, nets, attacked, batch)
-        nets, found = move(nets, told, name)
-        metrics |= found
-    judged = {name: nets[name] for name in game.nets}
-    nets, found = move(nets, partial(_fool, game, removed, nets, batch), "generator")
-    nets |= _watched(game, state.step, nets, judged, found["loss"])
-    return state.replace(step=state.step + 1, nets=nets), metrics | found
+    attacked, attack = _attacked(game, nets["generator"], batch)
+
+    # Critics learn from the same attacked pictures, one after the other.
+    metrics = {}
+    critic_keys = jax.random.split(key, len(game.critics))
+    for critic_key, name in zip(critic_keys, game.critics, strict=True):
+        objective = partial(
+            _critic_objective, game, critic_key, name, nets, attacked, batch
+        )
+        nets, critic_metrics = move(nets, objective, name)
+        metrics |= critic_metrics
+
+    # The generator is judged by the critics as they are now, and moves last.
+    players = {name: nets[name] for name in game.nets}
+    objective = partial(_generator_objective, game, attack, nets, batch)
+    nets, generator_metrics = move(nets, objective, "generator")
+    metrics |= generator_metrics
+
+    loss = generator_metrics["loss"]
+    nets |= _consequences(game, state.step, nets, players, loss)
+    return state.replace(step=state.step + 1, nets=nets), metrics
 
 
-def _watched(game, step, nets, judged, loss):
-    """What follows from the generator's loss, which the nets `judged` gave."""
-    watched = {}
+def _attacked(game, generator, batch):
+    """The attacked pictures, and the forward pass that the generator's loss goes on.
+
+    The pictures are not clipped.  The second result maps the generator's parameters to
+    (pictures, new statistics); its forward pass is the one that made the pictures.
+    """
+
+    def attack(params):
+        net = game.nets["generator"]
+        return forward(net, params, generator.stats, batch["image"], train=True)
+
+    (pictures, _), attack_again = shared_forward(attack, generator.params)
+    return pictures, attack_again
+
+
+def _critic_objective(game, key, name, nets, attacked, batch, params):
+    """A critic's loss: originals against attacked pictures, and whose a fake is."""
+    stats = nets[name].stats
+    mean = partial(masked_mean, valid=batch["valid"])
+    look = partial(forward, game.nets[name], params[name], train=True)
+
+    # Real is what was never forged, fake what the generator gave out.
+    (original, fake), moved = _looks(look, stats, batch["real"], attacked)
+    logits = original["logits"], fake["logits"]
+    losses = {name: mean(game.adversarial.of_critic(*logits))}
+    metrics = {}
+
+    if game.penalty:
+
+        def logits_of(image):
+            return look(stats, image)[0]["logits"]
+
+        slopes = _squared_slopes(key, logits_of, batch)
+        losses[f"{name}_penalty"] = game.penalty * mean(slopes)
+
+    if name == IDENTIFIES:
+        # Of the fakes as they were made: attacked ones shall not look like any source.
+        unattacked, moved = look(moved, batch["image"])
+        losses["source"], metrics["source_accuracy"] = _identified(
+            original["sources"], unattacked["sources"], batch["source"], mean
+        )
+    return sum(losses.values()), ({name: moved}, losses | metrics)
+
+
+def _generator_objective(game, attack, nets, batch, params):
+    """The generator's loss, Eq. 13: to pass for real, alike, with a real spectrum."""
+    attacked, moved = attack(params["generator"])
+    mean = partial(masked_mean, valid=batch["valid"])
+    # Critics look at attacked pictures alone, in training mode, and stay as they are.
+    judgements = (
+        forward(net, nets[name].params, nets[name].stats, attacked, train=True)[0]
+        for name, net in game.critics.items()
+    )
+    losses = {
+        "adversarial": sum(
+            mean(game.adversarial.of_generator(judgement["logits"]))
+            for judgement in judgements
+        ),
+        "similarity": mean(game.similarity(nets, attacked, batch["image"])),
+        "spectrum": mean(game.regulariser(attacked, batch["real"])),
+    }
+    total = sum(game.weights[name] * loss for name, loss in losses.items())
+    return total, ({"generator": moved}, losses | {"loss": total})
+
+
+def _looks(look, stats, first, second):
+    """What a critic says of two batches, and its statistics after both.
+
+    Originals and attacked pictures are normalised apart, as when the generator is
+    judged.  Without statistics nothing mixes, and both are looked at in one go.
+    """
+    if stats:
+        of_first, stats = look(stats, first)
+        of_second, stats = look(stats, second)
+        return (of_first, of_second), stats
+    # One beside the other, not one behind the other: a pair stays on its device.
+    pairs = jnp.stack([first, second], axis=1)
+    outputs, _ = look(stats, einops.rearrange(pairs, "b pair h w c -> (b pair) h w c"))
+    outputs = {
+        name: einops.rearrange(value, "(b pair) ... -> b pair ...", pair=2)
+        for name, value in outputs.items()
+    }
+    of_first = {name: value[:, 0] for name, value in outputs.items()}
+    of_second = {name: value[:, 1] for name, value in outputs.items()}
+    return (of_first, of_second), stats
+
+
+def _squared_slopes(key, logits, batch):
+    """‖∇D‖² per picture, somewhere on the line between the original and the fake."""
+    original = batch["real"]
+    share = jax.random.uniform(key, (len(original), 1, 1, 1))
+    between = share * original + (1 - share) * batch["image"]
+    slopes = jax.grad(lambda x: logits(x).sum())(between)
+    return jnp.sum(jnp.square(slopes), axis=(1, 2, 3))
+
+
+def _identified(original, fake, source, mean):
+    """Cross-entropy over the real source, 0, and the fakes' (Eq. 12), and accuracy."""
+    labelled = (original, jnp.zeros_like(source)), (fake, source)
+    cross_entropy = optax.softmax_cross_entropy_with_integer_labels
+    losses = [mean(cross_entropy(logits, label)) for logits, label in labelled]
+    accuracies = [mean(jnp.argmax(logits, -1) == label) for logits, label in labelled]
+    return sum(losses) / 2, sum(accuracies) / 2
+
+
+def _consequences(game, step, nets, players, loss):
+    """Nets without an optimiser that follow from the generator's loss of `players`."""
+    followers = {}
     if game.epoch:
         pace = nets["plateau"].stats.after(loss, epoch=game.epoch)
-        watched["plateau"] = Net({}, pace, ())
-    if game.kept is not None:
-        counts = step >= game.kept
-        watched["chosen"] = _better(nets["chosen"], judged, loss, counts)
-    return watched
+        followers["plateau"] = Net({}, pace, ())
+    if game.keep_from is not None:
+        is_late = step >= game.keep_from
+        followers["chosen"] = _better(nets["chosen"], players, loss, is_late)
+    return followers
 
 
-def _see(game, state, batch):
-    """The pictures without traces, and what each critic makes of the given ones."""
-    nets = _chosen(state.nets)
-    made = {
-        name: forward(net, nets[name].params, nets[name].stats, batch["image"])[0]
-        for name, net in game.nets.items()
-    }
-    found = {"image": jnp.clip(made.pop("generator"), 0, 1)}
-    for name, seen in made.items():
-        found |= {f"{name}_{what}": value for what, value in seen.items()}
-    return found
-
-
-def _mark(path):
-    return {"sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
-
-
-def _over(defaults, given, kind):
-    """The defaults, those that are given replaced."""
-    for name in given or ():
-        choose(defaults, name, kind)
-    return defaults | dict(given or {})
-
-
-def _networks(views, sources, generator, critic):
-    return {"generator": build("trnet_generator", **dict(generator or {}))} | {
-        name: build(
-            "trnet_discriminator",
-            view=view,
-            sources=sources if name == IDENTIFIES else 0,
-            **dict(critic or {}),
-        )
-        for name, view in views.items()
-    }
-
-
-def _born(game, key, batch):
+def _init(game, key, batch):
     keys = jax.random.split(key, len(game.txs))
     nets = {
-        name: new_net(key, game.nets[name], tx, batch["image"])
-        for key, (name, tx) in zip(keys, game.txs.items(), strict=True)
+        name: new_net(net_key, game.nets[name], tx, batch["image"])
+        for net_key, (name, tx) in zip(keys, game.txs.items(), strict=True)
     }
-    if game.kept is not None:
-        nets["chosen"] = _kept(nets, jnp.finfo(jnp.float32).max)
+    if game.keep_from is not None:
+        # Of the largest loss there is, which any other one beats.
+        nets["chosen"] = _snapshot(nets, jnp.finfo(jnp.float32).max)
     if game.epoch:
         nets["plateau"] = Net({}, plateau(), ())
-    if game.frozen:
-        nets[FEATURES] = Net(game.frozen, {}, ())
+    if game.features:
+        nets[FEATURES] = Net(game.features, {}, ())
     return new_state(**nets)
 
 
-def _kept(nets, loss):
+def _predict(game, state, batch):
+    """The pictures without traces, and what each critic says of the given ones."""
+    nets = _chosen(state.nets)
+    # The same pictures for all: a critic's view of the fakes before the attack.
+    outputs = {
+        name: forward(net, nets[name].params, nets[name].stats, batch["image"])[0]
+        for name, net in game.nets.items()
+    }
+    predicted = {"image": jnp.clip(outputs.pop("generator"), 0, 1)}
+    for critic, judgement in outputs.items():
+        for name, value in judgement.items():
+            predicted[f"{critic}_{name}"] = value
+    return predicted
+
+
+def _snapshot(nets, loss):
     """Players at the moment of a loss, as one Net without an optimiser."""
     stats = {"nets": {name: net.stats for name, net in nets.items()}, "loss": loss}
     return Net({name: net.params for name, net in nets.items()}, stats, ())
 
 
 def _chosen(nets):
-    """The players that are kept, where any are, else those of the end."""
-    kept = nets.get("chosen")
-    if kept is None:
+    """The players of the snapshot, where there is one, else those of the end."""
+    snapshot = nets.get("chosen")
+    if snapshot is None:
         return nets
-    stats = kept.stats["nets"]
-    return {name: Net(kept.params[name], stats[name], ()) for name in stats}
+    stats = snapshot.stats["nets"]
+    return {name: Net(snapshot.params[name], stats[name], ()) for name in stats}
 
 
-def _better(chosen, nets, loss, counts):
-    """What is kept: these nets if the generator's loss counts and is the least."""
-    better = counts & (loss < chosen.stats["loss"])
+def _better(chosen, players, loss, is_late):
+    """The snapshot, or one of `players` if it is late and their loss is the least."""
+    # Selected leaf by leaf: under jit there is no branch to take.
+    is_better = is_late & (loss < chosen.stats["loss"])
     return jax.tree.map(
-        lambda new, old: jnp.where(better, new, old), _kept(nets, loss), chosen
+        lambda new, old: jnp.where(is_better, new, old),
+        _snapshot(players, loss),
+        chosen,
     )
 
 
-def _remove(game, stats, batch, params):
-    """The pictures without traces, not clipped, and the generator's new statistics."""
-    return forward(game.nets["generator"], params, stats, batch["image"], train=True)
+def _merged(defaults, changes, what):
+    """The defaults with changes, whose names have to be among them."""
+    for name in changes or ():
+        choose(defaults, name, what)
+    return defaults | dict(changes or {})
 
 
-def _tell(game, key, name, nets, attacked, batch, params):
-    """A critic's loss: real against attacked, and of which source; with metrics."""
-    net, stats, mean = game.nets[name], nets[name].stats, _mean_of(batch)
-    look = partial(forward, net, params[name], train=True)
-    (real, left), moved = _apart(look, stats, batch["real"], attacked)
-    told, _ = game.adversarial
-    losses, shown = {name: mean(told(real["logits"], left["logits"]))}, {}
-    if game.penalty:
-        slopes = _slopes(key, lambda image: look(stats, image)[0]["logits"], batch)
-        losses[f"{name}_penalty"] = game.penalty * mean(slopes)
-    if name == IDENTIFIES:
-        fake, moved = look(moved, batch["image"])
-        heads = real["sources"], fake["sources"]
-        losses["source"], right = _identify(*heads, batch["source"], mean)
-        shown = {"source_accuracy": right}
-    return sum(losses.values()), ({name: moved}, losses | shown)
+def _networks(views, sources, generator, critic):
+    """{player: linen module}: the generator, and a critic for each of the views."""
+    nets = {"generator": build("trnet_generator", **dict(generator or {}))}
+    for name, view in views.items():
+        heads = {}
+        if name == IDENTIFIES:
+            heads["sources"] = sources
+        nets[name] = build(
+            "trnet_discriminator", view=view, **heads, **dict(critic or {})
+        )
+    return nets
 
 
-def _apart(look, stats, first, second):
-    """What a critic says of two batches, and its statistics after both.
-
-    Kinds of pictures are normalised each by itself, as when the generator is judged.
-    Without statistics nothing mixes, and both are looked at in one go.
-    """
-    if stats:
-        a, stats = look(stats, first)
-        b, stats = look(stats, second)
-        return (a, b), stats
-    pairs = jnp.stack([first, second], axis=1)  # a pair stays on its device
-    both, _ = look(stats, pairs.reshape(-1, *first.shape[1:]))
-    pairs = jax.tree.map(lambda x: x.reshape(-1, 2, *x.shape[1:]), both)
-    return tuple({k: v[:, i] for k, v in pairs.items()} for i in (0, 1)), stats
-
-
-def _fool(game, removed, nets, batch, params):
-    """The generator's loss: taken for real, alike, of a real one's spectrum."""
-    attacked, moved = removed(params["generator"])
-    (_, fooled), mean = game.adversarial, _mean_of(batch)
-    judged = (
-        forward(net, nets[name].params, nets[name].stats, attacked, train=True)[0]
-        for name, net in game.critics.items()
-    )
-    losses = {
-        "adversarial": sum(mean(fooled(found["logits"])) for found in judged),
-        "similarity": mean(game.similarity(nets, attacked, batch["image"])),
-        "spectrum": mean(game.regulariser(attacked, batch["real"])),
-    }
-    value = sum(game.weights[name] * loss for name, loss in losses.items())
-    return value, ({"generator": moved}, losses | {"loss": value})
-
-
-def _mean_of(batch):
-    """The mean of one value per picture over those that are not padding."""
-    weight = batch["valid"] / jnp.maximum(batch["valid"].sum(), 1.0)
-    return lambda values: jnp.sum(values * weight)
-
-
-def _slopes(key, logits, batch):
-    """‖∇D‖² per picture, on the line between the real picture and the fake."""
-    real, fake = batch["real"], batch["image"]
-    share = jax.random.uniform(key, (len(real), 1, 1, 1))
-    between = share * real + (1 - share) * fake
-    slopes = jax.grad(lambda x: logits(x).sum())(between)
-    return jnp.sum(jnp.square(slopes), axis=(1, 2, 3))
-
-
-def _identify(real, fake, source, mean):
-    """Cross-entropy over the real source, 0, and the fakes' (Eq. 12), and accuracy."""
-    reals = jnp.zeros_like(source)
-    pairs = (real, reals), (fake, source)
-    crossed = optax.softmax_cross_entropy_with_integer_labels
-    losses = [mean(crossed(logits, label)) for logits, label in pairs]
-    right = [mean(jnp.argmax(logits, -1) == label) for logits, label in pairs]
-    return sum(losses) / 2, sum(right) / 2
+def _file_digest(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _similarity(name, features, cutoff):
@@ -316,19 +379,23 @@ def _similarity(name, features, cutoff):
             "features.weights to a file of torchvision's vgg16 (.safetensors, .npz or "
             ".pth), or similarity='ssim'"
         )
-    found = choose(SIMILARITIES, name, "similarity loss")
+    distance = choose(SIMILARITIES, name, "similarity loss")
     if not features:
-        return lambda nets, attacked, image: found(attacked, image)
+        return lambda nets, attacked, image: distance(attacked, image)
     net = build("vgg16", layer=features["layer"])
-    return partial(found, net, cutoff)
+    return partial(distance, net, cutoff)
 
 
 def vgg_distance(net, cutoff, nets, attacked, image):
     """Squared distance of features of the low bands, per position; Eq. 9."""
     params = jax.lax.stop_gradient(nets[FEATURES].params)
-    bands = (split_bands(x, sigma=_sigma(x, cutoff)) for x in (attacked, image))
-    a, b = (net.apply({"params": params}, low) for low, _ in bands)
-    return jnp.mean(jnp.sum(jnp.square(a - b), axis=-1), axis=(1, 2))
+
+    def features(pictures):
+        low, _ = split_bands(pictures, sigma=_sigma(pictures, cutoff))
+        return net.apply({"params": params}, low)
+
+    difference = features(attacked) - features(image)
+    return jnp.mean(jnp.sum(jnp.square(difference), axis=-1), axis=(1, 2))
 
 
 def ssim_distance(attacked, image):
@@ -341,59 +408,69 @@ def ssim_distance(attacked, image):
     return 10 * (1 - ssim(blur(attacked), blur(image), borders=True))
 
 
-def power_distance(attacked, real, *, cutoff):
+def power_distance(attacked, original, *, cutoff):
     """Squared distance of radial powers of the high bands; Eqs. 10 and 11 as printed.
 
     (b, h, w, 3), same -> (b,).  The integral over a ring is 2π times its mean, of a
     unitary DFT.
     """
-    height, width = real.shape[1:3]
-    rings = min(height, width) // 2
-    a, b = (
-        2 * jnp.pi / (height * width) * _high_power(x, cutoff)[..., :rings]
-        for x in (attacked, real)
+    height, width = original.shape[1:3]
+    rings = min(height, width) // 2  # whole ones, without the corners
+    unitary = 2 * jnp.pi / (height * width)
+    first, second = (
+        unitary * _high_power(image, cutoff)[..., :rings]
+        for image in (attacked, original)
     )
-    return jnp.sum(jnp.square(a - b), axis=-1) / (rings - 1)
+    return jnp.sum(jnp.square(first - second), axis=-1) / (rings - 1)
 
 
-def log_distance(attacked, real, *, cutoff):
+def log_distance(attacked, original, *, cutoff):
     """The same of mean log powers, each profile stretched to [0, 1], as released.
 
     The released script lost its gradient, compared with the mean over a batch, and
     split bands otherwise.
     """
-    a, b = (_stretched(_high_power(x, cutoff, log=True)) for x in (attacked, real))
-    start = int(START * a.shape[-1])
-    return jnp.mean(jnp.square(a - b)[..., start:], axis=-1)
+    first, second = (
+        _stretched(_high_power(image, cutoff, log=True))
+        for image in (attacked, original)
+    )
+    # The lowest frequencies of a high band are next to nothing.
+    start = int(START * first.shape[-1])
+    return jnp.mean(jnp.square(first - second)[..., start:], axis=-1)
 
 
 def _high_power(image, cutoff, *, log=False):
+    """Power of the high band in rings around DC, lowest frequency first."""
     return azimuthal_power(image, high=_sigma(image, cutoff), log=log)
 
 
 def _sigma(image, cutoff):
+    """The Gaussian's standard deviation in DFT indices, from a share of the side."""
     return cutoff * min(image.shape[1:3])
 
 
 def _stretched(profile):
-    least, most = (f(profile, -1, keepdims=True) for f in (jnp.min, jnp.max))
+    """Profiles from their least value, 0, to their largest, 1."""
+    least = jnp.min(profile, -1, keepdims=True)
+    most = jnp.max(profile, -1, keepdims=True)
     return (profile - least) / jnp.maximum(most - least, 1e-8)
 
 
-def _softplus_losses(real, fake):
-    return jax.nn.softplus(-real) + jax.nn.softplus(fake)
-
-
-def _squared_losses(real, fake):
-    return jnp.square(real - 1) + jnp.square(fake)
-
-
-# Logits of real and attacked pictures -> a critic's loss; those of attacked ones -> the
-# generator's, non-saturating.
+# The generator's losses are non-saturating: of a picture that is surely taken for fake
+# the gradient does not vanish.
 ADVERSARIAL = {
-    "vanilla": (_softplus_losses, lambda fake: jax.nn.softplus(-fake)),
-    "lsgan": (_squared_losses, lambda fake: jnp.square(fake - 1)),
-    "wgan": (lambda real, fake: fake - real, lambda fake: -fake),
+    "vanilla": Adversarial(
+        lambda original, fake: jax.nn.softplus(-original) + jax.nn.softplus(fake),
+        lambda fake: jax.nn.softplus(-fake),
+    ),
+    "lsgan": Adversarial(
+        lambda original, fake: jnp.square(original - 1) + jnp.square(fake),
+        lambda fake: jnp.square(fake - 1),
+    ),
+    "wgan": Adversarial(
+        lambda original, fake: fake - original,
+        lambda fake: -fake,
+    ),
 }
 SIMILARITIES = {"ssim": ssim_distance, "vgg": vgg_distance}
 REGULARISERS = {"log": log_distance, "power": power_distance}

@@ -1,7 +1,6 @@
 """Architectures by the names of their papers."""
 
 import inspect
-from difflib import get_close_matches
 
 from jaxforensics.models import (
     amtennet,
@@ -20,6 +19,7 @@ from jaxforensics.models import (
     vgg,
     xception,
 )
+from jaxforensics.settings import nearest_name
 
 NAMES = {
     "amtennet": amtennet.AMTENnet,
@@ -47,17 +47,14 @@ project = front_ends.project
 def build(name, **settings):
     """The linen module called `name`: module(image, train=False) -> logits, or more."""
     if name not in NAMES:
-        raise ValueError(f"no model {name!r}; nearest: {_nearest(name, NAMES)!r}")
-    known = [s for s in inspect.signature(NAMES[name]).parameters if s not in _FLAX]
+        raise ValueError(f"no model {name!r}; nearest: {nearest_name(name, NAMES)!r}")
+    fields = inspect.signature(NAMES[name]).parameters
+    valid = [field for field in fields if field not in _FLAX]
     for setting in settings:
-        if setting not in known:
-            nearest = _nearest(setting, known)
+        if setting not in valid:
+            nearest = nearest_name(setting, valid)
             raise TypeError(f"{name} has no setting {setting!r}; nearest: {nearest!r}")
     return NAMES[name](**settings)
 
 
 _FLAX = "parent", "name"  # fields of every linen module, not settings of a model
-
-
-def _nearest(name, known):
-    return get_close_matches(str(name), known, n=1, cutoff=0.0)[0]

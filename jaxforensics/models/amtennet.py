@@ -8,6 +8,7 @@ layers.  The first dense layer binds a set of weights to one picture size.
 
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax.numpy as jnp
 
@@ -52,6 +53,7 @@ class AMTEN(nn.Module):
         sources = {"residual": self._residual, "image": lambda x: x}
         traces = choose(sources, self.traces, "source of traces")(x)
         traces = traces.astype(self.dtype)
+        # F1 from the traces F_mt, then F2 from both side by side.
         first = self._convolve(3, ("conv_2", "conv_3"), traces)
         if self.reuse:
             first = jnp.concatenate([first, traces], axis=-1)
@@ -59,12 +61,13 @@ class AMTEN(nn.Module):
         return jnp.concatenate([second, first], axis=-1)
 
     def _residual(self, x):
-        # A small difference of large numbers: not for half precision.
+        # What its surroundings say of a pixel, minus the pixel: a small difference of
+        # large numbers, which is not for half precision.
         exact = {"kernel_init": XAVIER, "precision": "highest", "name": "conv_1"}
         return Conv(3, self.predictor_size, use_bias=False, **exact)(x) - x
 
     def _convolve(self, width, names, x):
-        for name in names[: self.depth]:
+        for name in names[: self.depth]:  # linear: no activation between them
             x = _conv(width, self.dtype, name)(x)
         return x
 
@@ -93,6 +96,7 @@ class HFE(nn.Module):
         return self._pool(_conv(128, self.dtype, "conv_9", size=self.last_size)(x))
 
     def _pool(self, x):
+        # ReLU is monotone: of maxima it gives the same before and behind the pool.
         return nn.relu(choose(POOLS, self.pool, "pool")(x, size=3, stride=2))
 
     def _normalize(self, x, name, train):
@@ -114,6 +118,7 @@ class Head(nn.Module):
     @nn.compact
     def __call__(self, x):
         """(b, h, w, c) -> (b, num_classes), float32 whatever the computation's type."""
+        # From here on a set of weights is bound to one picture size.
         x = x.reshape(x.shape[0], -1)
         for width, name in (
             (300, "dense_1"),
@@ -140,8 +145,10 @@ class ModelBase(nn.Module):
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, num_classes)."""
+        chex.assert_shape(image, (None, None, None, 3))
         x = 255 * jnp.float32(image)
-        x = x if self.front_end is None else extract(self.front_end, x)
+        if self.front_end is not None:
+            x = extract(self.front_end, x)
         features = HFE(norm_momentum=self.norm_momentum, dtype=self.dtype, name="hfe")
         return Head(self.num_classes, self.dtype, name="head")(features(x, train=train))
 
@@ -163,6 +170,7 @@ class AMTENnet(nn.Module):
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, num_classes)."""
+        chex.assert_shape(image, (None, None, None, 3))
         traces = AMTEN(
             self.traces,
             self.reuse,

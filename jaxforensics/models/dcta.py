@@ -9,6 +9,7 @@ are 128 x 128 there; statistics and dense layer bind a set of weights to one siz
 
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
@@ -18,7 +19,8 @@ from jaxforensics.models.layers import Conv
 from jaxforensics.ops.spectrum import log_dct
 
 GLOROT = nn.initializers.glorot_uniform()
-WIDTHS = 3, 8, 16, 32  # of the convolutions; pools follow the second and the third
+WIDTHS = 3, 8, 16, 32  # of the convolutions
+POOLED = 2, 3  # those that a pool follows, counted from 1
 
 
 class Standardize(nn.Module):
@@ -39,14 +41,17 @@ class Standardize(nn.Module):
         mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
         var = self.variable("batch_stats", "var", jnp.ones, shape)
         if train and not self.is_initializing():
-            x_mean, x_var = lax.stop_gradient((x.mean(0), x.var(0)))
+            batch_mean, batch_var = lax.stop_gradient((x.mean(0), x.var(0)))
             total = count.value + len(x)
             weight = len(x) / total  # of the batch among all
-            shift = x_mean - mean.value
-            spread = x_var + (1 - weight) * shift**2
+            shift = batch_mean - mean.value
+            # Of two groups, the variance of all has a term for the distance of their
+            # means; as differences the sums lose no digits.
+            spread = batch_var + (1 - weight) * shift**2
             mean.value += weight * shift
             var.value += weight * (spread - var.value)
             count.value = total
+        # One picture's coefficients, each by its own mean and variance.
         return (x - mean.value[None]) * lax.rsqrt(var.value + self.epsilon)[None]
 
 
@@ -59,9 +64,11 @@ class DCTA(nn.Module):
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, num_classes)."""
+        chex.assert_shape(image, (None, None, None, 3))
         height, width = image.shape[1:3]
         if min(height, width) < 4:
             raise ValueError(f"{height}x{width} pixels: DCTA needs 4x4 at least")
+        # Their pixels are 0 to 255: a constant that standardising takes away again.
         x = log_dct(255 * jnp.float32(image))
         x = Standardize(name="standardize")(x, train=train)
         for i, width in enumerate(WIDTHS, 1):
@@ -69,7 +76,8 @@ class DCTA(nn.Module):
                 width, 3, kernel_init=GLOROT, dtype=self.dtype, name=f"conv_{i}"
             )
             x = nn.relu(conv(x))
-            x = mean_pool(x, 2) if i in (2, 3) else x
+            if i in POOLED:
+                x = mean_pool(x, 2)
         x = x.reshape(x.shape[0], -1)
         logits = nn.Dense(
             self.num_classes, kernel_init=GLOROT, dtype=self.dtype, name="logits"

@@ -8,6 +8,7 @@ method: the baseline that a network has to beat.
 
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax.numpy as jnp
 
@@ -23,7 +24,10 @@ class SpectrumLinear(nn.Module):
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> (b, num_classes), float32."""
+        chex.assert_shape(image, (None, None, None, 3))
+        # On 0 to 255 as in their code, where the added 1e-8 matters less.
         profile = azimuthal_power(255 * jnp.float32(image), log=True)
+        # Running means and variances in the place of the scaler of a vector machine.
         standard = nn.BatchNorm(
             use_running_average=not train,
             momentum=0.9,

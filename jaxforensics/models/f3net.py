@@ -15,6 +15,8 @@ bind a set of weights to one size.
 
 from typing import Any
 
+import chex
+import einops
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
@@ -26,7 +28,9 @@ from jaxforensics.ops.color import to_gray
 from jaxforensics.ops.resample import resize
 from jaxforensics.ops.spectrum import dct2, idct2
 
-WINDOW, STRIDE, MARGIN = 10, 2, 4  # of the local statistics, in pixels
+WINDOW = 10  # pixels per side, of the local statistics
+STRIDE = 2  # pixels between windows
+MARGIN = 4  # pixels of zeros around the picture
 BANDS = 6  # of a window's frequencies
 MIXED = 7, 12  # the blocks that cross-attention follows
 LEAST = 10  # pixels of a side, for one position to remain in either Xception
@@ -41,13 +45,14 @@ class Decomposition(nn.Module):
     @nn.compact
     def __call__(self, x):
         """(b, n, n, c) -> (b, n, n, 4 c), one band's channels after the other's."""
-        batch, size, _, channels = x.shape
-        masks = picture_bands(size)
+        masks = picture_bands(x.shape[1])
         filters = masks + _within_one(self.param("filters", SMALL, masks.shape))
-        spectrum = dct2(jnp.moveaxis(jnp.float32(x), -1, 1))
+        spectrum = dct2(einops.rearrange(jnp.float32(x), "b h w c -> b c h w"))
+        # Each band of each channel, (b, bands, c, n, n).
         parts = idct2(filters[None, :, None] * spectrum[:, None])
-        parts = parts.reshape(batch, len(masks) * channels, size, size)
-        return jnp.moveaxis(parts, 1, -1)
+        # In two steps: in one, XLA would lay the products before it out anew.
+        parts = einops.rearrange(parts, "b band c h w -> b (band c) h w")
+        return einops.rearrange(parts, "b c h w -> b h w c")
 
 
 class Statistics(nn.Module):
@@ -61,10 +66,11 @@ class Statistics(nn.Module):
         """(b, n, n, 3) in [0, 1] -> (b, n // 2, n // 2, 6), windows 2 pixels apart."""
         masks = window_bands()
         filters = masks + _within_one(self.param("filters", SMALL, masks.shape))
+        # A mean: divided by as many coefficients as the fixed band has.
         filters = filters / masks.sum((1, 2), keepdims=True)
         spectra = window_spectra(255 * to_gray(jnp.float32(image)))
         logarithm = jnp.log10(jnp.abs(spectra) + 1e-15)
-        filters = filters.reshape(BANDS, WINDOW**2)
+        filters = einops.rearrange(filters, "band i j -> band (i j)")
         return jnp.einsum("bhwk,mk->bhwm", logarithm, filters, precision=EXACT)
 
 
@@ -112,6 +118,7 @@ class Mix(nn.Module):
                 f"maps of {sides} do not mix: F3-Net needs pictures of another size, "
                 "such as 128, 256 or 299, or mix=False"
             )
+        # Of rows by rows; the code, too, multiplies maps of rows by columns with it.
         energy = self._energy(fad, "fad") + self._energy(lfs, "lfs")
         weights = nn.softmax(energy, axis=2).astype(self.dtype)
         of_lfs = self._passed(lfs * weights, "fad", train)
@@ -168,6 +175,7 @@ class F3Net(nn.Module):
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, n, n, 3) in [0, 1] -> logits (b, num_classes)."""
+        chex.assert_shape(image, (None, None, None, 3))
         image = jnp.float32(image)
         if self.size is not None:
             image = resize(image, (self.size, self.size), method="bicubic")
@@ -178,11 +186,14 @@ class F3Net(nn.Module):
             Decomposition(name="decomposition")(2 * image - 1),
             Statistics(name="statistics")(image),
         )
+
+        # Part by part, so that the branches can look at each other in between.
         for part in range(len(MIXED) + 1):
             pairs = zip(branches, maps, strict=True)
             maps = [branch(x, part, train=train) for branch, x in pairs]
             if self.mix and part < len(MIXED):
                 maps = Mix(*common, name=f"mix_{MIXED[part]}")(*maps, train=train)
+
         means = [jnp.mean(x.astype(jnp.float32), axis=(1, 2)) for x in maps]
         x = jnp.concatenate(means, axis=-1)
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
@@ -197,7 +208,9 @@ def picture_bands(size):
     ⌊n / 2⌋ in the middle one, at least that in the high one.  Bounds belong to a band,
     so that neighbours share the diagonal between them.
     """
-    low, half, end = int(size // 2.82), size // 2, 2 * size
+    low = int(size // 2.82)
+    half = size // 2
+    end = 2 * size
     return _bands(_diagonals(size), [(0, low), (low, half), (half, end), (0, end)])
 
 
@@ -206,6 +219,7 @@ def window_bands():
 
     Bounds belong to a band here too: i + j = 10 is in the third and in the fourth.
     """
+    # In sixths of a diagonal, so that bounds are integers.
     ends = 2 * WINDOW * np.arange(BANDS + 1)
     return _bands(BANDS * _diagonals(WINDOW), zip(ends[:-1], ends[1:], strict=True))
 
@@ -217,10 +231,11 @@ def window_spectra(gray):
     Where a window is flat, all but its first coefficient are round-off.
     """
     # The picture that has one coefficient is the pattern which measures it.
-    patterns = idct2(jnp.eye(WINDOW**2).reshape(-1, WINDOW, WINDOW))
+    coefficients = jnp.eye(WINDOW**2).reshape(-1, WINDOW, WINDOW)
+    patterns = einops.rearrange(idct2(coefficients), "k i j -> i j 1 k")
     return lax.conv_general_dilated(
         gray[..., None],
-        jnp.moveaxis(patterns, 0, -1)[:, :, None],
+        patterns,
         (STRIDE, STRIDE),
         [(MARGIN, MARGIN)] * 2,
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
@@ -229,6 +244,7 @@ def window_spectra(gray):
 
 
 def _diagonals(size):
+    """i + j of every coefficient: the diagonals of zigzag order."""
     return np.add.outer(np.arange(size), np.arange(size))
 
 

@@ -45,7 +45,9 @@ def project(params):
 
     def restore(path, leaf):
         name = jax.tree_util.keystr(path[-2:], simple=True, separator="/")
-        return constrain(leaf) if name == "constrained/kernel" else leaf
+        if name == "constrained/kernel":
+            return constrain(leaf)
+        return leaf
 
     return jax.tree_util.tree_map_with_path(restore, params)
 
@@ -64,6 +66,7 @@ def _constrained(x):
 
 def _predictor(key, shape, dtype=jnp.float32):
     kernel = XAVIER(key, shape, dtype)
+    # Shifted to the sum 1 of the entries that are not the centre.
     mean = kernel.mean((0, 1), keepdims=True)
     return constrain(kernel - mean + 1 / (shape[0] * shape[1] - 1))
 

@@ -6,6 +6,7 @@ manipulation detection", JSTSP 2020.  It is trained on real pictures alone.
 
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax.numpy as jnp
 
@@ -28,25 +29,30 @@ class GANprintR(nn.Module):
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> (b, h, w, 3) in float32, from 0 up."""
         del train
+        chex.assert_shape(image, (None, None, None, 3))
         least = 2 ** len(self.widths)
         if min(image.shape[1:3]) < least:
             raise ValueError(
                 f"a picture of {image.shape[1:3]} pixels is too small: "
                 f"{least} x {least} at least"
             )
-        x, kept = image.astype(self.dtype), []
+        x = image.astype(self.dtype)
+        pools = []  # where the maxima were, and the size before each pool
         for i, width in enumerate(self.widths, 1):
             x = self._layer(x, width, f"down_{i}")
             shape = x.shape[1:3]
             x, places = max_pool_places(x)
-            kept.append((places, shape))
+            pools.append((places, shape))
+
         x = self._layer(x, self.code, "code")
-        widths = *self.widths[::-1], 3
-        x = self._layer(x, widths[0], "up_1")
-        for i, (width, (places, shape)) in enumerate(
-            zip(widths[1:], kept[::-1], strict=True), 2
-        ):
+
+        # The way back mirrors the way there, to a picture of three colours.
+        first, *others = *self.widths[::-1], 3
+        x = self._layer(x, first, "up_1")
+        steps = zip(others, pools[::-1], strict=True)
+        for i, (width, (places, shape)) in enumerate(steps, 2):
             x = self._layer(max_unpool(x, places, shape), width, f"up_{i}")
+        # Behind the last ReLU: nothing is below zero, and what is above one stays.
         return x.astype(jnp.float32)
 
     def _layer(self, x, width, name):

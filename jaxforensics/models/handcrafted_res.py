@@ -8,12 +8,15 @@ ours.  Weights start as in AMTENnet, which is what Guo et al. (2021) changed.
 
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxforensics.kernels.pools import max_pool
 from jaxforensics.models.layers import XAVIER, Conv
 from jaxforensics.ops.residuals import high_pass
+
+SLOPE = 0.2  # of leaky ReLUs below zero
 
 
 class HandCraftedRes(nn.Module):
@@ -27,15 +30,17 @@ class HandCraftedRes(nn.Module):
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, num_classes), training or not."""
+        chex.assert_shape(image, (None, None, None, 3))
         x = high_pass(255 * jnp.float32(image))
         for i, width in enumerate(self.widths, 1):
-            x = Conv(width, 3, kernel_init=XAVIER, dtype=self.dtype, name=f"conv_{i}")(
-                x
+            conv = Conv(
+                width, 3, kernel_init=XAVIER, dtype=self.dtype, name=f"conv_{i}"
             )
-            x = max_pool(nn.leaky_relu(x, 0.2), 2)
+            x = max_pool(nn.leaky_relu(conv(x), SLOPE), 2)
+        # Binds a set of weights to one picture size.
         x = x.reshape(x.shape[0], -1)
         for i, width in enumerate(self.hidden, 1):
-            x = nn.leaky_relu(self._dense(width, f"dense_{i}")(x), 0.2)
+            x = nn.leaky_relu(self._dense(width, f"dense_{i}")(x), SLOPE)
         return self._dense(self.num_classes, "logits")(x).astype(jnp.float32)
 
     def _dense(self, width, name):

@@ -82,9 +82,10 @@ class Upsample(nn.Module):
     @nn.compact
     def __call__(self, x):
         """(b, h, w, c) -> (b, 2 h, 2 w, features)."""
+        # Before the kernel: initial numbers depend on the order of parameters.
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         if self.kind == "deconv":
-            # A transposed kernel shares itself out over four phases.
+            # Every pixel sees a quarter of a transposed kernel: four times He's scale.
             y = transposed_convolution(x, self._kernel(x, size=4, scale=8.0))
         elif self.kind == "nearest":
             y = repeated_convolution(x, self._kernel(x, size=3, scale=2.0))

@@ -10,6 +10,7 @@ them, and 4 x 4 pixels remain.
 import math
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax.numpy as jnp
 
@@ -35,17 +36,21 @@ class Equalized(nn.Module):
     @nn.compact
     def __call__(self, x):
         """(b, h, w, c) -> (b, h, w, width), or (b, c) -> (b, width)."""
-        taps = () if self.size is None else (self.size, self.size)
-        shape = *taps, x.shape[-1], self.width
+        shape = x.shape[-1], self.width
+        if self.size is not None:
+            shape = self.size, self.size, *shape
         kernel = self.param("kernel", nn.initializers.normal(1.0), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.width,))
+        # Scaled here, not at the start: an optimiser that looks at a gradient's size
+        # alone, as Adam does, then moves all layers equally far.
         kernel = kernel * (self.gain / math.sqrt(math.prod(shape[:-1])))
         x, kernel, bias = (a.astype(self.dtype) for a in (x, kernel, bias))
         if self.size is None:
             x = x @ kernel
         else:
-            sides = [(self.size // 2,) * 2] * 2
-            x = conv(jnp.pad(x, [(0, 0), *sides, (0, 0)], "reflect"), kernel, padding=0)
+            margin = self.size // 2
+            sides = [(0, 0), (margin, margin), (margin, margin), (0, 0)]
+            x = conv(jnp.pad(x, sides, "reflect"), kernel, padding=0)
         return x + bias.reshape((1,) * (x.ndim - 1) + (-1,))
 
 
@@ -58,14 +63,17 @@ class LF(nn.Module):
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, s, s, 3) in [0, 1], s = 8, 16, … 1024 -> logits, training or not."""
+        chex.assert_shape(image, (None, None, None, 3))
         side = _side(image)
-        x = 2 * jnp.float32(image) - 1
+        x = 2 * jnp.float32(image) - 1  # a progressive GAN's pictures are in [-1, 1]
         while side > 4:
             x = self._layer(x, MAPS // side, 3, f"conv_{side}_1")
             x = self._layer(x, 2 * MAPS // side, 3, f"conv_{side}_2")
-            x, side = mean_pool(x, 2), side // 2
+            x = mean_pool(x, 2)
+            side = side // 2
         x = self._layer(x, 512, 3, "conv_4")
         x = self._layer(x.reshape(x.shape[0], -1), 512, None, "dense")
+        # The last layer is scaled without the ReLU's factor of √2.
         logits = Equalized(self.num_classes, None, 1.0, self.dtype, name="logits")
         return logits(x).astype(jnp.float32)
 

@@ -3,12 +3,13 @@
 Afchar, Nozick, Yamagishi and Echizen, "MesoNet: a compact facial video forgery
 detection network", WIFS 2018, as in the authors' Keras code: ReLU comes before the
 normalisation, borders are 'same', constants are Keras's; runs of a few hundred steps do
-better with a `norm_momentum` of 0.9.  The paper's pictures are
-256 x 256; the hidden dense layer binds a set of weights to one picture size.
+better with a `norm_momentum` of 0.9.  The paper's pictures are 256 x 256; the hidden
+dense layer binds a set of weights to one picture size.
 """
 
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
@@ -53,7 +54,7 @@ class Inception(nn.Module):
         branches = []
         for dilation, width in enumerate(self.widths):
             y = nn.relu(self._convolve(width, 1, 1, f"point_{dilation}")(x))
-            if dilation:
+            if dilation:  # the first branch has but the 1x1 convolution
                 y = nn.relu(self._convolve(width, 3, dilation, f"conv_{dilation}")(y))
             branches.append(y)
         x = jnp.concatenate(branches, axis=-1)
@@ -79,6 +80,7 @@ class Head(nn.Module):
     @nn.compact
     def __call__(self, x, *, train):
         """(b, h, w, c) -> (b, num_classes), float32 whatever the computation's type."""
+        # Dropout comes before the dense layer: it drops single values of maps.
         x = x.reshape(*x.shape[:-3], -1)
         x = nn.Dropout(0.5, deterministic=not train)(x)
         x = nn.Dense(16, kernel_init=GLOROT, dtype=self.dtype, name="hidden")(x)
@@ -100,6 +102,7 @@ class Meso4(nn.Module):
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, num_classes)."""
+        chex.assert_shape(image, (None, None, None, 3))
         last = self.norm_momentum, self.dtype
         x = Block(8, 3, 2, *last, name="block_1")(image, train=train)
         x = Block(8, 5, 2, *last, name="block_2")(x, train=train)
@@ -118,6 +121,7 @@ class MesoInception4(nn.Module):
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, num_classes)."""
+        chex.assert_shape(image, (None, None, None, 3))
         last = self.norm_momentum, self.dtype
         x = Inception((1, 4, 4, 2), *last, name="inception_1")(image, train=train)
         x = Inception((2, 4, 4, 2), *last, name="inception_2")(x, train=train)
@@ -127,6 +131,7 @@ class MesoInception4(nn.Module):
 
 
 def _normalize_pool(x, pool, block, train):
+    # Keras's epsilon of 1e-3, a hundred times flax's.
     x = nn.BatchNorm(
         use_running_average=not train,
         momentum=block.norm_momentum,
@@ -144,9 +149,11 @@ def _normalize_pool(x, pool, block, train):
 def _keras(layers, norms):
     table = {}
     for source, target in layers.items():
-        flip = np.negative if target == "head/logits" else None
+        transform = None
+        if target == "head/logits":
+            transform = np.negative
         for leaf in ("kernel", "bias"):
-            table[f"{source}/{leaf}"] = f"params/{target}/{leaf}", flip
+            table[f"{source}/{leaf}"] = f"params/{target}/{leaf}", transform
     for source, target in norms.items():
         table[f"{source}/gamma"] = f"params/{target}/scale", None
         table[f"{source}/beta"] = f"params/{target}/bias", None

@@ -8,6 +8,7 @@ pictures are one channel; here each kernel of the first layer spans all three.
 
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax.numpy as jnp
 
@@ -31,11 +32,14 @@ class MISLnet(nn.Module):
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, num_classes)."""
+        chex.assert_shape(image, (None, None, None, 3))
         x = 255 * jnp.float32(image)
+        # Residuals are as large as differences of codes from 0 to 255.
         x = Constrained(self.filters, padding="VALID", name="constrained")(x)
         x = self._block(x, 2, 96, 7, train, padding=3, stride=2)
         x = self._block(x, 3, 64, 5, train)
         x = self._block(x, 4, 64, 5, train)
+        # The last block looks across channels alone, and averages.
         x = self._block(x, 5, 128, 1, train, pool=ceil_mean_pool)
         x = x.reshape(x.shape[0], -1)
         x = nn.tanh(self._dense(200, "dense_1")(x))
@@ -69,6 +73,7 @@ class MISLnet(nn.Module):
             dtype=self.dtype,
             name=f"norm_{number}",
         )(x)
+        # Normalised before tanh, which is steep around zero alone.
         return pool(nn.tanh(x), size=3, stride=2)
 
     def _dense(self, width, name):

@@ -41,7 +41,9 @@ class PatchCNN(nn.Module):
         In training, those of the patches, (b, h', w', num_classes).
         """
         patches = self.patches(image, train=train)
-        return patches if train else pooled(patches)
+        if train:
+            return patches
+        return pooled(patches)
 
     @nn.compact
     def patches(self, image, *, train=False):
@@ -53,6 +55,7 @@ class PatchCNN(nn.Module):
         trunk = xception.Trunk(
             self.block, self.norm_momentum, self.dtype, normal, around_one
         )
+        # The trunk's layers are this module's, so that names are those of Xception.
         nn.share_scope(self, trunk)
         x = trunk(image, train=train).astype(jnp.float32)
         return Conv(self.num_classes, 1, kernel_init=normal, name="logits")(x)
@@ -65,6 +68,8 @@ def pooled(logits):
     """
     axes = 1, 2
     if logits.shape[-1] == 1:
+        # The logit of a mean is the log of a ratio of sums; a mean of sigmoids itself
+        # would round to one where its logit still grows.
         fake, real = (nn.log_sigmoid(x) for x in (logits, -logits))
         return jax.nn.logsumexp(fake, axis=axes) - jax.nn.logsumexp(real, axis=axes)
     total = jax.nn.logsumexp(nn.log_softmax(logits), axis=axes)

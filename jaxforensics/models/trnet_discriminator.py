@@ -9,6 +9,8 @@ import math
 from functools import partial
 from typing import Any
 
+import chex
+import einops
 import flax.linen as nn
 import jax.numpy as jnp
 
@@ -20,7 +22,9 @@ from jaxforensics.settings import choose
 
 FINAL = 4  # pixels per side of the trace feature
 CLIP = 3.0  # of residuals, as released
-DEVIATION, WIDTH = 0.02, 128  # of weights at the start, in layers of this width
+DEVIATION = 0.02  # of weights at the start, in networks of the paper's width
+WIDTH = 128  # the paper's, of the first layer
+SLOPE = 0.2  # of leaky ReLUs below zero
 
 
 def _spectrum(image):
@@ -64,11 +68,17 @@ class TRNetDiscriminator(nn.Module):
 
         'sources' (b, sources) are logits, and are there if there are sources.
         """
-        x = choose(VIEWS, self.view, "view")(jnp.float32(image)).astype(self.dtype)
+        chex.assert_shape(image, (None, None, None, 3))
+        view = choose(VIEWS, self.view, "view")
+        x = view(jnp.float32(image)).astype(self.dtype)
         for i in range(_stages(image.shape[1:3])):
-            x = self._conv(min(2**i, 4) * self.width, f"conv_{i + 1}", bias=i == 0)(x)
-            x = self._norm(f"norm_{i + 1}", train)(x) if i else x
-            x = nn.leaky_relu(x, 0.2)
+            width = min(2**i, 4) * self.width
+            # As in pix2pix the first layer is not normalised, and alone has a bias.
+            x = self._conv(width, f"conv_{i + 1}", bias=i == 0)(x)
+            if i > 0:
+                x = self._norm(f"norm_{i + 1}", train)(x)
+            x = nn.leaky_relu(x, SLOPE)
+
         logits = Conv(
             1,
             FINAL,
@@ -77,13 +87,13 @@ class TRNetDiscriminator(nn.Module):
             dtype=self.dtype,
             name="real",
         )(x)
-        found = {"logits": logits[:, 0, 0, 0], "features": x}
+        outputs = {"logits": logits[:, 0, 0, 0], "features": x}
         if self.sources:
             hidden = nn.Dense(128, dtype=self.dtype, name="sources_hidden")
             last = nn.Dense(self.sources, dtype=self.dtype, name="sources")
-            flat = x.reshape(len(x), -1)
-            found["sources"] = last(nn.leaky_relu(hidden(flat), 0.2))
-        return {name: value.astype(jnp.float32) for name, value in found.items()}
+            flat = einops.rearrange(x, "b h w c -> b (h w c)")
+            outputs["sources"] = last(nn.leaky_relu(hidden(flat), SLOPE))
+        return {name: value.astype(jnp.float32) for name, value in outputs.items()}
 
     def _normal(self):
         return nn.initializers.normal(DEVIATION * math.sqrt(WIDTH / self.width))
@@ -101,11 +111,12 @@ class TRNetDiscriminator(nn.Module):
         )
 
     def _norm(self, name, train):
-        average, momentum = not train, self.norm_momentum
         norms = {
             "layer": partial(nn.GroupNorm, num_groups=1),
             "batch": partial(
-                nn.BatchNorm, use_running_average=average, momentum=momentum
+                nn.BatchNorm,
+                use_running_average=not train,
+                momentum=self.norm_momentum,
             ),
         }
         return choose(norms, self.norm, "norm")(
@@ -116,6 +127,7 @@ class TRNetDiscriminator(nn.Module):
 def _stages(shape):
     """How often a picture is halved until 4 x 4 pixels remain."""
     height, width = shape
+    # A power of two, whatever the rounding makes of other sizes.
     stages = round(math.log2(max(height, FINAL) / FINAL))
     if height != width or height != FINAL * 2**stages or not stages:
         raise ValueError(

@@ -8,8 +8,10 @@ first here, while maps are small, which gives the same sums.
 """
 
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
+import chex
+import einops
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
@@ -47,6 +49,7 @@ class TRNetGenerator(nn.Module):
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> (b, h, w, 3) in float32, not clipped."""
+        chex.assert_shape(image, (None, None, None, 3))
         if self.residual and self.activation != "tanh":
             raise ValueError("what is added to a picture has to have both signs: tanh")
         least = 2 ** (len(self.widths) - 1)
@@ -55,23 +58,31 @@ class TRNetGenerator(nn.Module):
                 f"a picture of {image.shape[1:3]} pixels is too small for "
                 f"{len(self.widths)} stages: {least} x {least} at least"
             )
-        x, kept = image.astype(self.dtype), []
+        x = image.astype(self.dtype)
+        skips = []  # the last map of every stage, for the way up
         for i, width in enumerate(self.widths, 1):
-            x = floor_max_pool(x, size=2, stride=2) if i > 1 else x
+            if i > 1:
+                x = floor_max_pool(x, size=2, stride=2)
             x = self._stage(x, width, f"down_{i}", train)
-            kept.append(x)
-        for i, (width, other) in enumerate(
-            zip(self.widths[-2::-1], kept[-2::-1], strict=True), 1
-        ):
-            size = other.shape[1:3]
+            skips.append(x)
+
+        ways_up = zip(self.widths[-2::-1], skips[-2::-1], strict=True)
+        for i, (width, skip) in enumerate(ways_up, 1):
+            size = skip.shape[1:3]
             x = self._layer(x, width, 1, f"narrow_{i}", train, enlarged=size)
-            x = jnp.concatenate([x, other], axis=-1)
+            x = jnp.concatenate([x, skip], axis=-1)
             x = self._stage(x, width, f"up_{i}", train)
+
         x = FeatureScaling(3, dtype=self.dtype, name="rescale")(x)
-        start = nn.initializers.zeros if self.residual else XAVIER
-        x = self._conv(3, 1, "output", kernel_init=start)(x).astype(jnp.float32)
-        x = choose(ACTIVATIONS, self.activation, "activation")(x)
-        return x + jnp.float32(image) if self.residual else x
+        activation = choose(ACTIVATIONS, self.activation, "activation")
+        if not self.residual:
+            return activation(self._output(x, XAVIER))
+        # A last layer of zeros leaves every picture as it is at the start.
+        return activation(self._output(x, nn.initializers.zeros)) + jnp.float32(image)
+
+    def _output(self, x, kernel_init):
+        x = self._conv(3, 1, "output", kernel_init=kernel_init)(x)
+        return x.astype(jnp.float32)
 
     def _stage(self, x, width, name, train):
         for i in (1, 2):
@@ -80,7 +91,7 @@ class TRNetGenerator(nn.Module):
 
     def _layer(self, x, width, size, name, train, enlarged=None):
         x = self._conv(width, size, name)(x)
-        if enlarged:
+        if enlarged:  # behind the convolution, which is of one pixel then
             x = resize(x, enlarged, method="bilinear", antialias=False)
         x = nn.relu(x)
         norms = {
@@ -113,20 +124,22 @@ class Affine(nn.Module):
     @nn.compact
     def __call__(self, x):
         """(..., c) -> (..., c)."""
-        rank, channels = x.ndim - 1, x.shape[-1]
+        channels = x.shape[-1]
         scale = self.param("scale", nn.initializers.ones, (channels,))
         bias = self.param("bias", nn.initializers.zeros, (channels,))
-        scale, bias = (
-            a.astype(self.dtype).reshape(*(1,) * rank, -1) for a in (scale, bias)
-        )
+        shape = *(1,) * (x.ndim - 1), channels
+        scale, bias = (a.astype(self.dtype).reshape(shape) for a in (scale, bias))
         return x * scale + bias
 
 
 class FeatureScaling(nn.Module):
     """To twice the size, corner to corner, and back by a 3 x 3 convolution of stride 2.
 
-    Computed without the larger map: a pixel of the result sees its direct neighbours,
-    with weights that depend on where it is, and zeros beyond the border.
+    Equals `resize(x, (2 h, 2 w), method="bilinear", align_corners=True)` and then
+    `conv(…, padding=1, stride=2)`, computed without the larger map: a pixel of the
+    result sees its direct neighbours, with weights that depend on where it is, and
+    zeros beyond the border.  With gradients, 8 pictures at 64² on one core, 33 ms
+    became 1.4.
     """
 
     width: int
@@ -139,43 +152,68 @@ class FeatureScaling(nn.Module):
         shape = 3, 3, x.shape[-1], self.width
         kernel = self.param("kernel", self.kernel_init, shape).astype(self.dtype)
         bias = self.param("bias", nn.initializers.zeros, (self.width,))
-        mix = kernel.transpose(2, 1, 0, 3).reshape(x.shape[-1], -1)
+        # What each tap of the kernel makes of each pixel: channels are mixed first.
+        mix = einops.rearrange(kernel, "row column c d -> c (column row d)")
         mixed = jnp.matmul(
             x.astype(self.dtype), mix, preferred_element_type=jnp.float32
         )
-        mixed = fusion.keep(mixed).reshape(*x.shape[:3], 3, 3, self.width)
-        planes = jnp.moveaxis(mixed, (3, 4, 5), (0, 1, 2))
+        planes = einops.rearrange(
+            fusion.keep(mixed),
+            "b h w (column row d) -> column row d b h w",
+            column=3,
+            row=3,
+        )
+        # Then the enlargement's weights, along columns and along rows.
         planes = _blended(_blended(planes, axis=-1), axis=-2)
-        found = jnp.moveaxis(planes, 0, -1) + bias.reshape(1, 1, 1, -1)
-        return found.astype(self.dtype)
+        y = einops.rearrange(planes, "d b h w -> b h w d") + bias.reshape(1, 1, 1, -1)
+        return y.astype(self.dtype)
 
 
 def _blended(planes, *, axis):
-    """What enlarging an axis and taking every second pixel of it make of planes.
+    """Sums over an axis's taps and neighbours, weighted as enlarging it would do.
 
-    (3, ...) for a kernel's taps -> (...).
+    (3, ...) for the three taps of a kernel along that axis -> (...).
     """
-    planes, size = fusion.keep(planes), planes.shape[axis]
-    sides, column = [(0, 0)] * planes.ndim, [1] * (planes.ndim - 1)
-    sides[axis], column[axis] = (1, 1), -1
-    wide = jnp.pad(planes, sides)
+    size = planes.shape[axis]
+    sides = [(0, 0)] * planes.ndim
+    sides[axis] = (1, 1)
+    along_axis = [1] * (planes.ndim - 1)  # the shape of one weight per pixel
+    along_axis[axis] = -1
+    wide = jnp.pad(fusion.keep(planes), sides)
     return sum(
-        lax.slice_in_dim(wide[tap], near, near + size, axis=wide.ndim - 1 + axis)
-        * weights.reshape(column)
-        for tap, near, weights in _neighbours(size)
+        lax.slice_in_dim(
+            wide[view.tap],
+            view.neighbour,
+            view.neighbour + size,
+            axis=wide.ndim - 1 + axis,
+        )
+        * view.weights.reshape(along_axis)
+        for view in _views(size)
     )
 
 
+class View(NamedTuple):
+    """Through one tap of the kernel pixels see a neighbour, with a weight each."""
+
+    tap: int  # 0 to 2
+    neighbour: int  # 0 to 2: the one before, the pixel itself, the one behind
+    weights: np.ndarray
+
+
 @cache
-def _neighbours(size):
-    """Of taps 0 to 2: neighbours 0 to 2 that they see, and weights for every pixel."""
+def _views(size):
+    """All views of an axis of `size` pixels that have weights other than zero."""
     enlarge = weight_matrix(
         size, 2 * size, method="bilinear", antialias=False, align_corners=True
     )
     enlarge = np.pad(enlarge, ((1, 1), (1, 1)))  # with zeros around what is convolved
-    pixels, found = np.arange(size), []
+    pixels = np.arange(size)
+    views = []
     for tap in range(3):
-        seen = enlarge[2 * pixels + tap]
-        diagonals = [seen[pixels, pixels + near] for near in range(3)]
-        found += [(tap, n, np.float32(d)) for n, d in enumerate(diagonals) if d.any()]
-    return found
+        # The row of weights for the enlarged pixel that this tap reads.
+        rows = enlarge[2 * pixels + tap]
+        for neighbour in range(3):
+            weights = np.float32(rows[pixels, pixels + neighbour])
+            if weights.any():
+                views.append(View(tap, neighbour, weights))
+    return views

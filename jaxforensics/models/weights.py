@@ -7,7 +7,6 @@ A table says, for each array of a file, where it goes and how it is transformed:
 
 import importlib
 import re
-from difflib import get_close_matches
 from pathlib import Path
 
 import flax.traverse_util
@@ -16,6 +15,7 @@ import numpy as np
 import safetensors.numpy
 
 from jaxforensics.files import replacing
+from jaxforensics.settings import nearest_name
 
 # Keras numbers these layers over a whole process: a model's first convolution may be
 # called conv2d, conv2d_1 or conv2d_5.
@@ -57,10 +57,10 @@ def load(path, template, *, table=None):
     wanted = flax.traverse_util.flatten_dict(template, sep="/")
     if table is None:
         table = {name: (name, None) for name in wanted}
-    found, problems = _place(read(path), wanted, table)
+    placed, problems = _place(read(path), wanted, table)
     if problems:
         raise ValueError("\n  ".join([f"{path} does not fit the model:", *problems]))
-    typed = {name: found[name].astype(value.dtype) for name, value in wanted.items()}
+    typed = {name: placed[name].astype(value.dtype) for name, value in wanted.items()}
     return flax.traverse_util.unflatten_dict(typed, sep="/")
 
 
@@ -75,43 +75,54 @@ def save(path, variables):
 
 def _place(arrays, wanted, table):
     """({path: array}, [what does not fit]); the list is empty when all is well."""
-    found, problems = {}, []
-    used = {source: pair for source, pair in table.items() if pair is not None}
+    placed = {}
+    problems = []
+    used = {source: row for source, row in table.items() if row is not None}
     for source, (target, transform) in used.items():
-        name = target if source == target else f"{target}, from {source}"
+        name = target
+        if source != target:
+            name = f"{target}, from {source}"
         if target not in wanted:
-            near = _nearest(target, wanted, "in the model")
-            problems.append(f"unexpected {name} ({near})")
+            problems.append(
+                f"unexpected {name} ({_near(target, wanted, 'in the model')})"
+            )
         elif source not in arrays:
-            near = _nearest(source, arrays, "in the file")
-            problems.append(f"missing {name} ({near})")
+            problems.append(f"missing {name} ({_near(source, arrays, 'in the file')})")
         else:
-            value, shape = arrays[source], tuple(wanted[target].shape)
-            found[target] = _apply(transform, value)
-            if found[target] is None or found[target].shape != shape:
-                shapes = f"{value.shape} in the file, {shape} in the model"
-                after = " after a transform" if transform else ""
-                problems.append(f"wrong shape {name}: {shapes}{after}")
-    known = {target for target, _ in used.values()}
-    problems += [f"missing {n}: not in the table" for n in wanted if n not in known]
-    problems += [
-        f"unexpected {n} ({_nearest(n, table, 'known')})"
-        for n in arrays
-        if n not in table
-    ]
-    return found, sorted(problems, key=lambda text: text.split()[0])
+            shape = tuple(wanted[target].shape)
+            placed[target] = _transformed(arrays[source], transform)
+            if placed[target] is None or placed[target].shape != shape:
+                shapes = f"{arrays[source].shape} in the file, {shape} in the model"
+                if transform:
+                    shapes += " after a transform"
+                problems.append(f"wrong shape {name}: {shapes}")
+
+    targets = {target for target, _ in used.values()}
+    for name in wanted:
+        if name not in targets:
+            problems.append(f"missing {name}: not in the table")
+    for name in arrays:
+        if name not in table:
+            problems.append(f"unexpected {name} ({_near(name, table, 'known')})")
+    # Missing, unexpected, wrong: by kind, each in the order of the table or the file.
+    return placed, sorted(problems, key=lambda text: text.split()[0])
 
 
-def _apply(transform, value):
+def _transformed(value, transform):
+    """The array as the model has it; None if the transform is for another rank."""
+    if transform is None:
+        return value
     try:
-        return transform(value) if transform else value
-    except ValueError:  # a transposition of another rank
+        return transform(value)
+    except ValueError:
         return None
 
 
-def _nearest(name, names, where):
-    near = get_close_matches(name, names, n=1, cutoff=0.0)
-    return f"nearest {where}: {near[0]}" if near else f"nothing {where}"
+def _near(name, names, where):
+    nearest = nearest_name(name, names)
+    if nearest is None:
+        return f"nothing {where}"
+    return f"nearest {where}: {nearest}"
 
 
 def _read_npz(path):
@@ -130,21 +141,24 @@ def _read_hdf5(path):
     with h5py.File(path) as file:
         root = file.get("model_weights", file)  # a whole model, or its weights alone
         root.visititems(visit)
-        keras = any(name.startswith("layer_names") for name in root.attrs)
-    return _keras_names(arrays) if keras else arrays
+        is_keras = any(name.startswith("layer_names") for name in root.attrs)
+    if is_keras:
+        return _keras_names(arrays)
+    return arrays
 
 
 def _keras_names(arrays):
     """Such as conv2d_1/kernel for conv2d_5/conv2d_5/kernel, counted in this file."""
+    # {conv2d: {conv2d_5: 5, conv2d_6: 6}}: the process's numbers of one type of layer.
     numbers = {}
     for name in arrays:
         layer = name.split("/")[-2]
         if match := _COUNTED.fullmatch(layer):
             numbers.setdefault(match[1], {})[layer] = int(match[2] or 0)
     layers = {
-        layer: f"{kind}_{index}"
-        for kind, found in numbers.items()
-        for index, layer in enumerate(sorted(found, key=found.get), 1)
+        layer: f"{layer_type}_{index}"
+        for layer_type, counted in numbers.items()
+        for index, layer in enumerate(sorted(counted, key=counted.get), 1)
     }
     renamed = {}
     for name, value in arrays.items():
@@ -158,22 +172,29 @@ def _keras_names(arrays):
 
 def _read_torch(path):
     torch = _extra("torch", path)
+    # Nothing but tensors and plain containers: a pickle could run what it reads.
     content = torch.load(path, map_location="cpu", weights_only=True)
-    states = [content, *content.values()] if isinstance(content, dict) else []
-    states = [
-        state
-        for state in states
-        if isinstance(state, dict)
-        and state
-        and all(isinstance(value, torch.Tensor) for value in state.values())
-    ]
+    candidates = []
+    if isinstance(content, dict):
+        candidates = [content, *content.values()]
+
+    def holds_tensors(candidate):
+        return (
+            isinstance(candidate, dict)
+            and len(candidate) > 0
+            and all(isinstance(value, torch.Tensor) for value in candidate.values())
+        )
+
+    states = [candidate for candidate in candidates if holds_tensors(candidate)]
     if len(states) != 1:
         raise ValueError(f"{len(states)} dictionaries of tensors instead of one")
-    half = torch.bfloat16  # numpy has no such type
-    return {
-        name: (value.float() if value.dtype == half else value).numpy()
-        for name, value in states[0].items()
-    }
+
+    def array(tensor):
+        if tensor.dtype == torch.bfloat16:  # numpy has no such type
+            tensor = tensor.float()
+        return tensor.numpy()
+
+    return {name: array(tensor) for name, tensor in states[0].items()}
 
 
 def _extra(name, path):

@@ -8,6 +8,7 @@ are 299 x 299 there, but any size from 7 x 7 does.
 
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax.numpy as jnp
 
@@ -66,7 +67,8 @@ class Block(nn.Module):
             short = _conv(self, width, 1, "short", stride=self.stride)(x)
             short = _norm(self, "short_norm", train)(short)
         for i, width in enumerate(self.widths, 1):
-            x = nn.relu(x) if i > 1 or self.activate else x
+            if i > 1 or self.activate:
+                x = nn.relu(x)
             separable = Separable(width, *_common(self), name=f"separable_{i}")
             x = separable(x, train=train)
         if self.stride > 1:
@@ -86,6 +88,7 @@ class Trunk(nn.Module):
     @nn.compact
     def __call__(self, image, *, train):
         """(b, h, w, 3) in [0, 1] -> (b, h', w', c)."""
+        chex.assert_shape(image, (None, None, None, 3))
         height, width = image.shape[1:3]
         if min(height, width) < 7:
             raise ValueError(f"{height}x{width} pixels: Xception needs 7x7 at least")
@@ -104,8 +107,10 @@ class Xception(nn.Module):
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, num_classes)."""
         trunk = Trunk(len(BLOCKS), self.norm_momentum, self.dtype)
+        # The trunk's layers are this module's: parameters have one name in all.
         nn.share_scope(self, trunk)
         x = tail(trunk, trunk(image, train=train), train=train)
+        # Means over hundreds of pixels would lose digits in bfloat16.
         x = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
         return nn.Dense(self.num_classes, kernel_init=UNIFORM, name="logits")(x)
 
@@ -128,7 +133,10 @@ def stem(module, x, *, train, stride=2):
 def span(module, x, first, last, *, train):
     """Blocks `first` to `last` of the twelve, counted from 1."""
     for i, widths in enumerate(BLOCKS[first - 1 : last], first):
-        stride = 1 if widths in MIDDLE else 2
+        stride = 2
+        if widths in MIDDLE:
+            stride = 1
+        # The stem ends with a ReLU: before the first block another would do nothing.
         block = Block(widths, stride, i > 1, *_common(module), name=f"block_{i}")
         x = block(x, train=train)
     return x

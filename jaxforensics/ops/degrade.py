@@ -13,6 +13,7 @@ import math
 from functools import cache, partial
 from typing import NamedTuple
 
+import chex
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, random
@@ -83,10 +84,14 @@ def scale(*, low=0.55, high=1.9, values=None, room=None, method="bicubic"):
     Both ways with antialiasing.  The canvas has `room` for this factor, the largest
     one unless given; operations with equal room can share a program.
     """
-    most = max(high if values is None else max(values), 1)
-    room = most if room is None else room
-    if room < most:
-        raise ValueError(f"there is no room for a factor of {most} in {room}")
+    largest = high
+    if values is not None:
+        largest = max(values)
+    largest = max(largest, 1)
+    if room is None:
+        room = largest
+    if room < largest:
+        raise ValueError(f"there is no room for a factor of {largest} in {room}")
     return Partial(_fixed(_scale, room, method), _drawn(low, high, values, 0))
 
 
@@ -155,7 +160,7 @@ _AMONG = {  # values -> an operation that draws one of them for each picture
     "median": lambda values: median(sizes=values),
     "gamma": lambda values: gamma(values=values),
     "jpeg": lambda values: jpeg(values=values),
-    "scale": lambda values: scale(values=values, room=1.9 if max(values) > 1 else 1),
+    "scale": lambda values: scale(values=values, room=_room(values)),
 }
 
 
@@ -184,23 +189,36 @@ def _from_entry(entry):
     probability = entry.pop("probability", 1)
     factory = choose(OPS, name, "degradation")
     operation = call(factory, entry, where=f"degradation {name!r}")
-    return operation if probability == 1 else maybe(operation, probability)
+    if probability == 1:
+        return operation
+    return maybe(operation, probability)
+
+
+def _room(values):
+    """One of two sizes of canvas, so that all of AMTEN's factors share two programs."""
+    if max(values) > 1:
+        return 1.9
+    return 1
 
 
 def _chained(operations, key, image):
+    chex.assert_shape(image, (..., None, None, 3))
     for i, operation in enumerate(operations):
+        # A key per place in the chain: the same operation twice draws twice.
         image = operation(random.fold_in(key, i), image)
     return image
 
 
 def _at_times(operation, probability, key, image):
+    chex.assert_shape(image, (..., None, None, 3))
     coin, inner = random.split(key)
-    heads = random.bernoulli(coin, probability, image.shape[:-3])
-    return jnp.where(_per_image(heads), operation(inner, image), image)
+    is_applied = random.bernoulli(coin, probability, image.shape[:-3])
+    return jnp.where(_per_image(is_applied), operation(inner, image), image)
 
 
 def _median(sizes, key, image):
     choice = random.randint(key, image.shape[:-3], 0, len(sizes))
+    # All sizes are computed: shapes are static, and each picture selects its own.
     choice = jnp.broadcast_to(_per_image(choice), image.shape)
     return lax.select_n(choice, *(median_blur(image, size=size) for size in sizes))
 
@@ -212,8 +230,9 @@ def _gamma(power, key, image):
 def _crop(method, fraction, key, image):
     h, w = image.shape[-3:-1]
     fraction = fraction(key, image)
-    top, left = (jnp.floor(fraction * size / 2) for size in (h, w))
-    box = jnp.stack([top, left, h - 2 * top, w - 2 * left], -1)
+    # Whole pixels, the same number on both sides.
+    rows, columns = (jnp.floor(fraction * size / 2) for size in (h, w))
+    box = jnp.stack([rows, columns, h - 2 * rows, w - 2 * columns], -1)
     return _clip(crop_resize(image, box, (h, w), method=method))
 
 
@@ -225,6 +244,7 @@ def _scale(room, method, factor, key, image):
     # The scaled picture fills the corner of a canvas that has room for the largest.
     corner = jnp.zeros_like(rows)
     box = jnp.stack([corner, corner, h * height / rows, w * width / columns], -1)
+    # What lies beyond it is black, and outside of the box that is read next.
     scaled = _clip(crop_resize(image, box, (height, width), method=method))
     box = jnp.stack([corner, corner, rows, columns], -1)
     return _clip(crop_resize(scaled, box, (h, w), method=method))
@@ -242,7 +262,7 @@ def _noise(sigma, key, image):
 def _quantize(key, image):
     pixels = jnp.round(255 * _clip(image).astype(jnp.float32))
     rounded = (pixels / 255).astype(image.dtype)
-    return rounded + (image - lax.stop_gradient(image))
+    return rounded + (image - lax.stop_gradient(image))  # adds exactly 0
 
 
 def _flip(key, image):
@@ -254,6 +274,7 @@ def _window(sizes, profile):
     _check_sizes(sizes)
     radius = max(sizes) // 2
     offsets = np.arange(-radius, radius + 1.0)
+    # Small windows as large ones with zeros around: one program for all sizes.
     taps = [profile(offsets, size) * (abs(offsets) <= size // 2) for size in sizes]
     return Partial(_filter, np.float32([t / t.sum() for t in taps]))
 
@@ -266,7 +287,8 @@ def _filter(taps, key, image):
 
 def _filter_axis(image, taps, *, axis):
     """Filter each image along an axis by its own `taps` (..., k), k odd."""
-    radius, size = taps.shape[-1] // 2, image.shape[axis]
+    radius = taps.shape[-1] // 2
+    size = image.shape[axis]
     width = [(0, 0)] * image.ndim
     width[axis] = (radius, radius)
     padded = jnp.pad(image, width, mode="reflect")

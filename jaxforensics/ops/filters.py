@@ -7,11 +7,16 @@ are handled as (..., h, w * channels), so that inner loops run over whole rows.
 
 import functools
 
+import chex
+import einops
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jaxforensics.kernels.fusion import stage
+from jaxforensics.ops.color import widened
+
+_PICTURE = (..., None, None, None)
 
 
 def gaussian_sigma(size):
@@ -26,18 +31,20 @@ def gaussian_blur(image, *, size, sigma=None):
     `sigma` is one number or one per image, and may be traced; without it
     `gaussian_sigma(size)`.  Zero leaves the image as it is.
     """
+    chex.assert_shape(image, _PICTURE)
     radius = _radius(size)
-    sigma = gaussian_sigma(size) if sigma is None else sigma
+    if sigma is None:
+        sigma = gaussian_sigma(size)
     sigma = jnp.broadcast_to(sigma, image.shape[:-3])[..., None, None]
     sigma = jnp.maximum(sigma, 1e-3)  # the identity already
-    return _separable(
-        image, [jnp.exp(-((k / sigma) ** 2) / 2) for k in range(radius + 1)]
-    )
+    weights = [jnp.exp(-((k / sigma) ** 2) / 2) for k in range(radius + 1)]
+    return _separable(image, weights)
 
 
 @functools.partial(jax.jit, static_argnames="size")
 def mean_blur(image, *, size):
     """Mean over size x size pixels."""
+    chex.assert_shape(image, _PICTURE)
     return _separable(image, [1.0] * (_radius(size) + 1))
 
 
@@ -48,6 +55,7 @@ def median_blur(image, *, size):
     Equals scipy.ndimage.median_filter(mode="mirror").  The gradient goes to the pixel
     that was the median, in equal parts where several are.
     """
+    chex.assert_shape(image, _PICTURE)
     radius = _radius(size)
     padded = _mirror(image, radius, radius)
     return _median(padded, size, image.shape[-1]).reshape(image.shape)
@@ -61,9 +69,12 @@ def pixelwise_gaussian_blur(image, precision, *, size):
     weights are exp(-(u² + v²) * precision / 2), equal ones at 0, the identity from
     about 200 on.
     """
-    radius, channels = _radius(size), image.shape[-1]
-    precision = jnp.broadcast_to(_float(precision)[..., None], image.shape)
-    padded = _mirror(_float(image), radius, radius)
+    chex.assert_shape(image, _PICTURE)
+    radius = _radius(size)
+    channels = image.shape[-1]
+    # One weight for every value, so that maps and pictures are rows of equal length.
+    precision = jnp.broadcast_to(widened(precision)[..., None], image.shape)
+    padded = _mirror(widened(image), radius, radius)
     blurred = _weighted(padded, _flat(precision), radius, channels)
     return blurred.reshape(image.shape).astype(image.dtype)
 
@@ -76,20 +87,29 @@ def wiener(gray, *, size=3, noise=None, mirrored=False):
     local variances of an image.  Beyond the border are zeros, as in scipy: a step at
     every border, which counts as noise.  `mirrored` pictures have none.
     """
-    radius, wide = _radius(size), _float(gray)
+    chex.assert_shape(gray, (..., None, None))
+    radius = _radius(size)
+    wide = widened(gray)
 
     @stage
     def moments(padded):
         pixels = _windows(padded, gray.shape)
         mean = sum(pixels) / size**2
         # Not as E[x²] - E[x]², which cancels in float32 where the picture is smooth.
-        return mean, sum((pixel - mean) ** 2 for pixel in pixels) / size**2
+        variance = sum((pixel - mean) ** 2 for pixel in pixels) / size**2
+        return mean, variance
 
     sides = [(0, 0)] * (gray.ndim - 2) + [(radius, radius)] * 2
-    mode = "reflect" if mirrored else "constant"
-    mean, variance = moments(jnp.pad(wide, sides, mode=mode))
-    noise = variance.mean((-2, -1)) if noise is None else noise
+    if mirrored:
+        padded = jnp.pad(wide, sides, mode="reflect")
+    else:
+        padded = jnp.pad(wide, sides)
+    mean, variance = moments(padded)
+
+    if noise is None:
+        noise = variance.mean((-2, -1))
     noise = jnp.broadcast_to(noise, gray.shape[:-2])[..., None, None]
+    # What varies less than the noise is noise alone: nothing of it is kept.
     total = jnp.maximum(variance, noise)
     gain = (total - noise) / jnp.where(total > 0, total, 1.0)
     return (mean + gain * (wide - mean)).astype(gray.dtype)
@@ -100,9 +120,13 @@ def _median(padded, size, channels):
     """Window medians of a picture that is padded and flat."""
     height = padded.shape[-2] - size + 1
     width = padded.shape[-1] - (size - 1) * channels
+
+    @stage
+    def sorted_columns(padded):
+        return _sort([[row] for row in _slices(padded, height, -2)])
+
     # Sorted once, a column serves all the windows that it is in.
-    columns = stage(lambda x: _sort([[row] for row in _slices(x, height, -2)]))(padded)
-    ranks = [_slices(rank, width, -1, channels) for rank in columns]
+    ranks = [_slices(rank, width, -1, channels) for rank in sorted_columns(padded)]
     ranked = _sort([list(column) for column in zip(*ranks, strict=True)])
     return ranked[size**2 // 2]
 
@@ -119,11 +143,13 @@ def _median_backward(size, channels, arrays, cotangent):
     @stage
     def extend(padded, median, cotangent):
         pixels = _windows(padded, median.shape, channels)
+        # Pixels of a window that equal its median share the gradient.
         count = sum((pixel == median).astype(cotangent.dtype) for pixel in pixels)
         border = size - 1, (size - 1) * channels
         return _extend(median, *border), _extend(cotangent / count, *border)
 
     extended = extend(padded, median, cotangent)
+    # The same windows once more: those that a pixel is in are around it.
     medians, shares = (_windows(x, padded.shape, channels) for x in extended)
     pairs = zip(medians, shares, strict=True)
     return (sum(jnp.where(padded == median, share, 0.0) for median, share in pairs),)
@@ -135,6 +161,8 @@ _median.defvjp(_median_forward, _median_backward)
 def _weigh(padded, precision, radius, channels):
     """Window means with weights exp(-(u² + v²) * precision / 2)."""
     height, width = precision.shape[-2:]
+    # The weight of a pixel is a product of one for its row and one for its column, and
+    # so is their sum.
     weights = _gaussian(precision, radius)
     columns = _slices(padded, width, -1, channels)
     columns = [_symmetric(_slices(column, height, -2), weights) for column in columns]
@@ -187,10 +215,11 @@ _weighted.defvjp(_weigh_forward, _weigh_backward)
 
 def _separable(image, weights):
     """Correlate columns, then rows, with weights by distance, made to sum to one."""
-    total, radius = _total(weights), len(weights) - 1
-    weights = [weight / total for weight in weights]
+    radius = len(weights) - 1
     channels = image.shape[-1]
-    padded = _mirror(_float(image), radius, 0)
+    total = _total(weights)
+    weights = [weight / total for weight in weights]
+    padded = _mirror(widened(image), radius, 0)
     blurred = _correlated(padded, weights, -2, 1).reshape(image.shape)
     blurred = _correlated(_mirror(blurred, 0, radius), weights, -1, channels)
     return blurred.reshape(image.shape).astype(image.dtype)
@@ -214,7 +243,9 @@ def _correlated_backward(axis, step, arrays, cotangent):
     padded, weights = arrays
     radius = len(weights) - 1
     border = 2 * step * radius
-    borders = (border, 0) if axis == -2 else (0, border)
+    borders = (0, border)
+    if axis == -2:
+        borders = (border, 0)
     extended = stage(lambda x: _extend(x, *borders))(cotangent)
     slices = _along(padded, radius, axis, step)
     pairs = zip(slices[radius + 1 :], reversed(slices[:radius]), strict=True)
@@ -245,7 +276,8 @@ _correlated.defvjp(
 def _gaussian(precision, radius):
     """exp(-k² * precision / 2) for k = 0 to radius, by one exponential."""
     power = jnp.exp(-precision / 2)
-    weights, ratio = [jnp.ones_like(power)], power
+    weights = [jnp.ones_like(power)]
+    ratio = power
     for _ in range(radius):  # (k + 1)² - k² grows by two
         weights.append(weights[-1] * ratio)
         ratio = ratio * power**2
@@ -280,6 +312,7 @@ def _merge(a, b):
         return a + b
     if len(a) == len(b) == 1:
         return [jnp.minimum(a[0], b[0]), jnp.maximum(a[0], b[0])]
+    # The even and the odd entries, each merged, are in place but for neighbours.
     first, *even = _merge(a[::2], b[::2])
     odd = _merge(a[1::2], b[1::2])
     count = min(len(odd), len(even))
@@ -313,11 +346,7 @@ def _extend(x, rows, columns):
 
 def _flat(image):
     """(..., h, w, c) -> (..., h, w * c)."""
-    return image.reshape(*image.shape[:-2], -1)
-
-
-def _float(x):
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return einops.rearrange(image, "... h w c -> ... h (w c)")
 
 
 def _radius(size):

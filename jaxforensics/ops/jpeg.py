@@ -7,6 +7,8 @@ and left out.  Samples are centred on zero throughout, which changes no rounding
 
 import functools
 
+import chex
+import einops
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -68,12 +70,14 @@ def quantization_tables(quality):
     if not jnp.issubdtype(quality.dtype, jnp.integer):
         raise TypeError(f"JPEG quality must be an integer, not {quality.dtype}")
     quality = jnp.clip(quality.astype(jnp.int32), 1, 100)[..., None, None, None]
+    # jpeg_quality_scaling of jcparam.c, in per cent of the tables for quality 50.
     scale = jnp.where(quality < 50, 5000 // quality, 200 - 2 * quality)
     tables = _TABLES.reshape((1,) * (quality.ndim - 3) + _TABLES.shape)
     return jnp.clip((tables * scale + 50) // 100, 1, 255)
 
 
 def _descale(x, bits):
+    """Divide by a power of two and round, halves up: libjpeg's DESCALE."""
     return (x + (1 << (bits - 1))) >> bits
 
 
@@ -127,11 +131,11 @@ def _transcode(plane, table):
     """Code and decode one component (..., h, w) with its table (..., 8, 8)."""
     h, w = plane.shape[-2:]
     plane = _pad(plane, -h % 8, -w % 8)
-    *batch, height, width = plane.shape
-    blocks = plane.reshape(*batch, height // 8, 8, width // 8, 8)
+    blocks = einops.rearrange(plane, "... (m i) (n j) -> ... m i n j", i=8, j=8)
     blocks = _forward_columns_and_quantize(_forward_rows(blocks), table)
     blocks = _inverse_rows(_inverse_columns(blocks))
-    return blocks.reshape(plane.shape)[..., :h, :w]
+    plane = einops.rearrange(blocks, "... m i n j -> ... (m i) (n j)")
+    return plane[..., :h, :w]
 
 
 @stage
@@ -152,8 +156,8 @@ def _to_rgb(y, cb, cr):
 @stage
 def _downsample(plane):
     """Mean of 2 x 2 samples, the rounding alternating along the row."""
-    *batch, h, w = plane.shape
-    sums = plane.reshape(*batch, h // 2, 2, w // 2, 2).sum((-3, -1))
+    sums = einops.reduce(plane, "... (m 2) (n 2) -> ... m n", "sum")
+    # h2v2_downsample adds 1 and 2 in turn before it divides, so that no bias is left.
     column = lax.broadcasted_iota(jnp.int32, sums.shape, sums.ndim - 1)
     return (sums + 1 + (column & 1)) >> 2
 
@@ -161,20 +165,30 @@ def _downsample(plane):
 @stage
 def _upsample(plane):
     """Triangle filter; rows of one or two samples are repeated, as in libjpeg."""
-    *batch, h, w = plane.shape
-    if w <= 2:
+    if plane.shape[-1] <= 2:
         return plane.repeat(2, -2).repeat(2, -1)
-    plane = jnp.pad(plane, [(0, 0)] * len(batch) + [(1, 1), (1, 1)], mode="edge")
-    near, above, below = 3 * plane[..., 1:-1, :], plane[..., :-2, :], plane[..., 2:, :]
-    sums = jnp.stack([near + above, near + below], -2).reshape(*batch, 2 * h, w + 2)
-    near, left, right = 3 * sums[..., 1:-1], sums[..., :-2], sums[..., 2:]
-    sums = jnp.stack([near + left + 8, near + right + 7], -1)
-    return (sums >> 4).reshape(*batch, 2 * h, 2 * w)
+    borders = [(0, 0)] * (plane.ndim - 2) + [(1, 1), (1, 1)]
+    plane = jnp.pad(plane, borders, mode="edge")
+
+    # Every second row is 3/4 of the one at hand and 1/4 of the one above, or below.
+    rows = 3 * plane[..., 1:-1, :]
+    with_above = rows + plane[..., :-2, :]
+    with_below = rows + plane[..., 2:, :]
+    pairs = jnp.stack([with_above, with_below], -2)
+    sums = einops.rearrange(pairs, "... h pair w -> ... (h pair) w")
+
+    # Columns alike; halves are rounded up and down in turn.
+    columns = 3 * sums[..., 1:-1]
+    before = columns + sums[..., :-2] + 8
+    after = columns + sums[..., 2:] + 7
+    sixteenths = jnp.stack([before, after], -1)
+    return einops.rearrange(sixteenths >> 4, "... w pair -> ... (w pair)")
 
 
 def _transcode_subsampled(plane, table):
     """Code and decode a component at half the resolution."""
     h, w = plane.shape[-2:]
+    # A row of 16 samples is a whole block of eight after it was halved.
     half = _transcode(_downsample(_pad(plane, h % 2, -w % 16)), table)
     return _upsample(half[..., : -(-w // 2)])[..., :h, :w]
 
@@ -189,11 +203,17 @@ def jpeg(image, quality, *, subsample=True):
     traced.  The gradient passes straight through: it is the identity's.  In bfloat16,
     which cannot tell all 256 levels apart, the picture is rounded before and after.
     """
+    chex.assert_shape(image, (..., None, None, 3))
     tables = quantization_tables(quality)
     tables = jnp.broadcast_to(tables, (*image.shape[:-3], 2, 8, 8))
     ycbcr = _to_ycbcr(lax.stop_gradient(image))
-    y = _transcode(ycbcr[..., 0], tables[..., 0, :, :])
-    chroma = _transcode_subsampled if subsample else _transcode
-    cb, cr = (chroma(ycbcr[..., k], tables[..., 1, :, :]) for k in (1, 2))
+    luminance = tables[..., 0, :, :]
+    chrominance = tables[..., 1, :, :]
+    y = _transcode(ycbcr[..., 0], luminance)
+    if subsample:
+        transcode_chroma = _transcode_subsampled
+    else:
+        transcode_chroma = _transcode
+    cb, cr = (transcode_chroma(ycbcr[..., k], chrominance) for k in (1, 2))
     decoded = (_to_rgb(y, cb, cr) / 255).astype(image.dtype)
     return decoded + (image - lax.stop_gradient(image))  # adds exactly 0

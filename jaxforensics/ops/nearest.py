@@ -17,15 +17,18 @@ def nearest(queries, candidates, *, chunk=4096):
     chunk x chunk products are held at once.  Equivalent to the smallest of
     scipy.spatial.distance.cdist(queries, candidates, "sqeuclidean") in each row.
     """
+    # Refused with both shapes in the message, which chex has only of one.
     if queries.ndim != 2 or queries.shape[1:] != candidates.shape[1:]:
         shapes = f"{queries.shape} and {candidates.shape}"
         raise ValueError(f"queries and candidates are (n, d) and (m, d), not {shapes}")
     if not candidates.size or chunk < 1:
         raise ValueError(f"candidates {candidates.shape} in blocks of {chunk}: none")
     dtype = jnp.result_type(queries.dtype, candidates.dtype, jnp.float32)
-    queries, candidates = queries.astype(dtype), candidates.astype(dtype)
+    queries = queries.astype(dtype)
+    candidates = candidates.astype(dtype)
     if not len(queries):
         return jnp.zeros(0, jnp.int32), jnp.zeros(0, dtype)
+
     # Around the mean, |c|² - 2 q·c loses the fewest digits.  The mean is taken of
     # differences, or an offset common to all values would spoil it.
     origin = candidates[:1]
@@ -34,7 +37,9 @@ def nearest(queries, candidates, *, chunk=4096):
     number = jnp.arange(moved.shape[0] * moved.shape[1], dtype=jnp.int32)
     number = number.reshape(moved.shape[:2])
     squares = jnp.sum(moved**2, axis=-1)
-    blocks = moved, jnp.where(number < len(candidates), squares, jnp.inf), number
+    # Rows that only fill the last block are infinitely far away.
+    is_candidate = number < len(candidates)
+    blocks = moved, jnp.where(is_candidate, squares, jnp.inf), number
     reach = jnp.sqrt(squares.max())
 
     def search(block):
@@ -72,9 +77,12 @@ def _kept(queries, blocks, reach):
         closeness, place = jax.lax.top_k(closeness, KEPT)
         return (closeness, jnp.take_along_axis(number, place, axis=1)), None
 
-    shape, dtype = (len(queries), KEPT), queries.dtype
+    shape = len(queries), KEPT
+    dtype = queries.dtype
     none = jnp.full(shape, -jnp.inf, dtype), jnp.full(shape, -1, jnp.int32)
     (closeness, number), _ = jax.lax.scan(closer, none, blocks)
+    # What is left out is at most as close as the last one kept.  If that is closer to
+    # the first than rounding reaches, another candidate may be the nearest.
     size = jnp.linalg.norm(queries, axis=1) + reach
     slack = jnp.finfo(dtype).eps * (queries.shape[1] + 16) * size**2
     number = jnp.where(jnp.isinf(closeness), -1, number)
@@ -83,16 +91,18 @@ def _kept(queries, blocks, reach):
 
 def _settled(queries, candidates, kept, doubt):
     """The nearest of those kept, or of all candidates where there is `doubt`."""
+    # Distances once more as sums of squares, which lose no digits between neighbours.
     exact = jnp.sum((queries[:, None] - candidates[kept]) ** 2, axis=-1)
     exact = jnp.where(kept < 0, jnp.inf, exact)
     least = exact.min(axis=1, keepdims=True)
     first = jnp.where(exact == least, kept, len(candidates)).min(axis=1)
     doubtful = jnp.nonzero(doubt, size=len(doubt), fill_value=0)[0]
 
-    def settle(turn, found):
+    def settle(turn, settled):
+        numbers, distances = settled
         row = doubtful[turn]
         every = jnp.sum((candidates - queries[row][None]) ** 2, axis=1)
         best = jnp.argmin(every).astype(first.dtype)
-        return found[0].at[row].set(best), found[1].at[row].set(every[best])
+        return numbers.at[row].set(best), distances.at[row].set(every[best])
 
     return jax.lax.fori_loop(0, jnp.sum(doubt), settle, (first, least[:, 0]))

@@ -1,7 +1,10 @@
 """Additive noise."""
 
+import chex
 import jax.numpy as jnp
 from jax import random
+
+from jaxforensics.ops.color import widened
 
 
 def add_gaussian(key, image, *, sigma):
@@ -9,7 +12,9 @@ def add_gaussian(key, image, *, sigma):
 
     (..., h, w, 3) -> (..., h, w, 3); the result is not clipped.
     """
-    dtype = jnp.promote_types(image.dtype, jnp.float32)
+    chex.assert_shape(image, (..., None, None, None))
+    wide = widened(image)
+    # From the scale of eight-bit codes, on which papers give it, to that of pictures.
     sigma = jnp.broadcast_to(sigma, image.shape[:-3])[..., None, None, None] / 255
-    noise = sigma * random.normal(key, image.shape, dtype)
-    return (image + noise).astype(image.dtype)
+    noise = sigma * random.normal(key, image.shape, wide.dtype)
+    return (wide + noise).astype(image.dtype)

@@ -6,11 +6,16 @@ A picture is (..., h, w, c) with any number of channels: a gray one enters as
 
 from functools import cache, partial
 
+import chex
+import einops
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxforensics.kernels import fusion
+from jaxforensics.ops.color import widened
+
+_PICTURE = (..., None, None, None)
 
 
 def resize(image, shape, *, method, antialias=True, align_corners=False):
@@ -21,23 +26,31 @@ def resize(image, shape, *, method, antialias=True, align_corners=False):
     jax.image.resize(antialias=False).  `align_corners` lays the centres of the corner
     pixels onto each other, as torch's interpolate (whose antialias is off by default).
     """
+    chex.assert_shape(image, _PICTURE)
     _check(shape, method)
     if align_corners and method in ("nearest", "box"):
         raise ValueError(f"align_corners is for interpolation, not for {method!r}")
     sizes = list(zip(image.shape[-3:-1], shape, strict=True))
     if method == "nearest":
+        # The pixel that holds the centre of each new one, in integers.
         rows, columns = ((2 * np.arange(n) + 1) * size // (2 * n) for size, n in sizes)
         return image[..., rows, :, :][..., columns, :]
-    doubled = all(n == 2 * size for size, n in sizes)
-    if doubled and method == "bilinear" and not align_corners:
+
+    is_doubled = all(n == 2 * size for size, n in sizes)
+    if is_doubled and method == "bilinear" and not align_corners:
         return _doubled(image)
-    sides = {"antialias": antialias, "align_corners": align_corners}
-    weights = (weight_matrix(*s, method=method, **sides) for s in sizes)
-    return _apply(*weights, image)
+    rows, columns = (
+        weight_matrix(
+            size, n, method=method, antialias=antialias, align_corners=align_corners
+        )
+        for size, n in sizes
+    )
+    return _apply(rows, columns, image)
 
 
 def rescale(image, factor, *, method, antialias=True):
     """Resize by a static factor, sizes rounded to the nearest integer from 1 up."""
+    chex.assert_shape(image, _PICTURE)
     shape = tuple(max(1, round(size * factor)) for size in image.shape[-3:-1])
     return resize(image, shape, method=method, antialias=antialias)
 
@@ -49,17 +62,19 @@ def crop_resize(image, box, shape, *, method, antialias=True):
     all; it may be traced.  If fractional, pixels that it cuts take part like the rest;
     where it reaches beyond the picture the result is black.
     """
+    chex.assert_shape(image, _PICTURE)
     _check(shape, method)
     box = jnp.asarray(box, jnp.float32)
+    # Each number (..., 1, 1), to stand beside matrices of weights.
     box = jnp.broadcast_to(box, (*image.shape[:-3], 4))[..., None, None]
-    sizes = zip(image.shape[-3:-1], shape, strict=True)
-    weights = (
-        _box_weights(
-            *s, box[..., axis, :, :], box[..., axis + 2, :, :], method, antialias
+    top, left, height, width = (box[..., i, :, :] for i in range(4))
+    rows, columns = (
+        _box_weights(size, n, start, extent, method, antialias)
+        for size, n, start, extent in zip(
+            image.shape[-3:-1], shape, (top, left), (height, width), strict=True
         )
-        for axis, s in enumerate(sizes)
     )
-    return _apply(*weights, image)
+    return _apply(rows, columns, image)
 
 
 def warp(image, flow):
@@ -69,6 +84,8 @@ def warp(image, flow):
     reflects without repeating its pixel; equivalent to
     scipy.ndimage.map_coordinates(order=1, mode="mirror").
     """
+    chex.assert_shape(image, _PICTURE)
+    chex.assert_shape(flow, (..., None, None, 2))
     *batch, height, width, _ = image.shape
     flow = jnp.broadcast_to(flow, (*batch, height, width, 2))
     # Split before the grid is added: fractions stay exact in pictures of any size.
@@ -76,6 +93,8 @@ def warp(image, flow):
     down, right = jnp.split(flow - whole, 2, axis=-1)
     grid = jnp.moveaxis(jnp.indices((height, width)), 0, -1)
     corner = jnp.broadcast_to(grid, flow.shape) + whole.astype(jnp.int32)
+
+    # The four pixels around, mixed along rows and then along columns.
     rows = [_reflect(corner[..., 0] + i, height) for i in (0, 1)]
     columns = [_reflect(corner[..., 1] + j, width) for j in (0, 1)]
     above, below = (
@@ -91,20 +110,26 @@ def shuffle_quadrants(key, image):
 
     The middle row or column of an odd size belongs to no quadrant and stays.
     """
+    chex.assert_shape(image, _PICTURE)
     *batch, height, width, _ = image.shape
-    h, w = height // 2, width // 2
-    corners = [
-        (slice(top, top + h), slice(left, left + w))
+    h = height // 2
+    w = width // 2
+    places = [
+        (slice(top, top + h), slice(start, start + w))
         for top in (0, height - h)
-        for left in (0, width - w)
+        for start in (0, width - w)
     ]
-    quadrants = jnp.stack([image[..., r, c, :] for r, c in corners], axis=-4)
+    quadrants = [image[..., rows, columns, :] for rows, columns in places]
+    quadrants = jnp.stack(quadrants, axis=-4)
+
+    # Every order is equally likely: that of four random numbers.
     order = jnp.argsort(jax.random.uniform(key, (*batch, 4)), axis=-1)
     order = order[..., None, None, None]
     quadrants = jnp.take_along_axis(quadrants, order, axis=-4)
+
     shuffled = jnp.asarray(image)
-    for i, (r, c) in enumerate(corners):
-        shuffled = shuffled.at[..., r, c, :].set(quadrants[..., i, :, :, :])
+    for i, (rows, columns) in enumerate(places):
+        shuffled = shuffled.at[..., rows, columns, :].set(quadrants[..., i, :, :, :])
     return shuffled
 
 
@@ -152,12 +177,20 @@ def _check(shape, method):
 @cache
 def weight_matrix(size, out, *, method, antialias=True, align_corners=False):
     """(out, size) weights of `size` pixels in float64, which nobody may write to."""
-    pixel, position = np.arange(size)[None], np.arange(out)[:, None]
-    if align_corners:
-        size, out = (size - 1, out - 1) if out > 1 else (0, 1)
-    else:
-        pixel, position = pixel + 0.5, position + 0.5
-    stretch = max(size, out) if antialias else out
+    pixel = np.arange(size)[None]
+    position = np.arange(out)[:, None]
+    if not align_corners:  # centres of pixels lie on halves
+        pixel = pixel + 0.5
+        position = position + 0.5
+    elif out > 1:  # the corners' centres lie on each other: one interval fewer
+        size = size - 1
+        out = out - 1
+    else:  # a single pixel is the first one
+        size = 0
+    # Antialiasing widens the kernel to the distance of the new pixels.
+    stretch = out
+    if antialias:
+        stretch = max(size, out)
     weights = _normalise(_KERNELS[method]((pixel * out - position * size) / stretch))
     weights.flags.writeable = False
     return weights
@@ -169,14 +202,19 @@ def _box_weights(size, out, start, extent, method, antialias):
     pixel = jnp.expand_dims(jnp.arange(size, dtype=jnp.float32)[None], batch)
     position = jnp.expand_dims(jnp.arange(out, dtype=jnp.float32)[:, None], batch)
     centre = start * out + (position + 0.5) * extent
-    stretch = jnp.maximum(extent, out) if antialias and method != "nearest" else out
+    stretch = out
+    if antialias and method != "nearest":
+        stretch = jnp.maximum(extent, out)
     offset = (pixel + 0.5) * out - centre
     if _KERNELS[method] is _box:  # compilers divide by multiplying, and ties move
         weight = ((-stretch < 2 * offset) & (2 * offset <= stretch)) * 1.0
     else:
         weight = _KERNELS[method](offset / stretch)
-    inside = (pixel + 1 > start) & (pixel < start + extent)
-    return _normalise(weight * inside) * ((0 <= centre) & (centre <= size * out))
+    # Pixels outside of the box take no part, as if it had been cut out first; where it
+    # reaches beyond the picture nothing is seen.
+    is_in_box = (pixel + 1 > start) & (pixel < start + extent)
+    is_in_picture = (0 <= centre) & (centre <= size * out)
+    return _normalise(weight * is_in_box) * is_in_picture
 
 
 def _normalise(weight):
@@ -187,21 +225,24 @@ def _normalise(weight):
 def _doubled(image):
     """Bilinear, twice the size: quarters of the neighbours, where there are any.
 
-    On CPUs six to eight times as fast as products with matrices, mostly of zeros.
+    Equals the products with matrices of weights, which are zeros mostly; on CPUs six to
+    eight times as fast.
     """
-    height, width, channels = image.shape[-3:]
-    wide = jnp.asarray(image, jnp.promote_types(image.dtype, jnp.float32))
-    wide = fusion.keep(_interpolated(wide, axis=-2))
-    rows = wide.reshape(*image.shape[:-2], 2 * width * channels)
+    wide = fusion.keep(_interpolated(widened(jnp.asarray(image)), axis=-2))
+    # Rows as one axis, so that inner loops run over all of their values.
+    rows = einops.rearrange(wide, "... h w c -> ... h (w c)")
     rows = _interpolated(rows, axis=-2)
-    shape = 2 * height, 2 * width, channels
-    return rows.reshape(*image.shape[:-3], *shape).astype(image.dtype)
+    channels = image.shape[-1]
+    doubled = einops.rearrange(rows, "... h (w c) -> ... h w c", c=channels)
+    return doubled.astype(image.dtype)
 
 
 def _interpolated(x, *, axis):
     """Twice as many along an axis, which is counted from the end."""
-    size, axis = x.shape[axis], x.ndim + axis
+    size = x.shape[axis]
+    axis = x.ndim + axis
     cut = partial(jax.lax.slice_in_dim, x, axis=axis)
+    # The neighbours on both sides, at the border the pixel itself.
     before = jnp.concatenate([cut(0, 1), cut(0, size - 1)], axis)
     after = jnp.concatenate([cut(1, size), cut(size - 1, size)], axis)
     pairs = jnp.stack([x + (before - x) / 4, x + (after - x) / 4], axis + 1)
@@ -210,8 +251,8 @@ def _interpolated(x, *, axis):
 
 def _apply(rows, columns, image):
     """rows @ channel @ columns.T, with the weights of (..., out, size)."""
-    kind = jnp.promote_types(image.dtype, jnp.float32)
-    operands = (jnp.asarray(x, kind) for x in (rows, columns, image))
+    dtype = jnp.promote_types(image.dtype, jnp.float32)
+    operands = (jnp.asarray(x, dtype) for x in (rows, columns, image))
     exact = jax.lax.Precision.HIGHEST  # accelerators round to 8 or 11 bits otherwise
     resized = jnp.einsum("...yh,...xw,...hwc->...yxc", *operands, precision=exact)
     return resized.astype(image.dtype)
@@ -219,15 +260,15 @@ def _apply(rows, columns, image):
 
 def _reflect(index, size):
     """Index of the pixel met after reflections at the first and the last one."""
-    period = max(2 * size - 2, 1)
+    period = max(2 * size - 2, 1)  # forth and back, both ends met once
     index = index % period
     return jnp.minimum(index, period - index)
 
 
 def _pick(image, rows, columns):
     """image[rows, columns] with indices (..., h, w) of each picture's own."""
-    height, width, channels = image.shape[-3:]
-    pixels = image.reshape(-1, height * width, channels)
-    index = (rows * width + columns).reshape(-1, height * width)
+    width = image.shape[-2]
+    pixels = image.reshape(-1, image.shape[-3] * width, image.shape[-1])
+    index = (rows * width + columns).reshape(pixels.shape[:2])
     look_up = jax.vmap(lambda pixels, i: pixels.at[i].get(mode="promise_in_bounds"))
     return look_up(pixels, index).reshape(image.shape)

@@ -2,10 +2,12 @@
 
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxforensics.ops.color import widened
 from jaxforensics.ops.filters import wiener
 
 # Three kernels of the spatial rich model, as deepfake detectors use them: second order
@@ -35,7 +37,8 @@ def srm(image, *, clip=None):
 
     (..., h, w, 3) -> (..., h, w, 3), values clipped to [-clip, clip] where it is given.
     """
-    wide = _float(image)
+    chex.assert_shape(image, (..., None, None, None))
+    wide = widened(image)
     total = sum(wide[..., channel] for channel in range(image.shape[-1]))
     padded = jnp.pad(total, [(0, 0)] * (total.ndim - 2) + [(2, 2), (2, 2)])
     # With D = [1, -2, 1] along rows times the same along columns, the 3x3 kernel is
@@ -50,7 +53,8 @@ def srm(image, *, clip=None):
     along_row = _second_difference(padded[..., 2:-2, 1:-1], -1)
     maps = [-middle / 4, -(2 * middle + diagonals) / 12, along_row / 2]
     residuals = jnp.stack(maps, axis=-1)
-    residuals = residuals if clip is None else jnp.clip(residuals, -clip, clip)
+    if clip is not None:
+        residuals = jnp.clip(residuals, -clip, clip)
     return residuals.astype(image.dtype)
 
 
@@ -63,9 +67,11 @@ def high_pass(image):
     prediction minus pixel.  Mirrored at the border.  Mo et al. (2018) print no kernels;
     these, the lowest even orders in each direction, are ours.
     """
-    wide = _float(image)
+    chex.assert_shape(image, (..., None, None, None))
+    wide = widened(image)
     width = [(0, 0)] * (image.ndim - 3) + [(1, 1), (1, 1), (0, 0)]
     padded = jnp.pad(wide, width, mode="reflect")
+    # A predictor's error is half of a second difference: (before + after) / 2 - here.
     along_row = _second_difference(padded, -2) / 2
     along_column = _second_difference(padded[..., 1:-1, :], -3) / 2
     both = _second_difference(along_row, -3) / 2
@@ -79,12 +85,13 @@ def noise_residual(gray):
     Mirrored at the border: the step to zeros would be in every residual, and in the
     estimate of the noise.
     """
+    chex.assert_shape(gray, (..., None, None))
     return gray - wiener(gray, mirrored=True)
 
 
 def fingerprint(residuals):
     """The mean of `residuals` over their leading axis; Marra et al. (2019)."""
-    return jnp.mean(_float(residuals), axis=0).astype(residuals.dtype)
+    return jnp.mean(widened(residuals), axis=0).astype(residuals.dtype)
 
 
 def correlation(fingerprint, residuals):
@@ -93,6 +100,7 @@ def correlation(fingerprint, residuals):
     (h, w), (..., h, w) -> (...) in [-1, 1]; more axes of `fingerprint` (channels) are
     taken together.  Zero where either is constant.
     """
+    chex.assert_shape(residuals, (..., *fingerprint.shape))
     axes = tuple(range(-fingerprint.ndim, 0))
     pattern = jnp.broadcast_to(_standardize(fingerprint, axes), residuals.shape)
     products = pattern * _standardize(residuals, axes)
@@ -106,32 +114,31 @@ def constrain(kernel):
     their sum; where it nearly vanishes (1e-3 of their absolute sum, or less), all are
     shifted alike instead.
     """
+    chex.assert_rank(kernel, 4)
     height, width = kernel.shape[:2]
     if height % 2 == 0 or width % 2 == 0 or height * width == 1:
         raise ValueError(f"a {height}x{width} kernel has no centre and surroundings")
     centre = np.zeros((height, width, 1, 1), bool)
     centre[height // 2, width // 2] = True
-    others = jnp.where(centre, 0.0, _float(kernel))
+    others = jnp.where(centre, 0.0, widened(kernel))
     total = others.sum((0, 1), keepdims=True)
-    vanishing = jnp.abs(total) <= 1e-3 * jnp.abs(others).sum((0, 1), keepdims=True)
-    divided = others / jnp.where(vanishing, 1.0, total)
+    absolute = jnp.abs(others).sum((0, 1), keepdims=True)
+    is_vanishing = jnp.abs(total) <= 1e-3 * absolute
+    # Nothing is divided by what vanishes, not even where the quotient is left aside.
+    divided = others / jnp.where(is_vanishing, 1.0, total)
     shifted = others + (1 - total) / (height * width - 1)
-    others = jnp.where(vanishing, shifted, divided)
+    others = jnp.where(is_vanishing, shifted, divided)
     return jnp.where(centre, -1.0, others).astype(kernel.dtype)
 
 
 def _standardize(x, axes):
     """Mean zero and norm one over `axes`; a constant becomes zero."""
-    x = _float(x)
+    x = widened(x)
     # Exactly zero for a constant, which less its mean would be zero to round-off only.
     x = x - jax.lax.stop_gradient(x.max(axes, keepdims=True))
     x = x - x.mean(axes, keepdims=True)
     energy = jnp.sum(x**2, axes, keepdims=True)
     return x / jnp.sqrt(jnp.where(energy > 0, energy, 1.0))
-
-
-def _float(x):
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def _second_difference(x, axis):

@@ -27,21 +27,22 @@ def check(root, *, threads=4, progress=True):
     """Verify the digest of every file, and that every record decodes: a Checked."""
     folder = records.locate(root)
     prepared = records.read_prepared(folder)
-    found = complete.damages(folder, progress=progress)
+    damages = complete.damages(folder, progress=progress)
     remarks = []
     if "files" not in prepared:
         remarks = [f"{complete.NOTES} {complete.NO_DIGESTS}; preparing again adds them"]
-        found = []
+        damages = []
     total = sum(sum(about["shards"]) for about in prepared["splits"].values())
     with (
-        bar(None, total=total, desc="decode", unit="record", shown=progress) as shown,
+        bar(None, total=total, desc="decode", unit="record", shown=progress) as counter,
         ThreadPoolExecutor(threads) as pool,
     ):
         for split in prepared["splits"]:
-            found += _check_split(folder, prepared, split, pool, shown.update)
-            found += _check_pairs(folder, split)
-        looked_at = shown.n
-    return Checked(str(folder), looked_at, list(dict.fromkeys(found)), remarks)
+            damages += _check_split(folder, prepared, split, pool, counter.update)
+            damages += _check_pairs(folder, split)
+        looked_at = counter.n
+    # A missing file, for one, is found by its digest and by its records.
+    return Checked(str(folder), looked_at, list(dict.fromkeys(damages)), remarks)
 
 
 class Examined(NamedTuple):
@@ -54,23 +55,23 @@ class Examined(NamedTuple):
 
 def _check_split(folder, prepared, split, pool, advance):
     """[Damage] of a split: records that cannot be read, decoded or are not listed."""
-    found = []
+    damages = []
     summaries = []
     for path in complete.stored_shards(folder, prepared, split):
         if not path.exists():
-            found.append(Damage(path.name, "is missing"))
+            damages.append(Damage(path.name, "is missing"))
             continue
         summary = writing.Summary()
         for number, examined in enumerate(_examine_all(path, pool)):
             advance(1)
             if examined.problem:
                 problem = f"record {number} {examined.problem}"
-                found.append(Damage(path.name, problem))
+                damages.append(Damage(path.name, problem))
             if examined.record is not None:
                 summary.add(examined.record, examined.data)
         summaries.append(summary.as_json())
-    if found:  # then neither index nor digest can agree
-        return found
+    if damages:  # then neither index nor digest can agree
+        return damages
     return _check_notes(folder, prepared, split, summaries)
 
 
@@ -79,7 +80,9 @@ def _examine_all(path, pool):
     reader = ArrayRecordReader(str(path), writing.READER)
     length = reader.num_records()
     if not length:  # closing such a reader would raise
-        yield Examined(b"", None, "cannot be found: the file's list of records is gone")
+        yield Examined(
+            b"", None, "cannot be damages: the file's list of records is gone"
+        )
         return
     yield from pool.map(lambda number: _examine(reader, number), range(length))
     reader.close()
@@ -104,24 +107,25 @@ def _examine(reader, number):
 
 def _check_notes(folder, prepared, split, summaries):
     """[Damage] of the index and the notes, where they do not tell the records."""
-    found = []
+    damages = []
     index = folder / f"index-{split}.npy"
+    # As lists, which is what JSON and numpy give for a row.
     rows = [list(row) for summary in summaries for row in summary["index"]]
     try:
         listed = [list(row) for row in records.read_array(index).tolist()]
     except (OSError, ValueError):
         listed = None
     if listed != rows:
-        found.append(Damage(index.name, "does not list the records that there are"))
+        damages.append(Damage(index.name, "does not list the records that there are"))
     about = prepared["splits"][split]
     lengths = [summary["records"] for summary in summaries]
     if lengths != about["shards"]:
         problem = f"says {about['shards']} records for {split}, not {lengths}"
-        found.append(Damage(complete.NOTES, problem))
+        damages.append(Damage(complete.NOTES, problem))
     if writing.content_digest(summaries) != about["sha256"]:
         problem = f"has another digest of the records of {split}"
-        found.append(Damage(complete.NOTES, problem))
-    return found
+        damages.append(Damage(complete.NOTES, problem))
+    return damages
 
 
 def _check_pairs(folder, split):

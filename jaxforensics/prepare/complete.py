@@ -48,8 +48,8 @@ def describe(folder, name, splits, task_names):
         shards = records.shard_files(folder, name, split, len(about["shards"]))
         for path, task_name in zip(shards, task_names[split], strict=True):
             files[path.name] = _size_and_digest(path) | {"task": task_name}
-        for kind in ("index", "videos"):
-            path = folder / f"{kind}-{split}.npy"
+        for array in ("index", "videos"):
+            path = folder / f"{array}-{split}.npy"
             if path.exists():
                 files[path.name] = _size_and_digest(path)
     for path in (folder / name for name in METADATA):
@@ -63,14 +63,17 @@ def damages(folder, *, progress=False):
     if "files" not in prepared:
         return [Damage(NOTES, NO_DIGESTS)]
     files = prepared["files"]
-    shown = progress and sum(about["size"] for about in files.values()) > LARGE
-    found = []
-    for name, about in bar(list(files.items()), desc="check", unit="file", shown=shown):
+    is_large = sum(about["size"] for about in files.values()) > LARGE
+    described = bar(
+        list(files.items()), desc="check", unit="file", shown=progress and is_large
+    )
+    damaged = []
+    for name, about in described:
         problem = _problem(folder / name, about)
         if problem:
-            found.append(Damage(name, problem))
-    # Of files that are not whole there is no telling what they should hold.
-    return found or _misstated(folder, prepared)
+            damaged.append(Damage(name, problem))
+    # Of files that are not whole there is no telling what the notes should say.
+    return damaged or _misstated(folder, prepared)
 
 
 def mend(folder, tasks, run):
@@ -81,14 +84,14 @@ def mend(folder, tasks, run):
     prepared = records.read_prepared(folder)
     if "files" not in prepared:
         return _adopt(folder, prepared, tasks)
-    known = {Path(task.path).name: task for group in tasks.values() for task in group}
+    task_of = {Path(task.path).name: task for group in tasks.values() for task in group}
     damaged = {damage.file for damage in damages(folder)}
     shards = {
-        name: known.get(about["task"])
+        name: task_of.get(about["task"])
         for name, about in prepared["files"].items()
         if name in damaged and "task" in about
     }
-    if None in shards.values():
+    if None in shards.values():  # it is not known which task made the file
         return False
     run(list(shards.values()))
     for name, task in shards.items():
@@ -96,6 +99,7 @@ def mend(folder, tasks, run):
         if sha256(task.file) != prepared["files"][name]["sha256"]:
             return False
         os.replace(task.file, folder / name)
+    # Index, metadata and notes follow from the records, which are whole by now.
     if damaged - shards.keys():
         _describe_anew(folder, prepared, _summaries(folder, prepared))
     return True
@@ -103,6 +107,7 @@ def mend(folder, tasks, run):
 
 def count_sources(sources, shards):
     """{split: {source: records}} from {split: [(file, summary)]}."""
+    # A row of an index begins with the number of the source.
     return {
         split: {source: 0 for source in sources}
         | Counter(sources[row[0]] for _, part in parts for row in part["index"])
@@ -112,6 +117,7 @@ def count_sources(sources, shards):
 
 def stored_shards(folder, prepared, split):
     """The files of records of a split as they lie there, whatever the notes count."""
+    # Not by their count, which may be what the notes say wrongly.
     stem = f"{prepared['name']}-{split}.array_record-"
     if "files" in prepared:
         names = [name for name in prepared["files"] if name.startswith(stem)]
@@ -137,20 +143,20 @@ def _problem(path, about):
 
 def _misstated(folder, prepared):
     """What `prepared.json` says wrongly about files that are whole."""
-    found = []
+    damaged = []
     for split, about in prepared["splits"].items():
         files = stored_shards(folder, prepared, split)
         lengths = [records.shard_length(path) for path in files]
         if lengths != about["shards"]:
             problem = f"says {about['shards']} records for {split}, not {lengths}"
-            found.append(Damage(NOTES, problem))
+            damaged.append(Damage(NOTES, problem))
             continue
         index = records.read_array(folder / f"index-{split}.npy")
         numbers = np.bincount(index["source"], minlength=len(prepared["sources"]))
         counts = dict(zip(prepared["sources"], numbers.tolist(), strict=True))
         if counts != prepared["counts"][split]:
-            found.append(Damage(NOTES, f"counts the records of {split} wrongly"))
-    return found
+            damaged.append(Damage(NOTES, f"counts the records of {split} wrongly"))
+    return damaged
 
 
 def _summaries(folder, prepared):
@@ -196,7 +202,9 @@ def _adopt(folder, prepared, tasks):
     task_names = {}
     for split, parts in shards.items():
         names = [Path(task.path).name for task in tasks[split]]
-        task_names[split] = names if len(names) == len(parts) else [""] * len(parts)
+        if len(names) != len(parts):
+            names = [""] * len(parts)
+        task_names[split] = names
     try:
         for split, parts in shards.items():
             writing.write_videos(folder, split, [summary for _, summary in parts])

@@ -8,8 +8,8 @@ from jaxforensics.data import decode
 from jaxforensics.data.items import Failure
 from jaxforensics.data.records import Record
 
-MIN_SIDE = 8
-MAX_BYTES = 2**29
+MIN_SIDE = 8  # pixels: what is smaller is an icon, or a mistake
+MAX_BYTES = 2**29  # of a file, which is read whole
 
 
 def convert_picture(item, *, size):
@@ -49,21 +49,30 @@ convert_picture.fixed_name = "jaxforensics.data.convert.convert_picture"
 
 def encoded(data, size, *, decoder=decode.decode, method=decode.BICUBIC):
     """Bytes to store for the bytes of a file, and the shape that its picture has."""
-    kept = decode.plain(data) if decoder is decode.decode else None
-    pixels = decoder(data) if kept is None else kept
+    # Of pictures that every decoder shows alike, the bytes themselves can be stored.
+    pixels = None
+    if decoder is decode.decode:
+        pixels = decode.plain(data)
+    may_stay = pixels is not None
+    if pixels is None:
+        pixels = decoder(data)
     shape = pixels.shape[:2]
     if min(shape) < MIN_SIDE:
         raise decode.BadPicture("too-small", f"{shape[1]}x{shape[0]}")
     if size is not None and shape != (size, size):
         pixels = decode.square(pixels, size, method=method)
-    elif kept is not None:
+    elif may_stay:
         return data, shape
     return decode.encode_png(pixels), shape
 
 
 def _check_shapes(part, image, other, size):
     """Refuse what does not lie pixel on pixel, or would not once resized."""
-    if image != other if size is None else image[0] * other[1] != image[1] * other[0]:
+    if size is None:
+        is_equal = image == other
+    else:  # the same proportions become the same square
+        is_equal = image[0] * other[1] == image[1] * other[0]
+    if not is_equal:
         sizes = f"image {image[1]}x{image[0]}, {part} {other[1]}x{other[0]}"
         raise decode.BadPicture("unequal-sizes", sizes)
 
@@ -80,6 +89,7 @@ def read(path):
             return file.read()
     except decode.BadPicture:
         raise
+    # ValueError: a name with a null byte, which no file has.
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise decode.BadPicture("missing") from None
     except OSError as error:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from jaxforensics.data import records, splits
 from jaxforensics.data.items import (
-    KIND,
+    REAL_PREFIX,
     Failure,
     Item,
     Listing,
@@ -43,7 +43,8 @@ __all__ = [
 
 SHARDS = 128  # per split, at most
 PER_SHARD = 32  # items, about, at least
-FRACTIONS = (0.75, 0.05, 0.20)
+FRACTIONS = (0.75, 0.05, 0.20)  # of groups: training, validation, test
+# Errors that mean a full disk, a quota, a file system's largest file.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -110,15 +111,18 @@ def prepare(
     items = splits.assign(_completed(items), seed=seed, fractions=fractions)
     splits.check(items)
     items = _limited(items, limit, seed)
+    # The set gets its folder's name last, by a rename: it is never seen half done.
     folder = Path(out) / name / records.VERSION
     work = folder.with_name(folder.name + records.UNFINISHED)
     tasks = _tasks(items, work / "shards", convert, size, seed, per_shard)
+    # What the set is made of and how: shards' names are digests of their items.
     plan = _digest([[split, t.file.name] for split, ts in tasks.items() for t in ts])
     run = functools.partial(_run, name=name, workers=workers, progress=progress)
     try:
         # Nobody is waited for, and nothing written, where there is nothing to do.
         if not _is_whole(folder, plan, progress):
             with turn(folder.parent):
+                # Whoever had the turn before may have done all of it.
                 if folder.exists() and not _is_whole(folder, plan, progress):
                     _mend(folder, work, tasks, run)
                 if not _published(folder, work, plan):
@@ -148,18 +152,20 @@ def turn(folder):
 
 def _completed(items):
     """The items with names and groups, checked."""
-    completed, seen = [], set()
+    completed = []
+    names = set()
     for item in items:
         name = printable(item.name or item.path)
-        kind = item.label or item.source.startswith(KIND)
-        source = printable(item.source) if kind else "real"
-        real = is_real_source(source)
-        if item.label not in (0, 1) or not source or item.label == real:
+        source = "real"  # whatever it is called, unless it tells reals apart
+        if item.label or item.source.startswith(REAL_PREFIX):
+            source = printable(item.source)
+        is_real = is_real_source(source)
+        if item.label not in (0, 1) or not source or item.label == is_real:
             raise ValueError(f"{name}: label {item.label!r} with source {source!r}")
-        if name in seen:
+        if name in names:
             raise ValueError(f"{name} is listed twice: give items different names")
-        seen.add(name)
-        group = printable(item.group) or name
+        names.add(name)
+        group = printable(item.group) or name  # a picture of no group is its own
         completed.append(item._replace(name=name, source=source, group=group))
     if not completed:
         raise ValueError("nothing to prepare: no items")
@@ -167,6 +173,7 @@ def _completed(items):
 
 
 def _limited(items, limit, seed):
+    """So many of the items, sources in turn."""
     if limit is None:
         return items
 
@@ -182,6 +189,7 @@ def _limited(items, limit, seed):
 
 def _tasks(items, folder, convert, size, seed, per_shard):
     """{split: [Task]}; a shard is a range of hashes, so changes elsewhere spare it."""
+    # Their order in the set; the number places an item, whatever others there are.
     drawn = sorted((splits.uniform(item.name, seed), item) for item in items)
     named = {item.source for item in items} - {"real"}
     sources = (
@@ -205,27 +213,29 @@ def _tasks(items, folder, convert, size, seed, per_shard):
 
 
 def _run(tasks, *, name, workers, progress):
+    """Make the shards of these tasks that are not there yet."""
     total = sum(len(task.items) for task in tasks)
-    done = sum(len(task.items) for task in tasks if task.summary.exists())
-    about = {"desc": f"prepare {name}", "unit": "item", "shown": progress}
-    with bar(None, total=total, initial=done, **about) as shown:
-        shards.run(tasks, workers=workers, advance=shown.update)
+    finished = sum(len(task.items) for task in tasks if task.summary.exists())
+    settings = {"desc": f"prepare {name}", "unit": "item", "shown": progress}
+    with bar(None, total=total, initial=finished, **settings) as counter:
+        shards.run(tasks, workers=workers, advance=counter.update)
 
 
 def _publish(tasks, work, name, plan, *, left_out, strict):
+    """Turn finished shards into a data set inside `work`, its notes written last."""
     parts = {
         split: [(task.file, shards.read(task)) for task in group]
         for split, group in tasks.items()
     }
     summaries = [summary for group in parts.values() for _, summary in group]
     failures = [Failure(*f) for summary in summaries for f in summary["failures"]]
-    known = {
+    listing = {
         "left_out": [failure._asdict() for failure in left_out],
         "failures": [failure._asdict() for failure in failures],
     }
-    writing.write_json(work / "failures.json", known)
-    every = Counter(failure.reason for failure in (*failures, *left_out))
-    reasons = dict(every.most_common())
+    writing.write_json(work / "failures.json", listing)
+    totals = Counter(failure.reason for failure in (*failures, *left_out))
+    reasons = dict(totals.most_common())
     listed = f"{_words(reasons)}; listed in {work / 'failures.json'}"
     if strict and reasons:
         raise ValueError(f"strict: {listed}")
@@ -276,6 +286,7 @@ def _check_plan(folder, plan):
 
 def _mend(folder, work, tasks, run):
     """Make again what is damaged in a data set, or clear it away to be made anew."""
+    # `work` holds the shards that are made again, and keeps them if this is killed.
     _clear(work)
     if not complete.mend(folder, tasks, run):
         shutil.rmtree(folder)
@@ -287,11 +298,13 @@ def _published(folder, work, plan):
     if folder.exists():
         _check_plan(folder, plan)
         return True
+    # A run that was killed while it published may have had other pictures in mind.
     for notes in (work / "prepared.json", work / "plan.json"):
         if notes.exists() and json.loads(notes.read_text())["plan"] != plan:
             shutil.rmtree(work)
     if not (work / "prepared.json").exists():
         return False
+    # All is written: what is left to do is the same whenever it was interrupted.
     shutil.rmtree(work / "shards", ignore_errors=True)
     (work / "plan.json").unlink(missing_ok=True)
     os.replace(work, folder)
@@ -307,6 +320,7 @@ def _clear(work):
 
 
 def _remarks(counts, sources):
+    """Sentences about what a set lacks, which training would only show later."""
     remarks = [f"split {s} is empty" for s, n in counts.items() if not sum(n.values())]
     for split, count in counts.items():
         real = sum(n for source, n in count.items() if is_real_source(source))
@@ -320,16 +334,16 @@ def _remarks(counts, sources):
 
 
 def _report(folder):
-    known = records.read_prepared(folder)
+    prepared = records.read_prepared(folder)
     return Report(
         root=str(folder),
-        items=known["items"],
-        records=sum(sum(count.values()) for count in known["counts"].values()),
-        splits=known["counts"],
-        failures=known["failures"],
-        reasons=known["reasons"],
-        sources=tuple(known["sources"]),
-        remarks=tuple(known["remarks"]),
+        items=prepared["items"],
+        records=sum(sum(count.values()) for count in prepared["counts"].values()),
+        splits=prepared["counts"],
+        failures=prepared["failures"],
+        reasons=prepared["reasons"],
+        sources=tuple(prepared["sources"]),
+        remarks=tuple(prepared["remarks"]),
     )
 
 
@@ -338,8 +352,10 @@ def _words(reasons):
 
 
 def _is_full(error):
-    known = getattr(error, "errno", None) in FULL
-    return known or any(os.strerror(code) in str(error) for code in FULL)
+    if getattr(error, "errno", None) in FULL:
+        return True
+    # ArrayRecord's errors have no number, but the system's words.
+    return any(os.strerror(code) in str(error) for code in FULL)
 
 
 def _digest(value):

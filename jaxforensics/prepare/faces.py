@@ -16,6 +16,9 @@ from skimage.feature import Cascade
 from jaxforensics import settings
 
 WINDOW = 24  # pixels: the cascade's window, its smallest face
+# Shorter side that a picture is shrunk to, factor between scales, step of the window.
+QUICK = {"side": 240, "scale": 1.2, "step": 1.5}
+THOROUGH = {"side": 480, "scale": 1.1, "step": 1.0}
 
 
 def lbp(image):
@@ -24,8 +27,10 @@ def lbp(image):
     The quick search shrinks the shorter side to 240 pixels, so its smallest face is a
     tenth of that side; where it finds nothing, twice the resolution and finer steps.
     """
-    found = _search(image, side=240, scale=1.2, step=1.5)
-    return found if len(found) else _search(image, side=480, scale=1.1, step=1.0)
+    boxes = _search(image, **QUICK)
+    if not len(boxes):
+        boxes = _search(image, **THOROUGH)
+    return boxes
 
 
 def whole(image):
@@ -62,12 +67,14 @@ def choose(boxes, *, previous=None):
     if not len(boxes):
         return None
     if previous is not None:
+        # Corners of what each box and the previous one have in common.
         low = np.maximum(boxes[:, :2], previous[:2])
         high = np.minimum(
             boxes[:, :2] + boxes[:, 2:], np.add(previous[:2], previous[2:])
         )
         overlapping = boxes[(high > low).all(axis=1)]
-        boxes = overlapping if len(overlapping) else boxes
+        if len(overlapping):
+            boxes = overlapping
     return boxes[np.argmax(boxes[:, 2] * boxes[:, 3])]
 
 
@@ -76,19 +83,23 @@ def square(box, shape, *, margin=1.3):
 
     Moved, and only where it must be shrunk, to lie inside a picture of `shape`.
     """
-    left, top, width, height = box
+    box_column, box_row, width, height = box
     side = max(1, min(round(margin * max(width, height)), *shape[:2]))
-    left = min(max(round(left + (width - side) / 2), 0), shape[1] - side)
-    top = min(max(round(top + (height - side) / 2), 0), shape[0] - side)
-    return left, top, side
+    # About the middle of the box, then back inside.
+    column = min(max(round(box_column + (width - side) / 2), 0), shape[1] - side)
+    row = min(max(round(box_row + (height - side) / 2), 0), shape[0] - side)
+    return column, row, side
 
 
+# Reading its XML takes a tenth of a second; workers do it once.
 @functools.cache
 def _cascade():
     return Cascade(lbp_frontal_face_cascade_filename())
 
 
 def _search(image, *, side, scale, step):
+    """Boxes (n, 4) that the cascade finds once the shorter side is at most `side`."""
+    # The cascade looks at luma; reading it at every scale is what takes time.
     picture = Image.fromarray(image).convert("L")
     shrink = min(1, side / min(picture.size))
     shape = [max(1, round(shrink * length)) for length in picture.size]
@@ -101,5 +112,6 @@ def _search(image, *, side, scale, step):
         min_size=(WINDOW, WINDOW),
         max_size=(min(shape), min(shape)),
     )
+    # scikit-image gives c, r, width, height, in pixels of the shrunk picture.
     boxes = [[face[name] for name in ("c", "r", "width", "height")] for face in faces]
     return np.array(boxes, float).reshape(-1, 4) / shrink

@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 
 from jaxforensics.data.items import (
-    KIND,
     REAL,
+    REAL_PREFIX,
     Failure,
     Item,
     Listing,
@@ -39,33 +39,43 @@ def class_folders(root, *, real=REAL, group=None):
     _check_group(group)
     folders = _class_folders(root)
     sources = sorted({source.lower() for _, source, _ in folders})
+    # Names as files may hold bytes that are no text; records hold text.
     names = {source: printable(source) for source in sources}
     reals = {source for source in sources if is_real(source, real)}
     if _side_by_side(reals, folders):
-        names |= {source: f"{KIND}{names[source]}" for source in reals}
+        names |= {source: f"{REAL_PREFIX}{names[source]}" for source in reals}
     if real and not reals:
         raise ValueError(
             f"none of {', '.join(sources)} in {root} is named as real "
             f"({', '.join(real)}): say which with --real (in Python, real=)"
         )
-    items, left_out = [], _strays(root, folders)
+    items = []
+    left_out = _strays(root, folders)
     for split, source, folder in folders:
+        source = source.lower()  # Real and real are one class
         files, hidden = _walk(folder)
         if not files:
             raise ValueError(f"{folder} is empty: a class needs pictures")
         left_out += [Failure(_relative(path, root), "hidden") for path in hidden]
         for path in files:
-            name, kind = _relative(path, root), source.lower()
-            about = {"group": _group(name, group), "split": split, "name": name}
-            items.append(Item(path, int(kind not in reals), names[kind], **about))
+            name = _relative(path, root)
+            item = Item(
+                path,
+                label=int(source not in reals),
+                source=names[source],
+                group=_group(name, group),
+                split=split,
+                name=name,
+            )
+            items.append(item)
     return Listing(items, left_out)
 
 
 def _side_by_side(sources, folders):
-    """Whether a split has several of them."""
-    found = {(split, source.lower()) for split, source, _ in folders}
-    here = [split for split, source in found if source in sources]
-    return len(here) > len(set(here))
+    """Whether a split has several of these sources."""
+    present = {(split, source.lower()) for split, source, _ in folders}
+    splits = [split for split, source in present if source in sources]
+    return len(splits) > len(set(splits))
 
 
 def paired_folders(real, fakes, *, masks=None):
@@ -80,14 +90,16 @@ def paired_folders(real, fakes, *, masks=None):
     if strange := sorted(masks.keys() - fakes.keys()):
         raise ValueError(f"masks of {strange[0]!r}{nearest(strange[0], fakes)}")
     originals, left_out = _by_stem(real, "real")
-    items, used = [], set()
+    items = []
+    used = set()  # stems of originals with an edit
+    # An original enters once, however many edits of it there are.
     for source, folder in fakes.items():
-        edits, stray = _by_stem(folder, source)
-        left_out += stray
-        mask_of, stray = {}, []
+        edits, not_edits = _by_stem(folder, source)
+        left_out += not_edits
+        mask_of = {}
         if source in masks:
-            mask_of, stray = _by_stem(masks[source], f"mask/{source}")
-        left_out += stray
+            mask_of, not_masks = _by_stem(masks[source], f"mask/{source}")
+            left_out += not_masks
         for stem, path in edits.items():
             name = f"{source}/{_relative(path, folder)}"
             if stem not in originals:
@@ -96,10 +108,16 @@ def paired_folders(real, fakes, *, masks=None):
                 left_out.append(Failure(name, "no-mask", stem))
             else:
                 used.add(stem)
-                pair, mask = originals[stem], mask_of.get(stem, "")
-                items.append(
-                    Item(path, 1, source, stem, pair=pair, mask=mask, name=name)
+                item = Item(
+                    path,
+                    label=1,
+                    source=source,
+                    group=stem,
+                    pair=originals[stem],
+                    mask=mask_of.get(stem, ""),
+                    name=name,
                 )
+                items.append(item)
     for stem, path in originals.items():
         name = f"real/{_relative(path, real)}"
         if stem in used:
@@ -114,6 +132,7 @@ def paired_folders(real, fakes, *, masks=None):
 def _class_folders(root):
     """[(split, source, folder)], from either layout."""
     names = _folders(root)
+    # What TFDS made has folders of versions, which would pass for classes.
     if (root / "dataset_info.json").exists():
         raise ValueError(
             f"{root} is a TFDS data set, not folders of pictures: what was prepared is "
@@ -121,7 +140,7 @@ def _class_folders(root):
         )
     if not names:
         raise ValueError(
-            f"{root} has no class folders: expected {root}/real, {root}/<generator>, …"
+            f"{root} has no class folders: expected {root}/real, {root}/<forger>, …"
         )
     if not any(name.lower() in ALIASES for name in names):
         return [("", name, root / name) for name in names]
@@ -138,6 +157,7 @@ def _class_folders(root):
 
 
 def _folders(root):
+    """The names of the folders in a folder, hidden ones apart."""
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {root}")
     return sorted(p.name for p in root.iterdir() if p.is_dir() and p.name[0] != ".")
@@ -146,12 +166,14 @@ def _folders(root):
 def _strays(root, folders):
     """Failures for what lies beside the class folders."""
     parents = {root} | {folder.parent for _, _, folder in folders}
-    return [
-        Failure(_relative(path, root), "hidden" if path.name[0] == "." else "no-class")
-        for parent in sorted(parents)
-        for path in sorted(parent.iterdir())
-        if path.name[0] == "." or not path.is_dir()
-    ]
+    failures = []
+    for parent in sorted(parents):
+        for path in sorted(parent.iterdir()):
+            if path.name[0] == ".":
+                failures.append(Failure(_relative(path, root), "hidden"))
+            elif not path.is_dir():
+                failures.append(Failure(_relative(path, root), "no-class"))
+    return failures
 
 
 def _walk(folder):
@@ -159,19 +181,22 @@ def _walk(folder):
 
     A link to a folder above is a loop too: it would bring other classes into this one.
     """
-    files, hidden, stack = [], [], [os.fspath(folder)]
-    seen = {os.fspath(parent) for parent in Path(folder).resolve().parents}
-    while stack:
-        here = stack.pop()
-        if (true := os.path.realpath(here)) in seen:
+    files = []
+    hidden = []
+    waiting = [os.fspath(folder)]
+    visited = {os.fspath(parent) for parent in Path(folder).resolve().parents}
+    while waiting:
+        current = waiting.pop()
+        target = os.path.realpath(current)
+        if target in visited:
             continue
-        seen.add(true)
-        with os.scandir(here) as entries:
+        visited.add(target)
+        with os.scandir(current) as entries:
             for entry in entries:
                 if entry.name[0] == ".":
                     hidden.append(entry.path)
                 elif os.path.isdir(entry.path):  # False for a link to itself
-                    stack.append(entry.path)
+                    waiting.append(entry.path)
                 else:
                     files.append(entry.path)
     return sorted(files), sorted(hidden)
@@ -195,6 +220,7 @@ def _by_stem(folder, source):
 
 
 def _relative(path, root):
+    """What a file is called in reports: its path below the folder, with slashes."""
     return printable(Path(path).relative_to(root).as_posix())
 
 
@@ -206,6 +232,7 @@ def _check_group(pattern):
 
 
 def _group(name, pattern):
+    """What the pattern captures in a name; without a pattern, the name."""
     if pattern is None:
         return name
     match = re.search(pattern, name)

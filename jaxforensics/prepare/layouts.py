@@ -12,8 +12,11 @@ from jaxforensics.data import splits
 from jaxforensics.data.items import Failure, Item, Listing
 from jaxforensics.prepare import folders
 
+# Of clips, in lower case.
 SUFFIXES = {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".wmv", ".flv"}
 METHODS = "Deepfakes", "Face2Face", "FaceShifter", "FaceSwap", "NeuralTextures"
+# Celeb-DF's test list says nothing of validation: a twentieth of what it leaves.
+CELEBDF_FRACTIONS = (0.95, 0.05, 0.0)
 
 
 def faceforensics(root, *, compression="c23"):
@@ -33,31 +36,37 @@ def faceforensics(root, *, compression="c23"):
         method: Path("manipulated_sequences", method, compression, "videos")
         for method in METHODS
     }
-    items, left_out = [], []
+    items = []
+    left_out = []
     for method, folder in folders.items():
         for path in _clips(root / folder):
             name = path.relative_to(root).as_posix()
-            known = [pairs.get(number) for number in path.stem.split("_")]
-            if len(known) != 1 + bool(method) or None in known or len({*known}) != 1:
+            # Whose clip, and whose face: both must be of one official pair.
+            numbers = path.stem.split("_")
+            official = {pairs.get(number) for number in numbers}
+            is_named_right = len(numbers) == (2 if method else 1)
+            if not is_named_right or None in official or len(official) != 1:
                 left_out.append(Failure(name, "in-no-official-split"))
                 continue
-            group, split = known[0]
-            mask = root / "manipulated_sequences" / method / "masks/videos" / path.name
-            target = root / originals / f"{path.stem.split('_')[0]}.mp4"
+            group, split = official.pop()
             item = Item(
                 path=str(path),
                 label=int(bool(method)),
                 source=method.lower() or "real",
                 group=group,
                 split=split,
-                pair=str(target) if method and target.exists() else "",
-                mask=str(mask) if method and mask.exists() else "",
                 attributes=_attributes("faceforensics", method, path.stem)
                 | {"compression": compression},
                 name=name,
             )
+            if method:
+                masks = root / "manipulated_sequences" / method / "masks/videos"
+                item = item._replace(
+                    pair=_if_there(root / originals / f"{numbers[0]}.mp4"),
+                    mask=_if_there(masks / path.name),
+                )
             items.append(item)
-    return Listing(_some(items, root / originals), left_out)
+    return Listing(_not_empty(items, root / originals), left_out)
 
 
 def celebdf(root):
@@ -69,35 +78,36 @@ def celebdf(root):
     training and test, as published; only its clips are apart.
     """
     root = Path(root)
+    # Lines such as "1 YouTube-real/00170.mp4".
     lines = (root / "List_of_testing_videos.txt").read_text().splitlines()
     test = {line.split()[1]: int(line.split()[0]) for line in lines if line.strip()}
     items = []
     for folder in ("Celeb-real", "YouTube-real", "Celeb-synthesis"):
         for path in _clips(root / folder):
-            name, fake = f"{folder}/{path.name}", folder == "Celeb-synthesis"
-            if test.get(name, 1 - fake) != 1 - fake:
+            name = f"{folder}/{path.name}"
+            is_fake = folder == "Celeb-synthesis"
+            # The published list has 1 for real clips.
+            if test.get(name, 1 - is_fake) != 1 - is_fake:
                 raise ValueError(f"the test list and its folder disagree on {name}")
-            parts = path.stem.split("_")
             item = Item(
                 path=str(path),
-                label=int(fake),
-                source="celebdf" if fake else "real",
-                group=name if len(parts) == 1 else f"{parts[0]}_{parts[-1]}",
-                split="test" if name in test else "",
-                attributes=_attributes("celebdf", "synthesis" * fake, path.stem),
+                label=int(is_fake),
+                source=("real", "celebdf")[is_fake],
+                group=_celebdf_group(name, path.stem),
+                split="test" * (name in test),
+                attributes=_attributes("celebdf", "synthesis" * is_fake, path.stem),
                 name=name,
             )
             items.append(item)
-    seen = {item.group for item in items if item.split}
-    kept = [item for item in items if item.split or item.group not in seen]
+    tested = {item.group for item in items if item.split}
+    kept = [item for item in items if item.split or item.group not in tested]
     left_out = [
         Failure(item.name, "clip-shared-with-test", item.group)
         for item in items
-        if not item.split and item.group in seen
+        if not item.split and item.group in tested
     ]
-    return Listing(
-        splits.assign(_some(kept, root), fractions=(0.95, 0.05, 0.0)), left_out
-    )
+    kept = splits.assign(_not_empty(kept, root), fractions=CELEBDF_FRACTIONS)
+    return Listing(kept, left_out)
 
 
 def clips(root):
@@ -129,15 +139,17 @@ def recognise(root):
     root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {root}")
-    kinds = "original", "manipulated"
-    if any((root / f"{kind}_sequences").is_dir() for kind in kinds):
+    sequences = ("original_sequences", "manipulated_sequences")
+    if any((root / name).is_dir() for name in sequences):
         return "faceforensics"
-    return "celebdf" if (root / "List_of_testing_videos.txt").exists() else "clips"
+    if (root / "List_of_testing_videos.txt").exists():
+        return "celebdf"
+    return "clips"
 
 
 def _official_pairs(folder):
     """{number: (group, split)} from the published lists of pairs."""
-    known = {}
+    pairs = {}
     for name in ("train", "val", "test"):
         path = folder / f"{name}.json"
         if not path.exists():
@@ -146,9 +158,25 @@ def _official_pairs(folder):
                 f"repository to {folder}"
             )
         for pair in json.loads(path.read_text()):
+            # The same name in every compression: its clips are one group.
             group = "faceforensics/" + "-".join(sorted(pair))
-            known |= {number: (group, splits.ALIASES[name]) for number in pair}
-    return known
+            pairs |= {number: (group, splits.ALIASES[name]) for number in pair}
+    return pairs
+
+
+def _celebdf_group(name, stem):
+    """A_N of A_B_N and A_N; clips of unnamed people are groups by themselves."""
+    person, *others = stem.split("_")
+    if not others:
+        return name
+    return f"{person}_{others[-1]}"
+
+
+def _if_there(path):
+    """The path as text; '' where there is no such file."""
+    if path.exists():
+        return str(path)
+    return ""
 
 
 def _clips(folder):
@@ -156,11 +184,12 @@ def _clips(folder):
     return sorted(p for p in paths if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
+# With these names protocols group frames to videos: see `evaluation.protocols`.
 def _attributes(dataset, manipulation, video):
     return {"dataset": dataset, "manipulation": manipulation, "video": video}
 
 
-def _some(items, where):
+def _not_empty(items, where):
     if not items:
         raise FileNotFoundError(f"no clips in {where}")
     return items

@@ -12,26 +12,29 @@ from jaxforensics.settings import nearest
 
 LABELS = {"0": 0, "real": 0, "1": 1, "fake": 1}
 REQUIRED = ("path", "label")
+# What else a row may say; of other columns, a misspelt name would go unnoticed.
 COLUMNS = (*REQUIRED, "source", "group", "split", "pair", "mask", "parsing", "name")
 
 
 def manifest(path):
     """A CSV file with a header, or JSON lines, one picture a row.
 
-    Columns: `path` and `label` (0 or real, 1 or fake); optionally `source` (generator;
+    Columns: `path` and `label` (0 or real, 1 or fake); optionally `source` (forger;
     'fake' if absent), `group`, `split`, `pair`, `mask`, `parsing`, `name`, and
     `attributes.<anything>`; JSON lines may hold an object `attributes` instead.  Paths
     are relative to the manifest's folder.
     """
     path = Path(path)
-    items, lines = [], {}
+    items = []
+    lines = {}  # {what must not repeat: the line where it came first}
     for number, row in _rows(path):
         where = f"{path}, line {number}"
         item = _item(row, path.parent, where)
-        for known in (("name", item.name), ("file", os.path.normpath(item.path))):
-            first = lines.setdefault(known, number)
+        # Two rows of one file would be two pictures, perhaps in two splits.
+        for unique in (("name", item.name), ("file", os.path.normpath(item.path))):
+            first = lines.setdefault(unique, number)
             if first != number:
-                raise ValueError(f"{where}: {known[1]} is already on line {first}")
+                raise ValueError(f"{where}: {unique[1]} is already on line {first}")
         items.append(item)
     if not items:
         raise ValueError(f"{path} lists no picture")
@@ -42,15 +45,19 @@ def _rows(path):
     """Yield (line number, {column: text})."""
     if path.suffix not in (".csv", ".jsonl", ".json", ".ndjson"):
         raise ValueError(f"{path}: a manifest is .csv or .jsonl")
+    rows = _json_rows
+    if path.suffix == ".csv":
+        rows = _csv_rows
+    # Spreadsheets begin a file with a byte order mark; "utf-8-sig" takes it or not.
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
-            rows = _csv_rows if path.suffix == ".csv" else _json_rows
             yield from rows(file, path)
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} is not UTF-8: {error}") from None
 
 
 def _csv_rows(file, path):
+    """Rows of a CSV file; strict, so that an unclosed quote does not eat the rest."""
     reader = csv.DictReader(file, strict=True)
     for name, count in Counter(reader.fieldnames or ()).items():
         _check_column(name, f"{path}, line 1")
@@ -59,6 +66,7 @@ def _csv_rows(file, path):
     try:
         for row in reader:
             where = f"{path}, line {reader.line_num}"
+            # What DictReader makes of a row that is too long, or too short.
             if None in row or None in row.values():
                 count = len(reader.fieldnames)
                 raise ValueError(f"{where}: the header has {count} columns, not so it")
@@ -68,6 +76,7 @@ def _csv_rows(file, path):
 
 
 def _json_rows(file, path):
+    """Rows of JSON lines; empty ones are passed over."""
     for number, line in enumerate(file, start=1):
         if line.strip():
             where = f"{path}, line {number}"
@@ -93,9 +102,11 @@ def _check_column(name, where):
 
 
 def _item(row, folder, where):
+    """The Item of a row {column: text}; `where` names its line in errors."""
     for name in REQUIRED:
         if row.get(name) in (None, ""):
             raise ValueError(f"{where}: no {name}")
+    # JSON may hold numbers, as groups for instance: they are the texts they print as.
     text = {name: str(row.get(name) or "") for name in COLUMNS}
     label = LABELS.get(str(row["label"]).lower())
     if label is None:
@@ -115,14 +126,15 @@ def _item(row, folder, where):
         raise ValueError(f"{where}: attributes {attributes!r} are not an object")
     single = [name for name in row if name.startswith("attributes.")]
     attributes |= {name.removeprefix("attributes."): row[name] for name in single}
-    paths = {
-        part: str(folder / text[part]) if text[part] else ""
-        for part in ("pair", "mask", "parsing")
-    }
+    parts = ("pair", "mask", "parsing")
+    paths = {part: str(folder / text[part]) for part in parts if text[part]}
+    source = "real"
+    if label:
+        source = text["source"].lower() or "fake"
     return Item(
         str(folder / text["path"]),
         label,
-        (text["source"].lower() or "fake") if label else "real",
+        source,
         group=text["group"],
         split=split,
         attributes=attributes,

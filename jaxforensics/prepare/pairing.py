@@ -20,7 +20,7 @@ from jaxforensics.ops.nearest import nearest
 from jaxforensics.prepare import writing
 from jaxforensics.progress import bar
 
-SIDE = 16
+SIDE = 16  # of the pictures whose colours are compared
 BATCH = 256  # pictures read, and embedded, together
 BOX = Image.Resampling.BOX
 
@@ -76,15 +76,17 @@ def pair(
     embedding = Embedding(name or "colour", side, embed)
     rows = []
     for task in _tasks(root):
-        path, note = root / f"pairs-{task.split}.npy", _note(task, embedding)
+        path = root / f"pairs-{task.split}.npy"
+        note = _note(task, embedding)
         if not _finished(path, note):
             pairs = np.full(len(task.opened), -1, np.int32)
             features = [
                 _features(task, rows_of, embedding, threads, progress)
                 for rows_of in (task.fakes, task.reals)
             ]
-            found = _search(*features, chunk, f"compare {task.split}", progress)
-            pairs[task.fakes] = task.reals[found]
+            numbers = _search(*features, chunk, f"compare {task.split}", progress)
+            pairs[task.fakes] = task.reals[numbers]
+            # The note follows: pairs without a note that fits them are found again.
             with replacing(path) as partial, partial.open("wb") as file:
                 np.save(file, pairs)
             note["sha256"] = sha256(path)
@@ -100,7 +102,8 @@ def _tasks(root):
         opened = records.open(root, split, pairs=False)
         fake = opened.labels[opened.index["source"]] == 1
         lacking = fake & (opened.index["parts"] & records.BITS["pair"] == 0)
-        reals, fakes = np.flatnonzero(~fake), np.flatnonzero(lacking)
+        reals = np.flatnonzero(~fake)
+        fakes = np.flatnonzero(lacking)
         if len(fakes) and not len(reals):
             raise ValueError(
                 f"split {split} of {root} has no real picture for its {len(fakes)} "
@@ -114,6 +117,7 @@ def _tasks(root):
 
 
 def _note(task, embedding):
+    """What pairs depend on; kept beside them."""
     return {
         "embedding": embedding.name,
         "side": embedding.side,
@@ -123,38 +127,42 @@ def _note(task, embedding):
 
 def _finished(path, note):
     """Whether the pairs at `path` are those that would be found now."""
-    known = path.with_suffix(".json")
-    if not (path.exists() and known.exists()):
+    note_file = path.with_suffix(".json")
+    if not (path.exists() and note_file.exists()):
         return False
-    return json.loads(known.read_text()) == note | {"sha256": sha256(path)}
+    return json.loads(note_file.read_text()) == note | {"sha256": sha256(path)}
 
 
 def _features(task, rows, embedding, threads, progress):
     """The embedding of these records, (n, d)."""
-    found = []
-    about = {"desc": f"read {task.split}", "unit": "picture", "shown": progress}
+    features = []
+    settings = {"desc": f"read {task.split}", "unit": "picture", "shown": progress}
     with (
-        bar(None, total=len(rows), **about) as shown,
+        bar(None, total=len(rows), **settings) as counter,
         ThreadPoolExecutor(max(threads, 1)) as pool,
     ):
         for start in range(0, len(rows), BATCH):
             part = rows[start : start + BATCH].tolist()
-            read = pool.map(lambda row: _picture(task, row, embedding), part)
-            found.append(_embedded(np.stack(list(read)), embedding))
-            shown.update(len(part))
-    return np.concatenate(found)
+            pictures = pool.map(lambda row: _picture(task, row, embedding), part)
+            features.append(_embedded(np.stack(list(pictures)), embedding))
+            counter.update(len(part))
+    return np.concatenate(features)
 
 
 def _picture(task, row, embedding):
+    """The picture of a record, as small as it is compared: (side, side, 3) uint8."""
     record = task.opened[row]
     try:
         pixels = decode.decode(record.image)
     except decode.BadPicture as bad:
         raise ValueError(
             f"{task.opened.place(row)} ({record.name}) is damaged ({bad}): "
-            f"{records.AGAIN}"
+            f"{records.PREPARE_AGAIN}"
         ) from None
-    method = BOX if embedding.function is None else decode.BICUBIC
+    # Colours are averaged; a network gets what it would be shown in training.
+    method = decode.BICUBIC
+    if embedding.function is None:
+        method = BOX
     return decode.square(pixels, embedding.side, method=method)
 
 
@@ -163,12 +171,13 @@ def _embedded(pictures, embedding):
     count = len(pictures)
     if embedding.function is None:
         return pictures.reshape(count, -1)
-    numbers = np.minimum(np.arange(BATCH), count - 1)  # one shape: compiled once
-    made = embedding.function(pictures[numbers] / np.float32(255))
-    made = np.asarray(made, np.float32).reshape(BATCH, -1)[:count]
-    if not np.isfinite(made).all():
+    # The last batch repeats its last picture: of one shape, it is compiled once.
+    numbers = np.minimum(np.arange(BATCH), count - 1)
+    features = embedding.function(pictures[numbers] / np.float32(255))
+    features = np.asarray(features, np.float32).reshape(BATCH, -1)[:count]
+    if not np.isfinite(features).all():
         raise ValueError(f"embedding {embedding.name}: some values are not finite")
-    return made
+    return features
 
 
 def _search(queries, candidates, chunk, desc, progress):
@@ -177,17 +186,20 @@ def _search(queries, candidates, chunk, desc, progress):
     count = len(queries)
     blocks = -(-count // chunk)
     size = -(-count // blocks)
-    found = []
-    with bar(None, total=count, desc=desc, unit="picture", shown=progress) as shown:
+    nearest_numbers = []
+    settings = {"desc": desc, "unit": "picture", "shown": progress}
+    with bar(None, total=count, **settings) as counter:
         for start in range(0, count, size):
+            # The last block repeats the last query, as above.
             numbers = np.minimum(np.arange(start, start + size), count - 1)
-            here, _ = nearest(queries[numbers], candidates, chunk=chunk)
-            found.append(np.asarray(here))
-            shown.update(min(size, count - start))
-    return np.concatenate(found)[:count]
+            of_block, _ = nearest(queries[numbers], candidates, chunk=chunk)
+            nearest_numbers.append(np.asarray(of_block))
+            counter.update(min(size, count - start))
+    return np.concatenate(nearest_numbers)[:count]
 
 
 def _row(task, pairs):
+    """What was done in a split, for the user."""
     fakes = int(task.opened.labels[task.opened.index["source"]].sum())
     return {
         "split": task.split,

@@ -17,7 +17,9 @@ from jaxforensics.data import records
 from jaxforensics.data.items import Failure
 from jaxforensics.prepare import writing
 
-_done = _stop = None  # in a worker: the items done by all, and whether to give up
+# In a worker, what it shares with the others: items converted, whether to give up.
+_count = None
+_stop = None
 
 
 class Task(NamedTuple):
@@ -28,7 +30,7 @@ class Task(NamedTuple):
     convert: Callable
     size: int | None
     sources: tuple
-    fatal: frozenset = frozenset()  # names of items that killed a worker
+    fatal: frozenset = frozenset()  # names of items that ended a worker's process
 
     @property
     def file(self):
@@ -48,9 +50,13 @@ class Task(NamedTuple):
 
 def task(folder, items, convert, size, sources):
     """The task of these items, named by all its bytes depend on, files' dates too."""
-    files = [_stat(path) for i in items for path in (i.path, i.pair, i.mask, i.parsing)]
-    known = repr((records.VERSION, items, files, _words(convert), size, sources))
-    digest = hashlib.blake2b(known.encode(), digest_size=16).hexdigest()
+    stats = []
+    for item in items:
+        paths = (item.path, item.pair, item.mask, item.parsing)
+        stats += [_stat(path) for path in paths]
+    # Sets that exist are known by this text: it must not change with the code.
+    identity = repr((records.VERSION, items, stats, _words(convert), size, sources))
+    digest = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
     return Task(f"{folder}/{digest}", items, convert, size, sources)
 
 
@@ -61,16 +67,18 @@ def read(task):
 
 def make(task, *, tick=lambda: None):
     """Convert the items, write the shard and, last, its summary."""
-    shard, failures = writing.Shard(task.file), []
+    shard = writing.Shard(task.file)
+    failures = []
     place = os.open(task.place, os.O_CREAT | os.O_WRONLY)
     try:
         for number, item in enumerate(task.items):
+            # Not fsynced: a process that dies leaves it, and no other death matters.
             os.pwrite(place, b"%9d" % number, 0)
-            made, missed = _convert(task, item)
-            for record in made:
-                number = task.sources.index(item.source)
-                shard.write(record._replace(source=number))
-            failures += missed
+            item_records, item_failures = _convert(task, item)
+            source = task.sources.index(item.source)
+            for record in item_records:
+                shard.write(record._replace(source=source))
+            failures += item_failures
             tick()
         summary = shard.close() | {"items": len(task.items), "failures": failures}
     except BaseException:
@@ -96,6 +104,7 @@ def run(tasks, *, workers, advance):
         try:
             _in_pool(tasks, workers, advance)
         except BrokenProcessPool:
+            # Whoever was at work when one died: the pool ends all workers then.
             suspects = [task for task in _missing(tasks) if task.place.exists()]
             if not suspects:
                 raise RuntimeError(
@@ -111,41 +120,48 @@ def _missing(tasks):
 
 
 def _convert(task, item):
+    """([Record], [Failure]) of an item: one of the two has an entry at least."""
     if item.name in task.fatal:
         return [], [Failure(item.name, "crash", "its decoder ended the process")]
     try:
-        made, missed = task.convert(item, size=task.size)
+        item_records, item_failures = task.convert(item, size=task.size)
     except Exception as error:
         error.add_note(f"while converting {item.path}")
         raise
-    if not made and not missed:
+    if not item_records and not item_failures:
         raise ValueError(f"{task.convert} gave neither record nor failure: {item.path}")
-    return made, missed
+    return item_records, item_failures
 
 
 def _alone(task, advance):
+    """Make a shard in a process of its own, without the items that end it."""
     while not task.summary.exists():
         try:
             _in_pool([task], 1, advance)
         except BrokenProcessPool:
             name = task.items[int(task.place.read_text())].name
-            if name in task.fatal:
+            if name in task.fatal:  # it was left out, and the process died all the same
                 raise
             task = task._replace(fatal=task.fatal | {name})
 
 
 def _in_pool(tasks, workers, advance):
+    """Make shards in `workers` processes; the first error stops all of them."""
+    # Progress is counted in shared memory, a wait of 0.2 s shows it.
     # Spawned, not forked: the caller may have threads (JAX's among them).
     context = multiprocessing.get_context("spawn")
-    done, stop = context.Value("Q", 0), context.Event()
-    workers, seen = min(workers, len(tasks)), 0
-    with ProcessPoolExecutor(workers, context, _begin, (done, stop)) as pool:
+    count = context.Value("Q", 0)
+    stop = context.Event()
+    workers = min(workers, len(tasks))
+    reported = 0
+    with ProcessPoolExecutor(workers, context, _begin, (count, stop)) as pool:
         waiting = {pool.submit(_work, task) for task in tasks}
         try:
             while waiting:
                 finished, waiting = wait(waiting, 0.2, return_when=FIRST_COMPLETED)
-                seen, before = done.value, seen
-                advance(seen - before)
+                converted = count.value
+                advance(converted - reported)
+                reported = converted
                 for future in finished:
                     future.result()
         except BaseException:
@@ -154,15 +170,16 @@ def _in_pool(tasks, workers, advance):
             raise
 
 
-def _begin(done, stop):
+def _begin(count, stop):
     """In a worker: end with the parent, whatever ends it; leave Ctrl-C to it."""
-    global _done, _stop
-    _done, _stop = done, stop
+    global _count, _stop
+    _count = count
+    _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def follow():
         multiprocessing.parent_process().join()
-        os._exit(1)
+        os._exit(1)  # without a farewell to a parent that is gone
 
     threading.Thread(target=follow, daemon=True).start()
 
@@ -171,8 +188,8 @@ def _work(task):
     def tick():
         if _stop.is_set():
             raise InterruptedError("the other workers stopped")
-        with _done.get_lock():
-            _done.value += 1
+        with _count.get_lock():
+            _count.value += 1
 
     make(task, tick=tick)
 
@@ -193,6 +210,7 @@ def _words(convert):
 
 
 def _stat(path):
+    """Size and date of a file; None where there is none, or no path."""
     try:
         status = os.stat(path)
         return status.st_size, status.st_mtime_ns

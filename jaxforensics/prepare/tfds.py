@@ -22,14 +22,17 @@ def tfds_dataset(
 
     `label` names a class label (classes whose names match `real` are 0, and the others
     are the sources; a prepared data set has "source" for this), an integer feature (0
-    is real), or is itself 0 or 1 for a data set of one kind.  `group` may name another
+    is real), or is itself 0 or 1 for a data set of one class.  `group` may name another
     feature.  Prepare the items with `convert=functools.partial(convert_example,
     image=image)`.
     """
     builder = _open(name, data_dir)
-    features, items, left_out = builder.info.features, [], []
+    features = builder.info.features
+    items = []
+    left_out = []
     for feature in (image, *(f for f in (label, group) if isinstance(f, str))):
         choose(features, feature, "feature")
+    # Every example is read once here for its label, its picture not decoded.
     judge = _judge(features, label, real, builder.name)
     for split, info in builder.info.splits.items():
         if split not in ALIASES:
@@ -39,13 +42,16 @@ def tfds_dataset(
             for number in range(length):
                 path = f"{file}#{number}"
                 example = _example(path, image)
+                label_of_example, source = judge(example)
                 item = Item(
                     path,
-                    *judge(example),  # label, source
-                    group=str(_plain(example[group])) if group else "",
+                    label_of_example,
+                    source,
                     split=ALIASES[split],
                     name=f"{Path(file).name}#{number}",
                 )
+                if group:
+                    item = item._replace(group=str(_plain(example[group])))
                 items.append(item)
     return Listing(items, left_out)
 
@@ -72,30 +78,36 @@ def _open(name, data_dir):
 
 def _judge(features, label, real, name):
     """The function example -> (label, source)."""
-    if not isinstance(label, str):
-        return lambda example: (label, name if label else "real")
+    if not isinstance(label, str):  # all examples are of one class
+        source = name if label else "real"
+        return lambda example: (label, source)
+    classes = [(0, "real"), (1, "fake")]
     if isinstance(features[label], tfds.features.ClassLabel):
         names = features[label].names
-        known = [(int(not is_real(n, real)), n) for n in names]
-        return lambda example: known[int(example[label])]
-    return lambda example: (1, "fake") if int(example[label]) else (0, "real")
+        classes = [(int(not is_real(name, real)), name) for name in names]
+        return lambda example: classes[int(example[label])]
+    return lambda example: classes[int(example[label]) != 0]
 
 
 def _example(path, image):
+    """The features of the example at 'FILE#NUMBER', its picture encoded."""
     file, _, number = path.rpartition("#")
     features = _features(str(Path(file).parent))
+    # TFDS would decode PNGs of Pillow's or TensorFlow's choice; the bytes are kept.
     decoders = {image: tfds.decode.SkipDecoding()}
     return features.deserialize_example_np(
         _record(file, int(number)), decoders=decoders
     )
 
 
+# Items of a shard lie in few files: what is opened serves the next ones too.
 @functools.lru_cache(maxsize=4)
 def _features(folder):
     return tfds.builder_from_directory(folder).info.features
 
 
 def _record(file, number):
+    """The bytes of a record of an ArrayRecord or a TFRecord file."""
     if ".tfrecord" not in Path(file).name:
         return _reader(file).read([number])[0]
     offset, length = _offsets(file)[number]
@@ -111,10 +123,15 @@ def _reader(file):
 
 @functools.lru_cache(maxsize=4)
 def _offsets(file):
-    """Where the records of a TFRecord file lie: (offset, length) of each."""
-    offsets, position = [], 0
+    """Where the records of a TFRecord file lie: (offset, length) of each.
+
+    The format is that of TensorFlow's `tf.io.TFRecordWriter`, without compression.
+    """
+    offsets = []
+    position = 0
     with open(file, "rb") as stream:
-        while header := stream.read(12):  # length, its checksum; data; checksum
+        # A record: 8 bytes of length, 4 of its checksum; the data; 4 of its checksum.
+        while header := stream.read(12):
             length = struct.unpack("<Q", header[:8])[0]
             offsets.append((position + 12, length))
             position += length + 16
@@ -123,4 +140,7 @@ def _offsets(file):
 
 
 def _plain(value):
-    return value.decode() if isinstance(value, bytes) else value
+    """A feature's value as text or number: TFDS hands out texts as bytes."""
+    if isinstance(value, bytes):
+        return value.decode()
+    return value

@@ -1,26 +1,39 @@
 """Frames of video clips, evenly spaced, with the face cut out of each.
 
-Needs PyAV.  Positions are presentation times read from the container, so clips without
-a frame count, with B-frames or a variable rate give exactly the frames asked for.
+Needs PyAV, which is imported when a clip is first opened.  Positions are presentation
+times read from the container, so clips without a frame count, with B-frames or a
+variable rate give exactly the frames asked for.
 """
 
 import bisect
 import json
+from typing import NamedTuple
 
 import numpy as np
 from PIL.Image import Resampling
 
 from jaxforensics.data import decode
+from jaxforensics.data.items import Failure
 from jaxforensics.data.records import Record
 from jaxforensics.prepare import faces
-from jaxforensics.prepare.dataset import Failure
 
-try:
-    import av
-except ImportError as error:
-    raise ImportError("videos need PyAV: pip install 'jaxforensics[video]'") from error
 
-BICUBIC, BILINEAR = Resampling.BICUBIC, Resampling.BILINEAR
+class Frame(NamedTuple):
+    """A decoded frame."""
+
+    seconds: float
+    pixels: np.ndarray  # uint8 RGB (h, w, 3), upright
+
+
+def pyav():
+    """The library `av`, or an error that says how to install it."""
+    try:
+        import av
+    except ImportError as error:
+        raise ImportError(
+            "videos need PyAV: pip install 'jaxforensics[video]'"
+        ) from error
+    return av
 
 
 def spread(total, count):
@@ -35,38 +48,48 @@ def timeline(path):
     Read from the packets, without decoding; where a container keeps no times (AVI,
     raw streams), frames are decoded to count them, and their numbers serve as times.
     """
-    packets, cut = [], False
+    packets = []
+    is_cut = False
     with _open(path) as container:
         stream = _stream(container)
         announced = stream.frames
         timeless = container.format.name == "avi"  # its times are those of decoding
         for packet in _packets(container, stream):
-            if packet.size:
+            if packet.size:  # the last packet of a stream is an empty one
                 packets.append((packet.pts, packet.is_keyframe, packet.is_discard))
-                cut = packet.is_corrupt
-    if cut and len(packets) < announced:
+                is_cut = packet.is_corrupt
+    if is_cut and len(packets) < announced:
         raise decode.BadPicture("truncated", f"{len(packets)} of {announced} frames")
+    # Without times, or with some that repeat, frames can only be counted.
     times = {time for time, _, _ in packets}
     if timeless or None in times or len(times) < len(packets):
         return list(range(sum(1 for _ in _frames(path, numbered=True)))), None
-    shown = [
+    # Discarded packets are decoded for others' sake and never displayed.
+    displayed = [
         (time, is_key) for time, is_key, is_discarded in packets if not is_discarded
     ]
-    return sorted(t for t, _ in shown), sorted(t for t, is_key in shown if is_key)
+    key_times = sorted(time for time, is_key in displayed if is_key)
+    return sorted(time for time, _ in displayed), key_times
 
 
 def read(path, numbers, *, index=None):
-    """Yield (seconds, uint8 RGB (h, w, 3), upright) of each frame of sorted `numbers`.
+    """Yield the Frame of each of the sorted `numbers`.
 
     A frame that the clip lacks, or that cannot be decoded without damage, is None.
     `index` is the clip's `timeline` where it is known already.
     """
     times, keys = index or timeline(path)
-    frames, time, frame = iter(()), None, None
+    frames = iter(())
+    time = None  # of the frame that was decoded last
+    frame = None
     for number in numbers:
-        wanted = times[number] if number < len(times) else np.inf
-        earlier = bisect.bisect_right(keys or [], wanted)
-        key = keys[earlier - 1] if earlier else None
+        wanted = np.inf  # beyond the end, where `number` may be
+        if number < len(times):
+            wanted = times[number]
+        # Decoding goes on from where it is, unless a key frame lies in between.
+        key = None
+        if earlier := bisect.bisect_right(keys or [], wanted):
+            key = keys[earlier - 1]
         if frame is None or (key is not None and key > time):
             frames = _frames(path, start=key, numbered=keys is None)
             time, frame = next(frames, (None, None))
@@ -75,8 +98,10 @@ def read(path, numbers, *, index=None):
                 time, frame = next(frames, (None, None))
         while frame is not None and time < wanted:
             time, frame = next(frames, (None, None))
-        intact = frame is not None and time == wanted
-        yield (frame.time, _upright(frame)) if intact else None
+        if frame is not None and time == wanted:
+            yield Frame(frame.time, _upright(frame))
+        else:
+            yield None
 
 
 def convert_clip(item, *, size, frames=32, detector="lbp", margin=1.3):
@@ -87,20 +112,26 @@ def convert_clip(item, *, size, frames=32, detector="lbp", margin=1.3):
     its neighbours.  The paired original and the mask are cut at the same place.  For
     `prepare`, bind settings by `functools.partial(convert_clip, frames=10)`.
     """
-    find = detector if callable(detector) else faces.detector(detector)
-    records, failures, face = [], [], None
+    find = detector
+    if not callable(detector):
+        find = faces.detector(detector)
+    records = []
+    failures = []
+    face = None
     try:
         index = timeline(item.path)
         numbers = spread(len(index[0]), frames)
         if not len(numbers):
             raise decode.BadPicture("no-frames")
         main = read(item.path, numbers, index=index)
+        # The original and the mask are read in step: the same numbers of frames.
         others = [read(path, numbers) for path in (item.pair, item.mask) if path]
-        for number, now, *also in zip(numbers, main, *others, strict=True):
+        for number, frame, *companions in zip(numbers, main, *others, strict=True):
             name = f"{item.name}#{number:06d}"
             try:
-                face, box = _locate(now, face, find, margin)
-                records.append(_record(item, name, number, now, also, box, size))
+                face, box = _locate(frame, face, find, margin)
+                record = _record(item, name, number, frame, companions, box, size)
+                records.append(record)
             except decode.BadPicture as error:
                 failures.append(Failure(name, error.reason, error.detail))
     except decode.BadPicture as error:
@@ -112,43 +143,48 @@ def convert_clip(item, *, size, frames=32, detector="lbp", margin=1.3):
 convert_clip.fixed_name = "jaxforensics.data.videos.convert_clip"
 
 
-def _locate(now, previous, find, margin):
-    if now is None:
+def _locate(frame, previous, find, margin):
+    """(the face's box, the square to cut out), of a frame or None."""
+    if frame is None:
         raise decode.BadPicture("damaged-frame")
-    image = now[1]
-    face = faces.choose(find(image), previous=previous)
+    face = faces.choose(find(frame.pixels), previous=previous)
     if face is None:
         raise decode.BadPicture("no-face")
-    return face, faces.square(face, image.shape, margin=margin)
+    return face, faces.square(face, frame.pixels.shape, margin=margin)
 
 
-def _record(item, name, number, now, others, box, size):
-    seconds, image = now
-    if any(other is None or other[1].shape != image.shape for other in others):
+def _record(item, name, number, frame, companions, box, size):
+    """The Record of a frame, with the same square of the clips beside it."""
+    shape = frame.pixels.shape
+    if any(other is None or other.pixels.shape != shape for other in companions):
         raise decode.BadPicture("no-companion")
-    others = [other[1] for other in others]
-    pair = _cut(others[0], box, size) if item.pair else b""
-    mask = _cut(others[-1].max(axis=-1), box, size, BILINEAR) if item.mask else b""
-    where = {"frame": int(number), "seconds": round(seconds, 3), "box": box}
+    parts = {}
+    if item.pair:
+        parts["pair"] = _cut(companions[0].pixels, box, size)
+    if item.mask:
+        # Masks are gray clips; where compression tinted them, the brightest channel.
+        mask = companions[-1].pixels.max(axis=-1)
+        parts["mask"] = _cut(mask, box, size, Resampling.BILINEAR)
+    where = {"frame": int(number), "seconds": round(frame.seconds, 3), "box": box}
     return Record(
-        image=_cut(image, box, size),
+        image=_cut(frame.pixels, box, size),
         label=item.label,
         group=item.group,
-        pair=pair,
-        mask=mask,
         attributes=json.dumps(item.attributes | where, sort_keys=True),
         name=name,
+        **parts,
     )
 
 
-def _cut(image, box, size, method=BICUBIC):
+def _cut(image, box, size, method=Resampling.BICUBIC):
     """PNG bytes of the square, resized if there is a size."""
-    left, top, side = box
-    image = image[top : top + side, left : left + side]
+    column, row, side = box
+    image = image[row : row + side, column : column + side]
     return decode.encode_png(decode.square(image, size or side, method=method))
 
 
 def _open(path):
+    av = pyav()
     try:
         return av.open(path)
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -156,6 +192,7 @@ def _open(path):
 
 
 def _stream(container):
+    """The first video stream: some containers hold a cover picture after it."""
     if not container.streams.video:
         raise decode.BadPicture("no-video", "no video stream")
     return container.streams.video[0]
@@ -171,20 +208,25 @@ def _frames(path, *, start=None, numbered=False):
             next(_decoded(container, stream), None)
             container.seek(start, stream=stream)
         for number, frame in enumerate(_decoded(container, stream)):
-            yield number if numbered else frame.pts, frame
+            if numbered:
+                yield number, frame
+            else:
+                yield frame.pts, frame
 
 
 def _decoded(container, stream):
     """Yield intact frames: after damage none until the next key frame starts afresh."""
     stream.codec_context.options = {"err_detect": "explode"}  # report, do not conceal
+    broken = pyav().error.FFmpegError
     damaged = False
     for packet in _packets(container, stream):
         try:
             for frame in packet.decode():
+                # Others lean on frames before them, which may have been damaged.
                 damaged = frame.is_corrupt or (damaged and not frame.key_frame)
                 if not damaged:
                     yield frame
-        except av.error.FFmpegError:
+        except broken:
             damaged = True
 
 
@@ -192,10 +234,12 @@ def _packets(container, stream):
     """Yield packets up to the end, or to where the container cannot be read on."""
     try:
         yield from container.demux(stream)
-    except av.error.FFmpegError:
+    except pyav().error.FFmpegError:
         return
 
 
 def _upright(frame):
+    """Pixels, turned as the container says that a camera was held."""
+    # Phones film upright and write into the container how far to turn the picture.
     image = frame.to_ndarray(format="rgb24")
     return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))

@@ -25,6 +25,7 @@ from jaxforensics.data.records import (
 )
 from jaxforensics.files import replacing
 
+# Records are read one by one, from any place: reading ahead would only cost memory.
 READER = "readahead_buffer_size:0,max_parallelism:0"
 
 
@@ -80,6 +81,7 @@ class Shard:
     def __init__(self, path):
         self.path = path
         self._temporary = f"{path}.{os.getpid()}.tmp"
+        # Pictures are compressed already, and grain wants each record by itself.
         self._writer = ArrayRecordWriter(self._temporary, "group_size:1,uncompressed")
         self._summary = Summary()
 
@@ -139,6 +141,7 @@ def publish(folder, name, sources, shards):
         summaries = [summary for _, summary in parts]
         targets = shard_files(folder, name, split, len(parts))
         for (path, _), target in zip(parts, targets, strict=True):
+            # Missing at both places is an error; at the first alone, it moved before.
             if path.exists() or not target.exists():
                 os.replace(path, target)
         write_index(folder, split, summaries)
@@ -196,11 +199,13 @@ def _write_array(path, array):
 
 
 def _feature(value):
+    """A number, text or bytes as a feature of tf.train.Example."""
     if not isinstance(value, str | bytes):
         numbers = tf_feature_pb2.Int64List(value=[value])
         return tf_feature_pb2.Feature(int64_list=numbers)
-    data = value.encode() if isinstance(value, str) else value
-    return tf_feature_pb2.Feature(bytes_list=tf_feature_pb2.BytesList(value=[data]))
+    if isinstance(value, str):
+        value = value.encode()
+    return tf_feature_pb2.Feature(bytes_list=tf_feature_pb2.BytesList(value=[value]))
 
 
 def _index_row(record):

@@ -33,10 +33,13 @@ class Rendered(NamedTuple):
 
 
 class _Writers(NamedTuple):
+    """How a block looks in each of the two."""
+
     html: Callable  # block -> str
     markdown: Callable  # block -> str, '' where a README has no such thing
 
 
+# A new block is a type in `blocks`, a function in `page` and `readme`, and a row here.
 _WRITERS = {
     Heading: _Writers(page.heading, readme.heading),
     Text: _Writers(page.text, readme.text),

@@ -13,18 +13,23 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from jaxforensics.evaluation.classification import roc as roc_curve
 from jaxforensics.reporting.tables import is_interval
 
 COLORS = "#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9 #666666".split()
-INK, MUTED, RULE = "#24292f", "#6e7781", "#d8dee4"
+INK = "#24292f"
+MUTED = "#6e7781"
+RULE = "#d8dee4"
 WIDTH = 7.2  # inches, of the report's column
+PANEL_TITLE = {"fontsize": 8.5, "fontweight": "normal", "loc": "center"}
 
 STYLE = {
-    "axes.axisbelow": True,
+    "axes.axisbelow": True,  # the grid lies behind what is drawn
     "axes.edgecolor": MUTED,
     "axes.grid": True,
     "axes.labelcolor": INK,
     "axes.linewidth": 0.8,
+    # All colours with whole lines, then again with broken ones.
     "axes.prop_cycle": cycler(linestyle=["-", "--", ":"]) * cycler(color=COLORS),
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -52,11 +57,12 @@ styled = matplotlib.rc_context(STYLE)  # a decorator: the style holds inside a f
 def png(figure, *, dpi=200, texts=None):
     """The figure as PNG with text fields {name: text}; equal figures, equal bytes."""
     file = io.BytesIO()
+    # The layout is settled once, here, and not again when the file is drawn.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # a second layout would move things a little
-    FigureCanvasAgg(figure).print_figure(
-        file, format="png", dpi=dpi, metadata={"Software": None} | (texts or {})
-    )
+    # Matplotlib would store its version, and equal figures of two versions differ.
+    metadata = {"Software": None} | (texts or {})
+    FigureCanvasAgg(figure).print_figure(file, format="png", dpi=dpi, metadata=metadata)
     return file.getvalue()
 
 
@@ -72,14 +78,18 @@ def roc(curves, *, title="", log=False):
         labels = np.asarray(labels) > 0
         if labels.all() or not labels.any():
             raise ValueError(f"{name!r} has scores of one class only")
-        fpr, tpr = _roc(labels, np.asarray(scores))
+        fpr, tpr, _ = roc_curve(labels, scores)
         axes.plot(fpr, tpr, label=f"{name}  {np.trapezoid(tpr, fpr):.3f}")
+        # The lowest rate that can be told from zero is one false alarm.
         floor = min(floor, 1 / np.sum(~labels))
+
     chance = np.geomspace(floor, 1, 100)
     axes.plot(chance, chance, color=MUTED, linewidth=0.8, linestyle=":")
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title)
-    axes.set(ylim=(0, 1.01), xlim=(floor if log else 0, 1))
-    axes.set_xscale("log" if log else "linear")
+    axes.set(ylim=(0, 1.01), xlim=(0, 1))  # above 1: a perfect curve is not cut
+    if log:
+        axes.set_xlim(floor, 1)
+        axes.set_xscale("log")
     axes.set_box_aspect(1)
     _legend(figure, axes, title="area under the curve")
     return figure
@@ -89,20 +99,17 @@ def roc(curves, *, title="", log=False):
 def confusion(counts, names, *, title=""):
     """A confusion matrix: rows are the truth, and percentages add up along them."""
     counts = np.asarray(counts)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    # A class without pictures has a row of zeros, not of nan.
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(0.85 * WIDTH, 1.5 + 0.7 * len(names))
     figure, axes = _figure(side + 0.9, side)
-    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), value in np.ndenumerate(share):
-        axes.text(
-            column,
-            row,
-            f"{100 * value:.1f}%\n{counts[row, column]:g}",
-            color="white" if value > 0.55 else INK,
-            fontsize=7.5 if len(names) <= 6 else 6,
-            ha="center",
-            va="center",
-        )
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    size = 6  # points
+    if len(names) <= 6:
+        size = 7.5
+    for place, share in np.ndenumerate(shares):
+        text = f"{100 * share:.1f}%\n{counts[place]:g}"
+        _write_in_cell(axes, place, text, dark=share > 0.55, size=size)
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
     _tilt(axes, names, limit=9 * len(names))
@@ -116,29 +123,24 @@ def confusion(counts, names, *, title=""):
 def matrix(values, *, rows, columns, x_label, y_label, title="", limits=(0, 1)):
     """A heat map with its numbers: one cell per row and column."""
     values = np.asarray(values)
-    cell = min(0.7, (0.85 * WIDTH - 1.5) / max(values.shape))
+    cell = min(0.7, (0.85 * WIDTH - 1.5) / max(values.shape))  # inches
     height, width = cell * np.array(values.shape)
     figure, axes = _figure(2.4 + width, 1.5 + height)
     low, high = limits
     image = axes.imshow(values, cmap="Blues", vmin=low, vmax=high)
-    for (row, column), value in np.ndenumerate(values):
-        dark = value - low > 0.55 * (high - low)
-        axes.text(
-            column,
-            row,
-            f"{value:.3f}",
-            color="white" if dark else INK,
-            fontsize=7.5,
-            ha="center",
-            va="center",
-        )
+    for place, value in np.ndenumerate(values):
+        is_dark = value - low > 0.55 * (high - low)
+        _write_in_cell(axes, place, f"{value:.3f}", dark=is_dark, size=7.5)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     _tilt(axes, columns, limit=9 * len(columns))
     axes.set(xlabel=x_label, ylabel=y_label, title=title)
     _bare(axes)
-    below = "min" if values.size and np.nanmin(values) < low else "neither"
-    _scale(figure, image, axes, {"extend": below})
+    extend = "neither"
+    # Limits at 0.5 hide what lies below chance, if the scale does not say so.
+    if values.size and np.nanmin(values) < low:
+        extend = "min"  # a pointed end says that there are values beyond the scale
+    _scale(figure, image, axes, {"extend": extend})
     return figure
 
 
@@ -162,16 +164,22 @@ def curves(
     figure, axes = _figure(WIDTH, 0.44 * WIDTH)
     for name, (x, y, *band) in series.items():
         if np.ndim(y) == 2:
-            y, band = np.median(y, axis=0), (np.min(y, axis=0), np.max(y, axis=0))
-        marker = "o" if len(x) <= 15 else None
+            band = np.min(y, axis=0), np.max(y, axis=0)
+            y = np.median(y, axis=0)
+        marker = None
+        if len(x) <= 15:  # few enough to be told apart
+            marker = "o"
         (line,) = axes.plot(x, y, label=name, marker=marker, markersize=3.5)
         if band:
             color = line.get_color()
             axes.fill_between(x, *band, color=color, alpha=0.18, linewidth=0)
     _level(axes, level)
     axes.set(xlabel=x_label, ylabel=y_label, title=title, ylim=y_limits)
-    axes.set_xscale("log" if x_log else "linear")
-    axes.set_yscale("log" if y_log else "linear")
+    if x_log:
+        axes.set_xscale("log")
+    if y_log:
+        axes.set_yscale("log")
+    # The places of all lines, as ticks of a logarithmic axis.
     places = np.unique(np.concatenate([np.ravel(x) for x, *_ in series.values()]))
     if x_log and len(places) < 9:  # few enough to be named: 10 and not 10¹
         axes.set_xticks(places, [f"{place:g}" for place in places], minor=False)
@@ -186,19 +194,26 @@ def bars(series, *, y_label, title="", y_limits=None, level=None):
 
     Intervals become whiskers; a category that a name lacks stays empty.
     """
+    # All categories, in the order in which the series first name them.
     categories = list(dict.fromkeys(c for values in series.values() for c in values))
-    places, width = np.arange(len(categories)), 0.84 / len(series)
+    places = np.arange(len(categories))
+    # Bars of a category stand side by side on 84 % of its room; the rest is a gap.
+    width = 0.84 / len(series)
     figure, axes = _figure(WIDTH, 0.44 * WIDTH)
     for index, (name, values) in enumerate(series.items()):
+        # nan, of a missing value or interval, is not drawn.
         points = np.array([_triple(values.get(c)) for c in categories], float)
         point, low, high = points.T
+        hatch = None
+        if index >= len(COLORS):  # colours begin again
+            hatch = "///"
         axes.bar(
             places + (index - (len(series) - 1) / 2) * width,
             point,
             0.9 * width,
             yerr=(point - low, high - point),
             color=COLORS[index % len(COLORS)],
-            hatch="///" if index >= len(COLORS) else None,
+            hatch=hatch,
             error_kw=dict(elinewidth=0.9, capsize=min(2.5, 15 * width), ecolor=INK),
             label=name,
         )
@@ -219,19 +234,22 @@ def spectra(images, *, title="", label="log power", columns=4, signed=False):
     `signed` is for differences: the scale is symmetric, and zero is white.
     """
     values = np.concatenate([np.ravel(image) for image in images.values()])
+    # A few extreme values, DC above all, would leave the rest without contrast.
     low, high = np.percentile(values, [1, 99.9])
+    colors = "magma"
     if signed:
         high = np.percentile(np.abs(values), 99.5)
         low = -high
-    cmap = "RdBu_r" if signed else "magma"
+        colors = "RdBu_r"
     figure, panels = _panels(len(images), columns)
     figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
     for axes, (name, image) in zip(panels, images.items(), strict=True):
-        drawn = axes.imshow(image, cmap=cmap, vmin=low, vmax=high)
-        axes.set_title(name, fontsize=8.5, fontweight="normal", loc="center")
+        last_image = axes.imshow(image, cmap=colors, vmin=low, vmax=high)
+        axes.set_title(name, **PANEL_TITLE)
         _bare(axes)
         axes.set(xticks=[], yticks=[])
-    _scale(figure, drawn, panels, {"label": label, "extend": "both"})
+    # All panels have one scale: that of any of them serves.
+    _scale(figure, last_image, panels, {"label": label, "extend": "both"})
     return figure
 
 
@@ -240,7 +258,8 @@ def profiles(spectra, *, title="", y_label="power relative to DC, dB"):
     """Radial spectra {name: (pictures, bins)}: means and standard deviations."""
     series = {}
     for name, values in spectra.items():
-        mean, spread = np.mean(values, axis=0), np.std(values, axis=0)
+        mean = np.mean(values, axis=0)
+        spread = np.std(values, axis=0)  # of pictures, not of the mean
         x = np.linspace(0, 1, len(mean))
         series[name] = x, mean, mean - spread, mean + spread
     return curves(
@@ -259,20 +278,23 @@ def pictures(rows, *, columns=(), names=(), captions=(), title=""):
     pictures, below each.
     """
     count = max(map(len, rows))
-    figure, panels = _panels(len(rows) * count, count, gap=0.15 if captions else 0.0)
+    gap = 0.0
+    if captions:
+        gap = 0.15
+    figure, panels = _panels(len(rows) * count, count, gap=gap)
     figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
     for axes, (row, column) in zip(panels, np.ndindex(len(rows), count), strict=True):
-        picture = rows[row][column] if column < len(rows[row]) else None
         _bare(axes)
         axes.set(xticks=[], yticks=[])
-        if picture is not None:
-            picture = np.asarray(picture)
-            top = 255 if picture.dtype == np.uint8 else 1
-            axes.imshow(np.clip(picture, 0, top), cmap="gray", vmin=0, vmax=top)
+        # A short row leaves gaps at its end.
+        if column < len(rows[row]) and rows[row][column] is not None:
+            picture = np.asarray(rows[row][column])
+            white = 1
+            if picture.dtype == np.uint8:
+                white = 255
+            axes.imshow(np.clip(picture, 0, white), cmap="gray", vmin=0, vmax=white)
         if row == 0 and columns:
-            axes.set_title(
-                columns[column], fontsize=8.5, fontweight="normal", loc="center"
-            )
+            axes.set_title(columns[column], **PANEL_TITLE)
         if column == 0 and names:
             axes.set_ylabel(names[row])
         if captions:
@@ -288,13 +310,14 @@ def scatter(points, *, title=""):
         axes.scatter(
             *np.transpose(places),
             s=9,
-            marker="os^DvP*"[index % 7],
+            marker="os^DvP*"[index % 7],  # told apart without colours too
             color=COLORS[index % len(COLORS)],
             alpha=0.65,
             linewidth=0,
             label=name,
         )
     axes.set(xticks=[], yticks=[], title=title)
+    # Distances mean something, and are alike in both directions.
     axes.set_aspect("equal", adjustable="datalim")
     _legend(figure, axes)
     return figure
@@ -303,14 +326,14 @@ def scatter(points, *, title=""):
 @styled
 def histogram(scores, *, title="", x_label="score", threshold=None, bins=40):
     """Distributions of scores {name: scores}, as shares of each, on one set of bins."""
-    values = np.concatenate([np.ravel(group) for group in scores.values()])
-    edges = np.histogram_bin_edges(values, bins)
+    whole = np.concatenate([np.ravel(values) for values in scores.values()])
+    edges = np.histogram_bin_edges(whole, bins)
     figure, axes = _figure(WIDTH, 0.4 * WIDTH)
-    for index, (name, group) in enumerate(scores.items()):
-        share = np.histogram(group, edges)[0] / np.size(group)
+    for index, (name, values) in enumerate(scores.items()):
+        shares = np.histogram(values, edges)[0] / np.size(values)
         color = COLORS[index % len(COLORS)]
-        axes.stairs(share, edges, fill=True, color=color, alpha=0.25)
-        axes.stairs(share, edges, color=color, linewidth=1.4, label=name)
+        axes.stairs(shares, edges, fill=True, color=color, alpha=0.25)
+        axes.stairs(shares, edges, color=color, linewidth=1.4, label=name)
     if threshold is not None:
         axes.axvline(threshold, color=INK, linewidth=0.9, linestyle="--")
         axes.annotate(
@@ -322,6 +345,7 @@ def histogram(scores, *, title="", x_label="score", threshold=None, bins=40):
             fontsize=7.5,
         )
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    # Scores beyond the outer bins do not exist: the axis ends with them.
     axes.set(xlabel=x_label, ylabel="share", title=title, xlim=edges[[0, -1]])
     axes.set_ylim(bottom=0)
     _legend(figure, axes)
@@ -329,6 +353,7 @@ def histogram(scores, *, title="", x_label="score", threshold=None, bins=40):
 
 
 def _figure(width, height):
+    """A figure of so many inches, and its axes."""
     figure = Figure((width, height), layout="constrained")
     return figure, figure.subplots()
 
@@ -336,7 +361,7 @@ def _figure(width, height):
 def _panels(count, columns, gap=0.15):
     """An even grid of at most `columns` square axes side by side, and the figure."""
     rows = -(-count // columns)
-    columns = -(-count // rows)
+    columns = -(-count // rows)  # five in two rows: three and two, not four and one
     side = min(2.2, WIDTH / columns)
     figure = Figure((columns * side, rows * (side + gap) + 0.2), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -345,27 +370,34 @@ def _panels(count, columns, gap=0.15):
     return figure, panels[:count]
 
 
-def _roc(labels, scores):
-    """False and true positive rates at every distinct score, greatest first."""
-    order = np.argsort(-scores, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    true, false = np.cumsum(labels[order])[last], np.cumsum(~labels[order])[last]
-    return np.append(0, false / false[-1]), np.append(0, true / true[-1])
+def _write_in_cell(axes, place, text, *, dark, size):
+    """Write into a cell (row, column) of a matrix, in white where it is dark."""
+    row, column = place  # axes count the other way: columns along x
+    color = INK
+    if dark:
+        color = "white"
+    axes.text(column, row, text, color=color, fontsize=size, ha="center", va="center")
 
 
 def _triple(value):
+    """(point, low, high) of a number, an interval or None; nan where there is none."""
     if is_interval(value):
         return value
-    return np.nan if value is None else value, np.nan, np.nan
+    if value is None:
+        value = np.nan
+    return value, np.nan, np.nan
 
 
 def _bare(axes):
+    """Take grid, ticks and frame away, as for pictures."""
     axes.grid(visible=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 
 
 def _tilt(axes, names, *, limit):
+    """Tilt the names below the axes if they are longer than `limit` together."""
+    # Level names that are too long would run into each other.
     if sum(map(len, names)) > limit:
         axes.tick_params(axis="x", rotation=30)
         for text in axes.get_xticklabels():
@@ -373,6 +405,7 @@ def _tilt(axes, names, *, limit):
 
 
 def _level(axes, level):
+    """Draw a horizontal line from (value, text), or none."""
     if level is not None:
         value, text = level
         axes.axhline(value, color=MUTED, linewidth=0.9, linestyle=":")
@@ -389,12 +422,15 @@ def _level(axes, level):
 
 
 def _scale(figure, image, axes, settings):
+    """Draw the colours of an image and what they mean beside the axes."""
     bar = figure.colorbar(image, ax=axes, shrink=0.85, aspect=28, pad=0.02, **settings)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0)
 
 
 def _legend(figure, axes, title=None):
+    """Name the lines beside the axes, unless there is one only and no title."""
+    # Beside the axes: inside it would hide a line sooner or later.
     if len(axes.get_legend_handles_labels()[0]) > 1 or title:
         legend = figure.legend(loc="outside right upper", title=title, alignment="left")
         legend.get_title().set(fontsize=8, color=MUTED)

@@ -8,11 +8,14 @@ import html
 import io
 import json
 import re
+from pathlib import Path
 
 from PIL import Image
 
 from jaxforensics.reporting import figures, tables
 from jaxforensics.reporting.blocks import split_verdict
+
+_LONG = 32  # characters of a cell that may be wrapped
 
 
 def header(title, subtitle, facts):
@@ -21,12 +24,12 @@ def header(title, subtitle, facts):
         f"<div><dt>{_escape(key)}</dt><dd>{_escape(tables.cell(value))}</dd></div>"
         for key, value in facts.items()
     )
-    parts = [f"<h1>{_escape(title)}</h1>", "", ""]
+    parts = ["<header>", f"<h1>{_escape(title)}</h1>"]
     if subtitle:
-        parts[1] = f'<p class="subtitle">{_escape(subtitle)}</p>'
+        parts.append(f'<p class="subtitle">{_escape(subtitle)}</p>')
     if facts:
-        parts[2] = f'<dl class="facts">{entries}</dl>'
-    return "\n".join(["<header>", *parts, "</header>"])
+        parts.append(f'<dl class="facts">{entries}</dl>')
+    return "\n".join([*parts, "</header>"])
 
 
 def heading(block):
@@ -44,8 +47,10 @@ def text(block):
 
 def findings(block):
     """A list whose verdicts are coloured labels."""
+    if not block.lines:
+        return ""
     items = "".join(map(_finding, block.lines))
-    return f'<ul class="findings">{items}</ul>' if items else ""
+    return f'<ul class="findings">{items}</ul>'
 
 
 def table(block):
@@ -82,8 +87,10 @@ def figure(block):
     if not isinstance(content, bytes):
         content = figures.png(content)
     with Image.open(io.BytesIO(content)) as picture:
+        # CSS has 96 pixels to the inch: a PNG that names no density keeps its pixels.
         dots = picture.info.get("dpi", (96, 96))[0]
-        width = round(96 * picture.width / dots)  # CSS has 96 pixels to the inch
+        width = round(96 * picture.width / dots)
+    # Inside the page: it opens from disk, is sent as one file and asks nobody.
     data = base64.b64encode(content).decode()
     alt = _escape(re.sub(r"[`*]", "", block.caption) or "figure")
     image = f'<img src="data:image/png;base64,{data}" alt="{alt}" width="{width}">'
@@ -97,6 +104,7 @@ def details(block):
     """Text or JSON that unfolds below its summary."""
     content = block.content
     if not isinstance(content, str):
+        # Settings may hold paths and the like, which JSON does not know.
         content = json.dumps(content, indent=2, default=str)
     return (
         f"<details><summary>{_escape(block.summary)}</summary>"
@@ -112,7 +120,7 @@ def join(title, headings, parts):
         header=head,
         contents=_contents(headings),
         body="\n".join(body),
-        style=_STYLE,
+        style=_STYLE.read_text(encoding="utf-8"),
     )
 
 
@@ -129,7 +137,7 @@ def _inline(text):
     """Escaped text, with `code` and **bold** marked; nothing is bold inside code."""
     parts = re.split(r"(`[^`]+`)", text)
     for index, part in enumerate(parts):
-        if index % 2:
+        if index % 2:  # what the pattern caught is at every second place
             parts[index] = f"<code>{_escape(part[1:-1])}</code>"
         else:
             parts[index] = re.sub(
@@ -145,14 +153,17 @@ def _finding(line):
         return f"<li>{_inline(line)}</li>"
     style = verdict.replace(" ", "-")
     label = f'<strong class="verdict {style}">{verdict}</strong>'
-    if before:
+    if before:  # a label inside the line
         return f"<li>{_inline(before)}{label}{_inline(after)}</li>"
-    text = after.removeprefix(":").strip()
+    text = after.removeprefix(":").strip()  # the column stands for the colon
     return f'<li class="judged">{label}<span>{_inline(text)}</span></li>'
 
 
 def _caption(caption):
-    return f'<p class="caption">{_inline(caption)}</p>' if caption else ""
+    """A caption or a remark below a table, or nothing."""
+    if not caption:
+        return ""
+    return f'<p class="caption">{_inline(caption)}</p>'
 
 
 def _side(rows, column):
@@ -160,18 +171,22 @@ def _side(rows, column):
     if tables.numeric(rows, column):
         return "number"
     longest = max((len(tables.cell(row.get(column))) for row in rows), default=0)
-    return "words" if longest > 32 else "words short"
+    if longest > _LONG:
+        return "words"
+    return "words short"
 
 
 def _cell(value, digits):
+    """A value as `tables.cell` writes it, with its interval in smaller letters."""
     text = _escape(tables.cell(value, digits=digits))
     if not tables.is_interval(value):
         return text
-    point, interval = text.split(" ", 1)
+    point, interval = text.split(" ", 1)  # "0.953" and "[0.941, 0.964]"
     return f'{point} <span class="interval">{interval}</span>'
 
 
 def _contents(titles):
+    """Links to the sections; a single one needs none."""
     if len(titles) < 2:
         return ""
     links = "".join(
@@ -183,11 +198,16 @@ def _contents(titles):
 
 def _escape(text):
     """Text that HTML shows as it is; characters that HTML forbids become a sign."""
+    # Control characters are not HTML, and halves of surrogates (how Python keeps the
+    # bytes of a broken file name) are not even UTF-8.
     text = re.sub(
         "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]", "\ufffd", str(text)
     )
     return html.escape(text)
 
+
+# Colours, light, dark and on paper; inlined, so that the page is one file.
+_STYLE = Path(__file__).with_name("page.css")
 
 _PAGE = """\
 <!doctype html>
@@ -208,117 +228,4 @@ _PAGE = """\
 </main>
 </body>
 </html>
-"""
-
-_STYLE = """\
-:root {
-  color-scheme: light dark;
-  --page: #ffffff; --ink: #1f2328; --muted: #636c76; --rule: #d8dee4;
-  --soft: #f6f8fa; --link: #0969da; --good: #1a7f37; --bad: #cf222e;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --page: #0f1318; --ink: #e3e8ee; --muted: #929ba5; --rule: #2d343d;
-    --soft: #171c23; --link: #6cb1ff; --good: #4cc26a; --bad: #ff7b72;
-  }
-}
-* { box-sizing: border-box; }
-html { scroll-behavior: smooth; }
-body {
-  display: grid; grid-template-columns: minmax(0, 46rem); justify-content: center;
-  column-gap: 3.5rem; margin: 0; padding: 3rem 1.5rem 6rem;
-  background: var(--page); color: var(--ink);
-  font: 16px/1.6 system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial,
-    sans-serif;
-}
-h1 { margin: 0; font-size: 2rem; line-height: 1.2; letter-spacing: -0.02em; }
-h2 {
-  margin: 3rem 0 1rem; padding-top: 1.5rem; border-top: 1px solid var(--rule);
-  font-size: 1.3rem; line-height: 1.3; letter-spacing: -0.01em;
-}
-main > h2:first-child { border-top: 0; padding-top: 0; margin-top: 2rem; }
-p, ul { margin: 0 0 1rem; max-width: 42rem; }
-a { color: var(--link); text-decoration: none; }
-a:hover { text-decoration: underline; }
-.subtitle { margin: 0.5rem 0 0; color: var(--muted); font-size: 1.1rem; }
-.facts {
-  display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr));
-  gap: 0.9rem 1.5rem; margin: 1.75rem 0 0; padding: 1.1rem 0;
-  border: solid var(--rule); border-width: 1px 0;
-}
-dt, nav, figcaption, .caption, .interval { color: var(--muted); }
-dt { font-size: 0.75rem; letter-spacing: 0.02em; }
-dd { margin: 0; font-size: 0.9rem; line-height: 1.4; overflow-wrap: anywhere; }
-nav { font-size: 0.875rem; line-height: 1.45; margin-top: 1.5rem; }
-nav ol { margin: 0; padding: 0; list-style: none; }
-nav li { margin: 0 0 0.4rem; }
-nav a { color: inherit; }
-.wide { margin: 0 0 1.5rem; overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.875rem; line-height: 1.4; }
-th, td { padding: 0.45rem 0.9rem; border-bottom: 1px solid var(--rule); }
-th:first-child, td:first-child { padding-left: 0; }
-th { font-weight: 600; vertical-align: bottom; border-bottom: 2px solid var(--rule); }
-td { vertical-align: top; }
-tbody tr:hover { background: var(--soft); }
-.words { text-align: left; }
-.short, .number { white-space: nowrap; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
-.interval { font-size: 0.8em; }
-.findings { padding: 0; list-style: none; max-width: none; }
-.findings li {
-  padding: 0.55rem 0; border-bottom: 1px solid var(--rule); line-height: 1.45;
-}
-.findings li:first-child { border-top: 1px solid var(--rule); }
-.judged {
-  display: grid; grid-template-columns: 8rem minmax(0, 1fr); align-items: baseline;
-}
-.judged .verdict { justify-self: start; }
-.verdict {
-  display: inline-block; padding: 0 0.55em; border-radius: 1em; white-space: nowrap;
-  font-size: 0.8em; font-weight: 600; line-height: 1.6; color: var(--tone);
-  border: 1px solid var(--tone);
-}
-.holds { --tone: var(--good); }
-.does-not-hold { --tone: var(--bad); }
-.open { --tone: var(--muted); }
-figure { margin: 0 0 1.75rem; }
-img {
-  display: block; max-width: 100%; height: auto; background: #fff; border-radius: 6px;
-}
-figcaption, .caption { margin-top: 0.6rem; font-size: 0.875rem; max-width: 42rem; }
-.wide + .caption { margin: -0.8rem 0 1.75rem; }
-.wide ~ .caption + .caption { margin: -1.4rem 0 1.75rem; }
-code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
-code {
-  padding: 0.1em 0.3em; border-radius: 4px; background: var(--soft); font-size: 0.875em;
-}
-details { margin: 0 0 0.75rem; border: 1px solid var(--rule); border-radius: 6px; }
-summary { padding: 0.5rem 0.9rem; cursor: pointer; font-size: 0.9rem; }
-pre {
-  margin: 0; padding: 0.9rem; overflow-x: auto; background: var(--soft);
-  border-top: 1px solid var(--rule); border-radius: 0 0 6px 6px;
-  font-size: 0.8rem; line-height: 1.5;
-}
-@media (prefers-color-scheme: dark) { img { padding: 0.5rem; } }
-@media (min-width: 72rem) {
-  body { grid-template-columns: 12rem minmax(0, 46rem) 0; }
-  header, main { grid-column: 2; }
-  nav {
-    grid-column: 1; grid-row: 1 / span 2; position: sticky; top: 3rem;
-    align-self: start; max-height: calc(100vh - 6rem); overflow-y: auto;
-    margin: 0.6rem 0 0;
-  }
-}
-@media print {
-  :root { --page: #fff; --ink: #000; --muted: #555; --rule: #ccc; --soft: #f6f6f6; }
-  body { display: block; padding: 0; font-size: 10.5pt; }
-  nav { display: none; }
-  h2 { break-after: avoid; margin-top: 1.5rem; }
-  figure, tr { break-inside: avoid; }
-  .wide { overflow: visible; }
-  .short, .number { white-space: normal; }
-  pre { white-space: pre-wrap; }
-  details::details-content { content-visibility: visible; }
-  img { padding: 0; }
-}
 """

@@ -17,7 +17,9 @@ def header(title, subtitle, facts):
 
 def heading(block):
     """The title of a section."""
-    return f"## {block.text}" if block.in_readme else ""
+    if not block.in_readme:
+        return ""
+    return f"## {block.text}"
 
 
 def text(block):
@@ -47,6 +49,7 @@ def figure(block):
     """A picture that is shown from its file; without one, its caption alone."""
     if not block.file:
         return block.caption
+    # Shown as it is where the picture is not: without marks.
     alternative = block.caption.replace("`", "")
     return join([f"![{alternative}]({quote(block.file)})", block.caption])
 
@@ -63,5 +66,6 @@ def join(parts):
 
 def _finding(line):
     before, verdict, after = split_verdict(line)
-    bold = f"**{verdict}**" if verdict else ""
-    return before + bold + after
+    if not verdict:
+        return line
+    return f"{before}**{verdict}**{after}"

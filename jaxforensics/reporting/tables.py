@@ -13,9 +13,10 @@ import numpy as np
 MISSING = "–"
 DAGGER = " †"  # behind the first cell of a row that has a remark
 
-# What makes a spreadsheet take a text for a formula, full-width signs included, and the
-# texts that begin so and are harmless: numbers, and means with a spread.
+# How a text begins that a spreadsheet takes for a formula (OWASP, "CSV injection"),
+# full-width signs included.
 _FORMULA = re.compile(r"[=+\-@＝＋－＠\t\r\n]")
+# Texts that begin so and are harmless: numbers, and means with a spread.
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?( ± \d+(\.\d*)?)?")
 
 
@@ -29,21 +30,27 @@ def markdown(rows, *, columns=None, digits=3, remarks=None):
     if not columns:
         return ""
     lines = [[_escape(str(column)) for column in columns]]
-    for row, dagger in zip(
-        rows, daggers(rows, columns=columns, remarks=remarks), strict=True
-    ):
+    signs = daggers(rows, columns=columns, remarks=remarks)
+    for row, dagger in zip(rows, signs, strict=True):
         cells = [_escape(cell(row.get(c), digits=digits)) for c in columns]
         cells[0] += dagger
         lines.append(cells)
 
+    # Markdown asks for three dashes below a header.
     widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
-    pads = [str.rjust if numeric(rows, c) else str.ljust for c in columns]
-    ends = [":" if pad is str.rjust else "-" for pad in pads]
-    lines.insert(1, [end.rjust(w, "-") for end, w in zip(ends, widths, strict=True)])
+    to_the_right = [numeric(rows, column) for column in columns]
+    # The rule below the header: "---", or "--:" above numbers.
+    rule = []
+    for width, right in zip(widths, to_the_right, strict=True):
+        end = ":" if right else "-"
+        rule.append(end.rjust(width, "-"))
+    lines.insert(1, rule)
 
     text = ""
     for line in lines:
-        cells = [p(c, w) for p, c, w in zip(pads, line, widths, strict=True)]
+        cells = []
+        for content, width, right in zip(line, widths, to_the_right, strict=True):
+            cells.append(content.rjust(width) if right else content.ljust(width))
         text += f"| {' | '.join(cells)} |\n"
     for note in notes(rows, columns=columns, remarks=remarks):
         text += f"\n{note}\n"
@@ -72,8 +79,10 @@ def csv(rows, *, columns=None, remarks=None):
     names = remarked(rows, columns=columns, remarks=remarks)
     if any(names):
         header.append("remark")
+        texts = {"": ""} | remarks
         for line, name in zip(lines, names, strict=True):
-            line.append(_csv_text(remarks[name]) if name else "")
+            line.append(_csv_text(texts[name]))
+    # "auc_low" may be a column of its own, or the lower end of "auc".
     if len(set(header)) < len(header):
         raise ValueError(f"columns of the same name: {header}")
 
@@ -92,6 +101,7 @@ def remarked(rows, *, columns=None, remarks=None):
     columns = columns_of(rows, columns)
     if not (columns and remarks):
         return ["" for _ in rows]
+    # Of "trnet" and "trnet raw", a row "trnet raw" has the second.
     longest_first = sorted(remarks, key=len, reverse=True)
     alternatives = "|".join(re.escape(name) for name in longest_first)
     pattern = re.compile(rf"({alternatives})(?![\w.-])")
@@ -121,10 +131,13 @@ def notes(rows, *, columns=None, remarks=None):
 def columns_of(rows, columns):
     """The columns asked for, or else all, in the order in which rows name them."""
     named = list(dict.fromkeys(column for row in rows for column in row))
+    # Without rows nothing can be said about the columns asked for.
     unknown = [column for column in columns or () if rows and column not in named]
     if unknown:
         raise ValueError(f"no row has {unknown}; columns are {named}")
-    return named if columns is None else list(columns)
+    if columns is None:
+        return named
+    return list(columns)
 
 
 def numeric(rows, column):
@@ -139,16 +152,19 @@ def cell(value, *, digits=3):
         return MISSING
     if is_interval(value):
         point, low, high = (float(part) for part in value)
+        # Where the point would be rounded to zero, all three show what there is.
         if point and abs(point) < 10**-digits:
             return f"{point:.{digits}g} [{low:.{digits}g}, {high:.{digits}g}]"
         return f"{point:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
     if not _is_number(value):
         return str(value)
-    value = np.asarray(value).item()
+    value = np.asarray(value).item()  # a scalar of numpy or jax as Python's own
     if isinstance(value, int):
         return str(value)
     ordinary = value == 0 or 10**-digits <= abs(value) < 1e7 or not np.isfinite(value)
-    return f"{value:.{digits}{'f' if ordinary else 'g'}}"
+    if ordinary:
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}g}"  # 1.23e-05: no rounding to nothing, no row of zeros
 
 
 def spread(values, *, digits=3):
@@ -167,6 +183,7 @@ def is_interval(value):
 
 
 def _is_number(value):
+    # Arrays without axes count; True and False, of kind "b", are words.
     scalar = isinstance(value, int | float) or getattr(value, "ndim", None) == 0
     return scalar and np.asarray(value).dtype.kind in "iuf"
 

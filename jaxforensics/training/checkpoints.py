@@ -17,19 +17,28 @@ class Damaged(ValueError):
     """A checkpoint that cannot be read back as it was written."""
 
 
+def no_best():
+    """The note of a training in which no state has been chosen yet.
+
+    'best' is {'stage', 'step', 'name', 'value'} of the state that would be returned or
+    handed to the next stage, or None; 'bests' the same per label of `Checkpoints`.
+    """
+    return {"best": None, "bests": {}}
+
+
 class Checkpoints:
     """The last `keep` states of a run, and the best ones, under one directory.
 
     Every checkpoint is written beside its final name and renamed, holds a digest of
-    its arrays and a small JSON note (the best values so far).  `labels` name the bests
-    that are kept side by side: one per watched stage, or one of the whole run, ''.
-    Orbax's own best-or-last rule can drop the newest state, so each has a manager.
+    its arrays and a small JSON note, see `no_best`.  `labels` name the bests that are
+    kept side by side: one per watched stage, or one of the whole run, ''.
     """
 
     def __init__(self, directory, *, keep=2, labels=("",)):
         if keep < 1:
             raise ValueError(f"keep={keep}: at least one checkpoint has to be kept")
         self.directory = Path(directory).resolve()
+        # A manager each: Orbax's own best-or-last rule can drop the newest state.
         self._last = _manager(self.directory / "last", keep)
         self._bests = {
             label: _manager(self.directory / _best_folder(label), 1) for label in labels
@@ -60,7 +69,8 @@ class Checkpoints:
                 logging.warning("%s; falling back to the one before", error)
                 _set_aside(self.directory / "last" / str(step))
                 self._last.reload()
-        self._rewind_bests(-1, {"best": None, "bests": {}})
+        # Nothing to go on from: the run begins anew, and so do its bests.
+        self._rewind_bests(-1, no_best())
         return None
 
     def restore_best(self, template, *, label=""):
@@ -90,12 +100,15 @@ class Checkpoints:
         Returns the note without those that are no longer there.
         """
         for manager in self._bests.values():
-            for later in [s for s in manager.all_steps() if s > step]:
-                manager.delete(later)
+            for best_step in manager.all_steps():
+                if best_step > step:
+                    manager.delete(best_step)
+        # A best that a later one had replaced is gone.  That later one was better, and
+        # will be met again.
         kept = {
             label: best
             for label, best in note["bests"].items()
-            if best["step"] in self._bests[label].all_steps()
+            if label in self._bests and best["step"] in self._bests[label].all_steps()
         }
         best = note["best"]
         if best not in kept.values():
@@ -104,7 +117,7 @@ class Checkpoints:
 
     def _write(self, manager, state, note):
         step = int(state.step)
-        if step in manager.all_steps():
+        if step in manager.all_steps():  # by a run that ended right after
             return step
         arrays = host_copy(state)
         try:
@@ -119,10 +132,11 @@ class Checkpoints:
         except Exception as error:  # tensorstore wraps OSError in its own types
             if not _is_full(error):
                 raise
-            kept = self.newest()
+            newest = self.newest()
+            last_good = "none" if newest is None else f"step {newest}"
             raise SystemExit(
                 f"disk full while saving step {step} under {self.directory}: the last "
-                f"good checkpoint is {'none' if kept is None else f'step {kept}'}. "
+                f"good checkpoint is {last_good}. "
                 "Free some space and run the same command again."
             ) from error
         return step
@@ -139,12 +153,14 @@ def digest(tree):
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         leaf = np.ascontiguousarray(leaf)
         total.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
-        total.update(leaf.view(np.uint8).data if leaf.ndim else leaf.tobytes())
+        # As bytes and not copied: bfloat16 has no buffer that hashlib takes.
+        total.update(leaf.view(np.uint8).data)
     return total.hexdigest()
 
 
 def _best_folder(label):
-    return f"best-{label}" if label else "best"
+    """best, or best-LABEL."""
+    return "-".join(filter(None, ("best", label)))
 
 
 def _manager(directory, keep):
@@ -152,7 +168,10 @@ def _manager(directory, keep):
         directory,
         item_names=("state", "note"),
         options=ocp.CheckpointManagerOptions(
-            max_to_keep=keep, create=True, enable_async_checkpointing=False
+            max_to_keep=keep,
+            create=True,
+            # A state is reused by the next step: it has to be on disk before that.
+            enable_async_checkpointing=False,
         ),
     )
 
@@ -161,24 +180,25 @@ def _read(manager, step, template):
     """One checkpoint, checked against its digest, with the template's placement."""
     abstract = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), template)
     try:
-        found = manager.restore(
+        restored = manager.restore(
             step,
             args=ocp.args.Composite(
                 state=ocp.args.StandardRestore(abstract),
                 note=ocp.args.JsonRestore(),
             ),
         )
-        note = found["note"]
-        intact = note.pop("digest") == digest(found["state"])
+        note = restored["note"]
+        intact = note.pop("digest") == digest(restored["state"])
     except Exception as error:  # whatever a damaged file makes the readers raise
         where = Path(manager.directory) / str(step)
         raise Damaged(f"checkpoint {where} cannot be read ({error})") from error
     if not intact:
         raise Damaged(f"checkpoint {manager.directory}/{step} was altered on disk")
-    return jax.tree.map(place, found["state"], template), note
+    return jax.tree.map(place, restored["state"], template), note
 
 
 def _set_aside(folder):
+    """Rename a damaged checkpoint: nobody restores it again, but one can look at it."""
     if jax.process_index() == 0 and folder.exists():
         target = folder.with_name(f"damaged-{folder.name}")
         shutil.rmtree(target, ignore_errors=True)
@@ -187,5 +207,6 @@ def _set_aside(folder):
 
 
 def _is_full(error):
+    # No type tells: a full disk and a used-up quota come as text of other errors.
     text = f"{error} {error.__cause__}".lower()
     return "no space left" in text or "enospc" in text or "quota" in text

@@ -9,7 +9,7 @@ from jaxforensics.settings import choose
 from jaxforensics.training import loop, weights
 from jaxforensics.training import mesh as meshes
 from jaxforensics.training import watch as watches
-from jaxforensics.training.checkpoints import Checkpoints
+from jaxforensics.training.checkpoints import Checkpoints, no_best
 from jaxforensics.training.hooks import (
     Evaluate,
     Evaluation,
@@ -26,16 +26,16 @@ from jaxforensics.training.predict import Predictor
 class Intervals(NamedTuple):
     """How often a training logs, evaluates and saves, in steps unless it says else.
 
-    Zero steps mean never, apart from the last step.  `profile` is (first step, steps),
-    or None.
+    Zero steps mean never, apart from the last step.  A stage that is watched by itself
+    is also evaluated after its own last step.
     """
 
     log_every: int = 50
     evaluate_every: int = 0
     save_every: int = 0
     save_seconds: float = 600.0
-    keep: int = 2
-    profile: tuple[int, int] | None = None
+    keep: int = 2  # so many of the newest checkpoints
+    profile: tuple[int, int] | None = None  # (first step, steps) to trace
 
 
 class Fitted(NamedTuple):
@@ -116,20 +116,26 @@ def fit(
     state to the next one, and the last stage's is returned.  `start` {role: weights}
     gives nets their first weights, see `weights.begin`; a checkpoint comes first.
     """
-    mesh = meshes.data_mesh() if mesh is None else mesh
-    intervals = Intervals() if intervals is None else intervals
+    if mesh is None:
+        mesh = meshes.data_mesh()
+    if intervals is None:
+        intervals = Intervals()
     check(intervals)
     check_method(method)
     watches.check(watch, method)
+    watched = watches.by_stage(watch, method)
+
     template = loop.initial_state(method, streams, seed=seed, mesh=mesh)
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(
-            Checkpoints(directory, keep=intervals.keep, labels=_labels(watch))
+            Checkpoints(directory, keep=intervals.keep, labels=_labels(watched))
         )
         restored = checkpoints.restore(template)
-        if restored is None:
-            restored = weights.begin(template, start), {"best": None, "bests": {}}
+        if restored is None:  # nothing was saved before: begin
+            restored = weights.begin(template, start), no_best()
         state, note = restored
+
+        guard = Guard(newest=checkpoints.newest)
         log = Log(
             directory,
             every=intervals.log_every,
@@ -137,43 +143,54 @@ def fit(
             batch_size=streams[method.stages[0].data].batch_size,
             name=name,
         )
-        guard = Guard(newest=checkpoints.newest)
-        hooks = [guard, stack.enter_context(log)]
-        if watch is not None:
+        stack.enter_context(log)
+        # The order matters: what is measured is guarded, and saved with its values.
+        hooks = [guard, log]
+        if watched:
             evaluate = Evaluate(
-                _evaluations(watch, method, streams, state, mesh),
+                _evaluations(watched, method, streams, state, mesh),
                 every=Every(steps=intervals.evaluate_every),
-                note=note,
                 guard=guard,
                 log=log,
                 checkpoints=checkpoints,
+                note=note,
             )
             hooks.append(evaluate)
         if intervals.profile:
             profile = Profile(f"{directory}/profile", *intervals.profile)
             hooks.append(stack.enter_context(profile))
-        every = Every(steps=intervals.save_every, seconds=intervals.save_seconds)
-        save = Save(checkpoints, every=every, guard=guard, note=note, name=name)
+        save = Save(
+            checkpoints,
+            every=Every(steps=intervals.save_every, seconds=intervals.save_seconds),
+            guard=guard,
+            note=note,
+            name=name,
+        )
         hooks.append(stack.enter_context(save))
-        chosen = partial(_chosen, checkpoints, template, watch, note)
+
+        chosen = partial(_chosen, checkpoints, template, watched, note)
         enter = None
         if isinstance(watch, dict):
             enter = partial(_hand_over, chosen, note)
         state = loop.train(
             method, streams, state, seed=seed, hooks=hooks, enter=enter, mesh=mesh
         )
+        # Also for a run that was killed after its last step: nothing is trained then.
         return Fitted(chosen(state), note)
 
 
 def load(directory, method, streams, *, watch=None, mesh=None):
     """The state that a finished `fit` chose, read back."""
-    mesh = meshes.data_mesh() if mesh is None else mesh
+    if mesh is None:
+        mesh = meshes.data_mesh()
     template = loop.state_shapes(method, streams, mesh=mesh)
-    last = method.stages[-1].name
-    with Checkpoints(directory, labels=_labels(watch)) as checkpoints:
+    watched = watches.by_stage(watch, method)
+    last = watched.get(method.stages[-1].name)
+    with Checkpoints(directory, labels=_labels(watched)) as checkpoints:
+        # The best of the last stage, if it selects and a value was ever finite.
         restored = None
-        if _selects(watch, last):
-            restored = checkpoints.restore_best(template, label=_label(watch, last))
+        if last is not None and last.watch.select is not None:
+            restored = checkpoints.restore_best(template, label=last.label)
         if restored is None:
             restored = checkpoints.restore(template)
     if restored is None:
@@ -187,81 +204,63 @@ def salvage(directory, method, streams, *, seed, watch=None, start=None, mesh=No
     Of stages watched one by one, the best of the last one that has any.  The newest
     checkpoint is no answer: when that was written depends on the clock.
     """
-    mesh = meshes.data_mesh() if mesh is None else mesh
+    if mesh is None:
+        mesh = meshes.data_mesh()
     template = loop.state_shapes(method, streams, mesh=mesh)
-    with Checkpoints(directory, labels=_labels(watch)) as checkpoints:
-        for stage in reversed(method.stages):
-            if not _selects(watch, stage.name):
-                continue
-            label = _label(watch, stage.name)
+    watched = watches.by_stage(watch, method)
+    with Checkpoints(directory, labels=_labels(watched)) as checkpoints:
+        for label in reversed(_labels(watched)):
             if restored := checkpoints.restore_best(template, label=label):
                 return Fitted(*restored)
-    first = loop.initial_state(method, streams, seed=seed, mesh=mesh)
-    return Fitted(weights.begin(first, start), {"best": None, "bests": {}})
+    initial = loop.initial_state(method, streams, seed=seed, mesh=mesh)
+    return Fitted(weights.begin(initial, start), no_best())
 
 
-def _watch_of(watch, stage):
-    """The Watch of the stage of this name, or None."""
-    return watch.get(stage) if isinstance(watch, dict) else watch
+def _labels(watched):
+    """Names of the best states that are kept, in the order of stages."""
+    labels = [
+        stage.label for stage in watched.values() if stage.watch.select is not None
+    ]
+    return tuple(dict.fromkeys(labels))
 
 
-def _selects(watch, stage):
-    """Whether the best state of this stage is kept."""
-    watch = _watch_of(watch, stage)
-    return watch is not None and watch.select is not None
-
-
-def _label(watch, stage):
-    """Under which the best state of a stage is kept: one Watch has one best for all."""
-    return stage if isinstance(watch, dict) else ""
-
-
-def _labels(watch):
-    return tuple(watch) if isinstance(watch, dict) else ("",)
-
-
-def _evaluations(watch, method, streams, state, mesh):
+def _evaluations(watched, method, streams, state, mesh):
     """{stage name: Evaluation} of the watched stages."""
     predictor = Predictor(method.predict, state, mesh=mesh)
-    spans = loop.spans(method)
-
-    def values(one, stage):
-        stream = choose(streams, one.stream or stage.data, "stream")
-        return watches.validation(one, predictor, stream)
-
-    if isinstance(watch, dict):
-        return {
-            stage.name: Evaluation(
-                values(watch[stage.name], stage),
-                watch[stage.name].select,
-                last=stop,
-                label=stage.name,
-            )
-            for stage, _, stop in spans
-            if stage.name in watch
-        }
-    over_all = Evaluation(
-        values(watch, method.stages[0]), watch.select, last=spans[-1].stop
-    )
-    return {stage.name: over_all for stage in method.stages}
+    # One Watch over all stages is one function, whose names are looked up once.
+    by_label = {stage.label: stage for stage in watched.values()}
+    functions = {
+        label: watches.validation(
+            stage.watch, predictor, choose(streams, stage.stream, "stream")
+        )
+        for label, stage in by_label.items()
+    }
+    return {
+        name: Evaluation(
+            values=functions[stage.label],
+            select=stage.watch.select,
+            last=stage.last,
+            label=stage.label,
+        )
+        for name, stage in watched.items()
+    }
 
 
-def _chosen(checkpoints, template, watch, note, state):
+def _chosen(checkpoints, template, watched, note, state):
     """The best state that `note` tells of, or this one if none was chosen."""
     best = note["best"]
     if best is None:
         return state
-    label = _label(watch, best["stage"])
+    label = watched[best["stage"]].label
     return checkpoints.restore_best(template, label=label)[0]
 
 
-def _hand_over(chosen, note, stage, state):
-    """What `stage` starts from: the chosen state of the stage before it.
+def _hand_over(chosen, note, state):
+    """What a stage starts from: the chosen state of the stage before it.
 
     Nothing is written here.  A run that goes on from the last step of the stage before
     meets the same note and the same best state, and hands over the same.
     """
-    del stage
     best_nets = chosen(state).nets
     note["best"] = None
     return state.replace(nets=best_nets)

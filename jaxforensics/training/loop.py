@@ -24,7 +24,7 @@ class Moment(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A stage, and its steps counted over all stages: `first` done before it."""
+    """A stage, and its steps counted over all stages: `first` are done before it."""
 
     stage: Stage
     first: int
@@ -46,23 +46,24 @@ def train(method, streams, state, *, seed, hooks=(), enter=None, mesh):
     `streams` maps the stages' data names to objects with `batches(start)`, in which a
     batch is a function of its step.  A hook is called after every step, in the order
     given; a state is valid until the hooks return (its memory is then reused).
-    `enter(stage, state) -> state` is called before the first step of a stage, also by
-    a run that goes on from exactly there; it may not change `state.step`.
+    `enter(state) -> state` is called before the first step of every stage, also by a
+    run that goes on from exactly there; it may not change `state.step`.
     """
     step_key = jax.random.key(seed)
     done = int(state.step)
     all_spans = spans(method)
     total = all_spans[-1].stop
+
     for stage, first, stop in all_spans:
         if done >= stop:
             continue
         if done == first and enter is not None:
-            state = enter(stage, state)
+            state = enter(state)
         step = _compiled(stage.step, mesh)
         batches = streams[stage.data].batches(start=done - first)
         for host, batch in ahead(itertools.islice(batches, stop - done), mesh):
-            # The key of a step depends on the seed and the step alone, so that a
-            # resumed run draws as an undisturbed one.
+            # A step's key depends on the seed and the step alone, so that a resumed
+            # run draws as an undisturbed one.
             key = jax.random.fold_in(step_key, done)
             state, metrics = step(key, state, batch)
             done += 1
@@ -81,7 +82,8 @@ def initial_state(method, streams, *, seed, mesh):
 
 def state_shapes(method, streams, *, mesh):
     """Shapes, types and placement of the state: nothing is compiled or computed."""
-    sharding, example = meshes.whole(mesh), _example(method, streams)
+    sharding = meshes.whole(mesh)
+    example = _example(method, streams)
     return jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
         _born(method.init, mesh).eval_shape(jax.random.key(0), example),
@@ -89,13 +91,18 @@ def state_shapes(method, streams, *, mesh):
 
 
 def ahead(batches, mesh, *, depth=2):
-    """Pairs (host batch, device batch); the next are on their way while one is used."""
+    """Pairs (host batch, device batch), of which `depth` are prepared in advance.
+
+    One thread draws batches and copies them to the devices while a step runs.
+    """
     with ThreadPoolExecutor(1) as pool:
         source = iter(batches)
 
         def fetch():
             host = next(source, None)
-            return None if host is None else (host, meshes.put(host, mesh))
+            if host is None:
+                return None  # after the last batch
+            return host, meshes.put(host, mesh)
 
         queue = deque(pool.submit(fetch) for _ in range(depth))
         try:
@@ -108,11 +115,13 @@ def ahead(batches, mesh, *, depth=2):
 
 
 def _example(method, streams):
+    """A blank example of the batches that the first stage is trained on."""
     host = next(iter(streams[method.stages[0].data].batches(start=0)))
     return meshes.example(host)
 
 
-# The next training of the same method shares what was compiled.
+# The same function gives the same compiled one, so that the next training of the same
+# method need not compile again.
 @functools.lru_cache(maxsize=16)
 def _born(init, mesh):
     return jax.jit(init, out_shardings=meshes.whole(mesh))
@@ -120,15 +129,15 @@ def _born(init, mesh):
 
 @functools.lru_cache(maxsize=16)
 def _compiled(step, mesh):
-    """A step on float pictures."""
+    """A step on float pictures: state whole on every device, batches split."""
 
     def floated(key, state, batch):
         return step(key, state, meshes.floats(batch))
 
-    whole, split = meshes.whole(mesh), meshes.split(mesh)
+    whole = meshes.whole(mesh)
     return jax.jit(
         floated,
-        in_shardings=(whole, whole, split),
+        in_shardings=(whole, whole, meshes.split(mesh)),
         out_shardings=whole,
-        donate_argnums=1,
+        donate_argnums=1,  # the new state takes the memory of the old one
     )

@@ -14,7 +14,7 @@ class Stage(NamedTuple):
 
     name: str
     steps: int
-    data: str
+    data: str  # the name of the stream that feeds it
     step: Callable  # (key, state, batch) -> state, {name: scalar}
 
 
@@ -35,9 +35,9 @@ class Method(NamedTuple):
 class Net:
     """A net's parameters, batch statistics and optimiser state (() when frozen)."""
 
-    params: Any
-    stats: Any
-    opt: Any
+    params: Any  # moved by an optimiser
+    stats: Any  # moved by forward passes: averages of BatchNorm, counts, ...
+    opt: Any  # the optimiser's own arrays, such as momenta
 
 
 @flax.struct.dataclass
@@ -53,7 +53,9 @@ def new_net(key, module, tx, *inputs):
     variables = module.init(key, *inputs)
     params = variables["params"]
     stats = variables.get("batch_stats", {})
-    return Net(params, stats, () if tx is None else tx.init(params))
+    if tx is None:
+        return Net(params, stats, ())
+    return Net(params, stats, tx.init(params))
 
 
 def new_state(**nets):
@@ -69,7 +71,9 @@ def forward(module, params, stats, *inputs, train=False, key=None):
     variables = {"params": params, "batch_stats": stats}
     if not train:
         return module.apply(variables, *inputs, train=False), stats
-    rngs = {} if key is None else {"dropout": key}
+    rngs = {}
+    if key is not None:
+        rngs["dropout"] = key
     output, moved = module.apply(
         variables, *inputs, train=True, rngs=rngs, mutable=["batch_stats"]
     )
@@ -118,11 +122,13 @@ def descend(txs, nets, loss, *names, pace=1.0):
     multiplies the step.
     Returns the nets and the metrics, both computed at the parameters before the step.
     """
+    # Only these are differentiated: to the loss, all other nets are constants.
     params = {name: nets[name].params for name in names}
     (_, (stats, metrics)), grads = jax.value_and_grad(loss, has_aux=True)(params)
     moved = {}
     for name in names:
         updates, opt = txs[name].update(grads[name], nets[name].opt, params[name])
+        # Behind the optimiser, whose momenta would otherwise remember former paces.
         updates = jax.tree.map(lambda update: pace * update, updates)
         moved[name] = Net(
             optax.apply_updates(params[name], updates),

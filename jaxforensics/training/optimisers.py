@@ -1,5 +1,6 @@
 """Optimisers and learning-rate schedules by name, from a config's settings."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -29,22 +30,23 @@ def cosine(*, rate, steps, warmup=0, final=0.0):
 
     A `warmup` below 1 is a share of the steps.
     """
-    warmup = round(warmup * steps) if 0 < warmup < 1 else warmup
+    if 0 < warmup < 1:
+        warmup = round(warmup * steps)
     if warmup >= steps:
         raise ValueError(
             f"a warm-up of {warmup} steps leaves none of {steps}: train longer, or "
             "lower schedule_settings.warmup"
         )
-    return optax.warmup_cosine_decay_schedule(
-        0.0 if warmup else rate, rate, warmup, steps, final
-    )
+    # Without a warm-up the first step already has the full rate.
+    first_rate = 0.0 if warmup else rate
+    return optax.warmup_cosine_decay_schedule(first_rate, rate, warmup, steps, final)
 
 
 def sgd(rate, *, momentum=0.0, nesterov=False, rate_inside=False):
     """Stochastic gradient descent: v ← momentum·v + g; w ← w − rate·v.
 
-    With `rate_inside`, as in Caffe, v ← momentum·v + rate·g; w ← w − v: what a falling
-    rate has left in v goes on at the rate it came with.
+    With `rate_inside`, as in Caffe, v ← momentum·v + rate·g; w ← w − v.  The two differ
+    where the rate falls: there v holds gradients times the rates of their own steps.
     """
     if rate_inside:
         descent = optax.scale_by_learning_rate(rate)
@@ -70,7 +72,7 @@ def rmsprop(rate, *, decay=0.99, eps=1e-8, momentum=0.0):
 
 
 SCHEDULES = {f.__name__: f for f in (constant, step, exponential, cosine)}
-ENDING = ("cosine",)
+ENDING = ("cosine",)  # schedules that take the number of all steps
 RULES = {f.__name__: f for f in (sgd, adam, radam, rmsprop)}
 
 
@@ -96,26 +98,39 @@ def optimiser(
     after it (AdamW).  Biases of layers learn at `bias_rate` times the rate.  `clip`
     bounds the gradient's global norm.
     """
-    end = {"steps": steps} if schedule in ENDING and steps is not None else {}
+    schedule_settings = {"rate": rate} | dict(schedule_settings or {})
+    if schedule in ENDING and steps is not None:
+        schedule_settings = {"steps": steps} | schedule_settings
     rates = call(
         choose(SCHEDULES, schedule, "schedule"),
-        {"rate": rate} | end | dict(schedule_settings or {}),
+        schedule_settings,
         where=f"schedule {schedule}",
     )
-    rule = choose(RULES, name, "optimiser")
-    chain = [] if clip is None else [optax.clip_by_global_norm(clip)]
-    decays = all_but_biases if decay_norms else kernels
-    decay = optax.add_decayed_weights(weight_decay, mask=decays)
-    if weight_decay and not decoupled:
-        chain.append(decay)
+    # The rule of this name and settings, at a rate or a schedule of rates.
+    rule = partial(
+        call,
+        choose(RULES, name, "optimiser"),
+        dict(settings or {}),
+        where=f"optimiser {name}",
+    )
+    decays = kernels
+    if decay_norms:
+        decays = all_but_biases
+
+    chain = []
+    if clip is not None:
+        chain.append(optax.clip_by_global_norm(clip))
     if weight_decay and decoupled:
-        unit = call(rule, dict(settings or {}), 1.0, where=f"optimiser {name}")
         # The rule at rate 1 yields the descent direction; decay pulls against it.
         pull = optax.add_decayed_weights(-weight_decay, mask=decays)
-        chain += [unit, pull, optax.scale_by_schedule(rates)]
+        chain += [rule(1.0), pull, optax.scale_by_schedule(rates)]
+    elif weight_decay:
+        pull = optax.add_decayed_weights(weight_decay, mask=decays)
+        chain += [pull, rule(rates)]
     else:
-        chain.append(call(rule, dict(settings or {}), rates, where=f"optimiser {name}"))
+        chain.append(rule(rates))
     if bias_rate != 1:
+        # Behind the rule: in front of it Adam would divide the factor out again.
         chain.append(optax.masked(optax.scale(bias_rate), biases))
     return optax.chain(*chain)
 
@@ -123,32 +138,40 @@ def optimiser(
 class Plateau(NamedTuple):
     """A pace that falls where a loss does not; arrays, to be kept in a state."""
 
-    pace: jax.Array
+    pace: jax.Array  # by which steps are multiplied
     least: jax.Array  # mean loss of an epoch so far
     total: jax.Array  # of this epoch's losses
-    count: jax.Array
+    count: jax.Array  # of this epoch's steps
 
     def after(self, loss, *, epoch, factor=0.5):
-        """After one more step: `factor` less if this ended an epoch no better.
+        """After one more step: pace times `factor` if this ended an epoch no better.
 
-        Better is less by a ten-thousandth.
+        An epoch is better if its mean loss is less by a ten-thousandth, as with
+        PyTorch's ReduceLROnPlateau and its default threshold.
         """
-        total, count = self.total + loss, self.count + 1
-        ends, mean = count == epoch, total / epoch
+        total = self.total + loss
+        count = self.count + 1
+        ends = count == epoch
+        mean = total / epoch
         better = mean < self.least - 1e-4 * jnp.abs(self.least)
         return Plateau(
-            jnp.where(ends & ~better, factor * self.pace, self.pace),
-            jnp.where(ends & better, mean, self.least),
-            jnp.where(ends, 0.0, total),
-            jnp.where(ends, 0, count),
+            pace=jnp.where(ends & ~better, factor * self.pace, self.pace),
+            least=jnp.where(ends & better, mean, self.least),
+            total=jnp.where(ends, 0.0, total),
+            count=jnp.where(ends, 0, count),
         )
 
 
 def plateau():
     """A `Plateau` at the start, at pace 1."""
-    nothing = jnp.zeros(())
-    most = jnp.full((), jnp.finfo(jnp.float32).max)
-    return Plateau(jnp.ones(()), most, nothing, jnp.zeros((), jnp.int32))
+    # Not infinity: the guard against what is not finite looks at every state.
+    highest = jnp.full((), jnp.finfo(jnp.float32).max)
+    return Plateau(
+        pace=jnp.ones(()),
+        least=highest,
+        total=jnp.zeros(()),
+        count=jnp.zeros((), jnp.int32),
+    )
 
 
 def kernels(params):
@@ -161,11 +184,11 @@ def kernels(params):
 def biases(params):
     """True for biases of layers: `bias` beside a `kernel`, not beside a `scale`."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
-    known = {_names(path) for path, _ in leaves}
+    paths = {_names(path) for path, _ in leaves}
 
     def is_bias(path, _):
         *above, name = _names(path)
-        return name == "bias" and (*above, "kernel") in known
+        return name == "bias" and (*above, "kernel") in paths
 
     return jax.tree_util.tree_map_with_path(is_bias, params)
 
@@ -176,4 +199,5 @@ def all_but_biases(params):
 
 
 def _names(path):
+    """A path in a tree as names: ('layer', 'kernel')."""
     return tuple(jax.tree_util.keystr((entry,)).strip("[]'\"") for entry in path)

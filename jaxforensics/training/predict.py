@@ -8,29 +8,32 @@ import numpy as np
 from jax import lax
 from jax.tree_util import Partial
 
-from jaxforensics.settings import digest
+from jaxforensics import settings
+from jaxforensics.progress import bar
 from jaxforensics.training import mesh as meshes
 from jaxforensics.training.loop import ahead
 
-WIDTH = 256  # bytes of a name that travel between processes
+NAME_BYTES = 256  # of a name that travels between processes, where lengths are fixed
+PATIENCE = 3.0  # seconds after which predictions show how far they are
 
 
 class Predictor:
     """A trained method: `predictor(batch)` runs it, `over(batches)` gathers a split.
 
-    `narrow(outputs)` is a `predict` of these alone, for a compiler that would not see
-    that others are unused.  `notice` goes with what is stored of its predictions.
+    `digest` identifies it where predictions are stored, and `notice` is stored with
+    them.  `narrow(outputs)` gives a `predict` of these outputs alone, where a compiler
+    would not see that the others are unused.
     """
 
     notice = ""
 
     def __init__(self, predict, state, *, mesh=None, digest="", narrow=None):
-        self.mesh = meshes.data_mesh() if mesh is None else mesh
+        self.mesh = mesh or meshes.data_mesh()
         self.state = jax.device_put(state, meshes.whole(self.mesh))
         self.digest = digest
         self._predict = predict
         self._narrow = narrow or (lambda outputs: predict)
-        self._compiled = {}
+        self._compiled = {}  # {(outputs, measures): a compiled pass}
 
     def at(self, state):
         """This predictor with another state; what was compiled is kept."""
@@ -44,7 +47,8 @@ class Predictor:
     def function(self, output):
         """images -> one output, as a `Partial` of the state.
 
-        What is compiled for it serves all predictors of the method.
+        The state is an argument of what is compiled, not a constant in it: all
+        predictors of the method share that.
         """
         return Partial(_only(self._predict, output), self.state)
 
@@ -60,10 +64,10 @@ class Predictor:
         operations = {"none 0": Partial(_unchanged)} | operations
 
         def narrow(outputs):
-            chosen = {k: operations[k] for k in outputs if k in operations}
-            return partial(_degraded, self._predict, chosen, output, key)
+            wanted = {name: operations[name] for name in outputs if name in operations}
+            return partial(_degraded, self._predict, wanted, output, key)
 
-        mark = digest(
+        numbers_digest = settings.digest(
             {
                 name: [np.asarray(x).tolist() for x in _numbers(operation)[0]]
                 for name, operation in operations.items()
@@ -73,7 +77,7 @@ class Predictor:
             narrow(operations),
             self.state,
             mesh=self.mesh,
-            digest=f"{self.digest} through {mark} {key} {output}",
+            digest=f"{self.digest} through {numbers_digest} {key} {output}",
             narrow=narrow,
         )
 
@@ -85,39 +89,63 @@ class Predictor:
         pictures and maps excepted.
         """
         run = self._compile(tuple(outputs), measures)
-        parts = []
-        for host, batch in ahead(batches, self.mesh):
-            gathered = run(self.state, batch)
-            columns = {
-                k: meshes.fetch(v)
-                for k, v in batch.items()
-                if k not in (*meshes.PICTURES, "parsing")
-            }
-            text = {k: _everywhere(v) for k, v in host.items() if k not in batch}
-            parts.append(
-                columns | text | {k: meshes.fetch(v) for k, v in gathered.items()}
-            )
+        pairs = bar(
+            ahead(batches, self.mesh),
+            desc="predicting",
+            unit="batch",
+            shown=jax.process_index() == 0,
+            delay=PATIENCE,
+        )
+        parts = [
+            _columns(host, batch) | _fetched(run(self.state, batch))
+            for host, batch in pairs
+        ]
         if not parts:
             raise ValueError("there is nothing to predict: the split is empty")
-        whole = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
-        return {k: v[whole["valid"] > 0] for k, v in whole.items() if k != "valid"}
+        columns = {
+            name: np.concatenate([part[name] for part in parts]) for name in parts[0]
+        }
+        is_example = columns.pop("valid") > 0
+        return {name: column[is_example] for name, column in columns.items()}
 
-    def measured(self, measures, batch):
-        """Names of what `measures` gives for a host batch; nothing is computed."""
-        if measures is None:
-            return ()
-        measure = partial(_measured, self._predict, measures)
-        return tuple(jax.eval_shape(measure, self.state, meshes.example(batch)))
+    def names(self, batch, measures=None):
+        """Names of all outputs for a host batch, and of what `measures` gives.
+
+        Shapes are followed through the method; nothing is compiled or computed.
+        """
+        everything = partial(_everything, self._predict, measures)
+        shapes = jax.eval_shape(everything, self.state, meshes.example(batch))
+        return tuple(tuple(values) for values in shapes)
 
     def _compile(self, outputs, measures):
         key = outputs, measures
         if key not in self._compiled:
-            # Measures may read any output, so that nothing is narrowed for them.
-            predict = self._predict if measures else self._narrow(outputs)
+            predict = self._narrow(outputs)
+            if measures is not None:  # which may read any output
+                predict = self._predict
             self._compiled[key] = _compiled(predict, outputs, measures, self.mesh)
         return self._compiled[key]
 
 
+def _columns(host, batch):
+    """What a batch says of its examples: numbers from the devices, text from the host.
+
+    Pictures and maps are left where they are.
+    """
+    numbers = {
+        name: array for name, array in batch.items() if name not in meshes.PER_PIXEL
+    }
+    text = {
+        name: _everywhere(column) for name, column in host.items() if name not in batch
+    }
+    return _fetched(numbers) | text
+
+
+def _fetched(arrays):
+    return {name: meshes.fetch(array) for name, array in arrays.items()}
+
+
+# Two functions of the same arguments are one object, so that JAX compiles once.
 @lru_cache(maxsize=32)
 def _only(predict, output):
     return lambda state, image: predict(state, {"image": image})[output]
@@ -130,19 +158,24 @@ def _compiled(predict, outputs, measures, mesh):
     def chosen(state, batch):
         batch = meshes.floats(batch)
         predicted = predict(state, batch)
-        kept = {k: predicted[k] for k in outputs if k in predicted}
+        kept = {name: predicted[name] for name in outputs if name in predicted}
         if measures is None:
             return kept
         return kept | _per_example(measures, predicted, batch)
 
-    whole, split = meshes.whole(mesh), meshes.split(mesh)
-    return jax.jit(chosen, in_shardings=(whole, split), out_shardings=split)
+    split = meshes.split(mesh)
+    return jax.jit(
+        chosen, in_shardings=(meshes.whole(mesh), split), out_shardings=split
+    )
 
 
-def _measured(predict, measures, state, batch):
-    """{name: (b,)}, all that `measures` says of a batch."""
+def _everything(predict, measures, state, batch):
+    """All outputs for a batch, and all that `measures` says of them."""
     batch = meshes.floats(batch)
-    return _per_example(measures, predict(state, batch), batch)
+    outputs = predict(state, batch)
+    if measures is None:
+        return outputs, {}
+    return outputs, _per_example(measures, outputs, batch)
 
 
 def _per_example(measures, outputs, batch):
@@ -171,27 +204,30 @@ def _degraded(predict, operations, output, key, state, batch):
     if not operations:
         return {}
     key = jax.random.fold_in(key, batch["index"][0])
-    programs, names, cells = [], [], []
-    for (structure, _), rows in _kinds(operations).items():
+    programs = []
+    names = []
+    cells = []  # for each name, (its program, its row of numbers there)
+    for (structure, _), rows in _alike(operations).items():
         cells += [(len(programs), row) for row in range(len(rows))]
         programs.append(_program(structure, rows.values()))
         names += rows
 
-    def found(cell):
-        image = lax.switch(cell[0], programs, cell[1], key, batch["image"])
+    def predicted(cell):
+        program, row = cell
+        image = lax.switch(program, programs, row, key, batch["image"])
         return predict(state, batch | {"image": image})[output]
 
-    return dict(zip(names, lax.map(found, jnp.array(cells)), strict=True))
+    return dict(zip(names, lax.map(predicted, jnp.array(cells)), strict=True))
 
 
-def _kinds(operations):
-    """{structure and shapes: {name: numbers}}: each kind differs in numbers alone."""
-    kinds = {}
+def _alike(operations):
+    """{(structure, shapes): {name: numbers}} of operations alike but for numbers."""
+    groups = {}
     for name, operation in operations.items():
         numbers, structure = _numbers(operation)
-        kind = structure, tuple(map(np.shape, numbers))
-        kinds.setdefault(kind, {})[name] = numbers
-    return kinds
+        form = structure, tuple(map(np.shape, numbers))
+        groups.setdefault(form, {})[name] = numbers
+    return groups
 
 
 def _program(structure, rows):
@@ -223,7 +259,22 @@ def _everywhere(names):
         return np.asarray(names)
     from jax.experimental import multihost_utils
 
-    encoded = np.asarray([str(n).encode()[:WIDTH] for n in names], f"S{WIDTH}")
-    raw = encoded.view(np.uint8).reshape(len(names), WIDTH)
-    gathered = np.asarray(multihost_utils.process_allgather(raw, tiled=True))
-    return np.asarray([bytes(row).rstrip(b"\0").decode() for row in gathered])
+    # Only numbers travel between processes.
+    rows = multihost_utils.process_allgather(_as_bytes(names), tiled=True)
+    return _as_text(np.asarray(rows))
+
+
+def _as_bytes(names):
+    """Text as UTF-8, filled up with zeros: (b, ...) -> (b, ..., NAME_BYTES) uint8."""
+    names = np.asarray(names)
+    encoded = [str(name).encode()[:NAME_BYTES] for name in names.ravel()]
+    padded = np.asarray(encoded, f"S{NAME_BYTES}")
+    return padded.view(np.uint8).reshape(*names.shape, NAME_BYTES)
+
+
+def _as_text(rows):
+    """What `_as_bytes` was given: (b, ..., NAME_BYTES) uint8 -> (b, ...)."""
+    flat = rows.reshape(-1, NAME_BYTES)
+    # A long name may be cut within a character, which then is left out.
+    names = [bytes(row).rstrip(b"\0").decode(errors="ignore") for row in flat]
+    return np.asarray(names).reshape(rows.shape[:-1])

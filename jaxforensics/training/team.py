@@ -23,7 +23,8 @@ def begin(processes, experiment):
     """Take this process's part in a team, and decide what SIGTERM does.
 
     Returns the helpers' shares of the cores, and the settings of a Workspace.  Shares
-    are equal, as sums depend on the number of cores.  Before devices are looked at.
+    are equal, as sums depend on the number of cores.  It has to be called before JAX
+    looks at devices, which counts cores once.
     """
     if os.environ.get(CORES):
         _keep_to(os.environ[CORES])
@@ -44,22 +45,28 @@ def begin(processes, experiment):
     cores = sorted(os.sched_getaffinity(0))
     if not 1 <= processes <= len(cores):
         raise ValueError(f"--processes={processes}: there are {len(cores)} cores")
-    many = len(cores) // processes
-    own, *others = (
-        ",".join(map(str, cores[i * many : (i + 1) * many])) for i in range(processes)
-    )
-    _keep_to(own)
-    return others, {"processes": processes}
+    # What does not divide is left idle: shares have to be equal.
+    per_process = len(cores) // processes
+    shares = [
+        cores[number * per_process : (number + 1) * per_process]
+        for number in range(processes)
+    ]
+    leaders, *helpers = (",".join(map(str, share)) for share in shares)
+    _keep_to(leaders)
+    return helpers, {"processes": processes}
 
 
 @contextmanager
 def helped(shares):
     """Meanwhile the same command runs as a helper on each of these shares of cores."""
-    crew = [
+    helpers = [
         subprocess.Popen(
             [sys.executable, *sys.argv],
             env=os.environ | {CORES: cores},
+            # Nothing is ever written: that it closes tells a helper to leave, however
+            # this process ends.
             stdin=subprocess.PIPE,
+            # Ctrl-C reaches this process alone, which then closes the pipes.
             start_new_session=True,
         )
         for cores in shares
@@ -67,28 +74,32 @@ def helped(shares):
     try:
         yield
     finally:
-        for helper in crew:
+        for helper in helpers:
             helper.stdin.close()
-        for helper in crew:
+        for helper in helpers:
             if helper.wait():
                 print(f"a helper had ended early, with {helper.returncode}", flush=True)
 
 
 def _alone():
     """Why one process is all that makes sense, or ''."""
-    if not hasattr(os, "sched_setaffinity"):
+    if not hasattr(os, "sched_setaffinity"):  # macOS
         return "this system does not bind processes to cores"
-    found = [*Path("/dev").glob("nvidia[0-9]*"), *Path("/dev").glob("accel[0-9]*")]
-    if found and os.environ.get("JAX_PLATFORMS") != "cpu":
+    # By their files: asking JAX would start it, on all cores.
+    devices = Path("/dev")
+    accelerators = [*devices.glob("nvidia[0-9]*"), *devices.glob("accel[0-9]*")]
+    if accelerators and os.environ.get("JAX_PLATFORMS") != "cpu":
         return "there is an accelerator"
     return ""
 
 
 def _follow():
     """Ask this process to leave once the one that started it is gone."""
-    os.read(sys.stdin.fileno(), 1)  # nothing is written: it returns at the end
+    os.read(sys.stdin.fileno(), 1)  # returns when the pipe closes
+    # A signal, so that a training saves its state first.
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _keep_to(cores):
+    """Run on these cores alone, from now on: '0,1'."""
     os.sched_setaffinity(0, map(int, cores.split(",")))

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxforensics.evaluation import metrics
 from jaxforensics.settings import nearest
+from jaxforensics.training import loop
 
 
 class Watch(NamedTuple):
@@ -37,6 +38,44 @@ class Watch(NamedTuple):
     select: str | None = None
 
 
+class Watched(NamedTuple):
+    """A stage with its Watch, and what follows from where it stands."""
+
+    watch: Watch
+    stream: str  # whose validation split is measured
+    last: int  # the step after which it is measured whatever the interval says
+    label: str  # under which its best state is kept, see `Checkpoints`
+
+
+def by_stage(watch, method):
+    """{stage name: Watched} of the stages that are watched, in their order.
+
+    One Watch over all stages keeps one best state, '', and is measured on the stream of
+    the first stage unless it names another.
+    """
+    spans = loop.spans(method)
+    if watch is None:
+        return {}
+    if isinstance(watch, dict):
+        return {
+            stage.name: Watched(
+                watch=watch[stage.name],
+                stream=watch[stage.name].stream or stage.data,
+                last=stop,
+                label=stage.name,
+            )
+            for stage, _, stop in spans
+            if stage.name in watch
+        }
+    over_all = Watched(
+        watch=watch,
+        stream=watch.stream or spans[0].stage.data,
+        last=spans[-1].stop,
+        label="",
+    )
+    return {stage.name: over_all for stage in method.stages}
+
+
 def detection(*, stream="", select="auc"):
     """Watch a detector of real and fake: AUC, and accuracy at P(fake) = 0.5."""
     return Watch(stream=stream, summary=summarise_detection, select=select)
@@ -55,13 +94,15 @@ def summarise_detection(columns):
 def validation(watch, predictor, stream):
     """(state) -> {name: value}, what `watch` says of the validation split of `stream`.
 
-    Where the names are known before anything is trained, a `select` that is not one of
-    them is refused here.
+    Names that are known before anything is trained are looked at here: a `select` or
+    an output that is not among them is refused.
     """
     measured = ()
-    if watch.measures is not None:
+    if watch.measures is not None or watch.outputs != Watch().outputs:
+        # Shapes are enough: nothing is predicted, and a wrong one is found now.
         first_batch = next(iter(stream.validation()))
-        measured = predictor.measured(watch.measures, first_batch)
+        outputs, measured = predictor.names(first_batch, watch.measures)
+        check_outputs(watch.outputs, outputs)
     if watch.summary is None:
         check_selected(watch.select, measured)
 
@@ -71,6 +112,7 @@ def validation(watch, predictor, stream):
         )
         if watch.summary is not None:
             return watch.summary(columns)
+        # Over the whole split, in float64: means of batch means would weigh padding.
         return {name: float(np.mean(columns[name], dtype=float)) for name in measured}
 
     return values
@@ -123,6 +165,19 @@ def check_selected(select, names, *, where="validation"):
             f"{where} gives no {select!r} to select by{nearest(select, names)}. "
             f"Valid: {', '.join(sorted(names))}"
         )
+
+
+def check_outputs(asked, names):
+    """Refuse to gather an output that `predict` does not give.
+
+    Not all methods have the outputs that are gathered by default.
+    """
+    for output in asked:
+        if output not in (*names, *Watch().outputs):
+            raise ValueError(
+                f"predict gives no output {output!r}{nearest(output, names)}. "
+                f"Valid: {', '.join(names)}"
+            )
 
 
 def _check_one(watch, where):

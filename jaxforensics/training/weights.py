@@ -117,4 +117,6 @@ def _kind(array):
 
 def _nearest(name, names, where):
     near = nearest_name(name, names)
-    return f"nearest {where}: {near}" if near else f"nothing {where}"
+    if near is None:
+        return f"nothing {where}"
+    return f"nearest {where}: {near}"

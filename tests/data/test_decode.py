@@ -1,6 +1,7 @@
 import io
 import logging
 import pickle
+import struct
 import warnings
 import zlib
 
@@ -12,6 +13,8 @@ from PIL import Image
 
 from jaxforensics.data import decode
 from jaxforensics.data.decode import BadPicture
+from jaxforensics.data.items import Item
+from jaxforensics.prepare.convert import convert_picture
 
 REASONS = {"empty", "not-an-image", "truncated", "unreadable", "unsupported"}
 REASONS |= {"too-large", "too-small"}
@@ -296,3 +299,98 @@ def test_damaged_pictures_decode_or_are_refused(data, edits, kept):
 @given(st.sampled_from([data[:24] for data in PICTURES] + [b""]), st.binary())
 def test_any_bytes_decode_or_are_refused(start, rest):
     decoded_or_refused(start + rest)
+
+
+def chunk(name, content):
+    checksum = zlib.crc32(name + content)
+    length = struct.pack(">I", len(content))
+    return length + name + content + struct.pack(">I", checksum)
+
+
+def png(shape, rows, *, colour_type=2, bits=8, interlaced=False, parts=1, end=True):
+    """A valid PNG of these bytes of rows; without `end`, its stream is not closed."""
+    height, width = shape
+    header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, interlaced)
+    pack = zlib.compressobj()
+    stream = pack.compress(rows)
+    stream += pack.flush(zlib.Z_FINISH if end else zlib.Z_SYNC_FLUSH)
+    step = -(-len(stream) // parts)
+    pieces = [stream[i : i + step] for i in range(0, len(stream), step)]
+    palette = chunk(b"PLTE", bytes(range(256)) * 3) if colour_type == 3 else b""
+    image = b"".join(chunk(b"IDAT", piece) for piece in pieces)
+    return decode.PNG + chunk(b"IHDR", header) + palette + image + chunk(b"IEND", b"")
+
+
+# Number of channels, by colour type, and a depth that it may have.
+KINDS_OF_PNG = [(0, 1, 1), (0, 1, 8), (0, 1, 16), (2, 3, 8), (3, 1, 4), (4, 2, 8)]
+KINDS_OF_PNG += [(6, 4, 8), (6, 4, 16)]
+ADAM7 = [range(0, 64, 8), range(4, 64, 8), range(0, 64, 4), range(2, 64, 4)]
+ADAM7 += [range(0, 64, 2), range(1, 64, 2), range(0, 64)]
+
+
+def row_lengths(shape, bits, *, interlaced):
+    """Bytes of every row, in the order of the file; PNG (ISO 15948), section 8.2."""
+    height, width = shape
+    if not interlaced:
+        return [1 + -(-width * bits // 8)] * height
+    lengths = []
+    first_rows = (0, 0, 4, 0, 2, 0, 1)
+    row_steps = (8, 8, 8, 4, 4, 2, 2)
+    for number, columns in enumerate(ADAM7):
+        count = len([column for column in columns if column < width])
+        rows = range(first_rows[number], height, row_steps[number])
+        lengths += [1 + -(-count * bits // 8)] * (len(rows) * bool(count))
+    return lengths
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("shape", [(9, 13), (3, 2), (1, 40), (20, 1), (8, 8)])
+@pytest.mark.parametrize("colour_type, channels, bits", KINDS_OF_PNG)
+def test_a_png_that_lacks_rows_is_truncated(
+    shape, colour_type, channels, bits, interlaced
+):
+    lengths = row_lengths(shape, bits * channels, interlaced=interlaced)
+    rows = [b"\0" + RNG.bytes(length - 1) for length in lengths]
+    settings = {"colour_type": colour_type, "bits": bits, "interlaced": interlaced}
+    for parts in (1, 3):
+        whole = png(shape, b"".join(rows), parts=parts, **settings)
+        assert decode.decode(whole).shape == (*shape, 3)
+        expected = Image.open(io.BytesIO(whole))
+        if expected.mode in ("RGB", "L", "P", "1"):
+            pixels = np.asarray(expected.convert("RGB"))
+            np.testing.assert_array_equal(decode.decode(whole), pixels)
+        longer = png(shape, b"".join([*rows, b"more"]), parts=parts, **settings)
+        np.testing.assert_array_equal(decode.decode(longer), decode.decode(whole))
+        for count in {0, 1, len(rows) // 2, len(rows) - 1} - {len(rows)}:
+            cut = png(shape, b"".join(rows[:count]), parts=parts, **settings)
+            assert refusal(cut) == "truncated"
+            assert decode.plain(cut) is None
+            for decoder in (decode.decode_gray, decode.decode_numbers):
+                with pytest.raises(BadPicture):
+                    decoder(cut)
+
+
+def test_rows_that_are_cut_are_truncated_too():
+    whole = b"".join(b"\0" + RNG.bytes(39) for _ in range(9))
+    assert decode.plain(png((9, 13), whole)) is not None
+    for length in (1, 39, 40, 41, 200, len(whole) - 1):
+        for end in (True, False):
+            assert refusal(png((9, 13), whole[:length], end=end)) == "truncated"
+
+
+def test_pillow_shows_missing_rows_as_black():
+    """Why rows are counted here; if this fails, Pillow counts them itself."""
+    whole = b"".join(b"\0" + b"\xff" * 39 for _ in range(9))
+    shown = np.asarray(Image.open(io.BytesIO(png((9, 13), whole[: 5 * 40]))))
+    assert (shown[:5] == 255).all() and not shown[5:].any()
+
+
+def test_a_picture_of_which_rows_are_missing_is_counted(tmp_path):
+    path = tmp_path / "a.png"
+    for interlaced in (False, True):
+        lengths = row_lengths((9, 13), 24, interlaced=interlaced)
+        rows = [b"\0" + RNG.bytes(length - 1) for length in lengths]
+        path.write_bytes(png((9, 13), b"".join(rows[:-2]), interlaced=interlaced))
+        records, (failure,) = convert_picture(Item(str(path), 0, "real"), size=None)
+        assert not records
+        assert failure.reason == "truncated"

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxforensics.evaluation.attention import grad_cam
+from jaxforensics.evaluation.attention import grad_cam, mean_attention
+from jaxforensics.ops.resample import resize
 
 
 class Two(nn.Module):
@@ -61,5 +62,33 @@ def test_it_is_compiled_like_anything_else(trained):
 
 def test_a_layer_that_is_not_there_is_named(trained):
     logits, _, image = trained
-    with pytest.raises(ValueError, match="0 layers are called 'third'"):
+    with pytest.raises(ValueError, match="0 layers .* 'third', .* are: first, second"):
         grad_cam(logits, image, layer="third")
+
+
+def test_mean_attention_is_the_mean_of_resized_maps(trained):
+    """Of what speaks for class 2, which is likelier than 1, and against 0."""
+    logits, _, _ = trained
+    rng = np.random.default_rng(0)
+    pictures = {name: rng.integers(0, 256, (3, 9, 7, 3), np.uint8) for name in "ab"}
+
+    def three(image):
+        value = logits(image)
+        return jax.numpy.stack([-value, value - 9, 2 * value + 9], axis=-1)
+
+    got = mean_attention(three, pictures, layer="first")
+    for name, images in pictures.items():
+        floats = np.float32(images) / 255
+        np.testing.assert_allclose(got.faces[name], floats.mean(0), atol=1e-6)
+        maps = grad_cam(lambda x: 3 * logits(x), floats, layer="first")
+        maps = resize(maps[..., None], (9, 7), method="bilinear")[..., 0]
+        want = np.mean(maps, axis=0)
+        assert got.maps[name].shape == (9, 7) and want.max() > 0
+        np.testing.assert_allclose(got.maps[name], want / want.max(), atol=1e-4)
+
+
+def test_a_network_that_looks_nowhere_has_an_empty_map(trained):
+    logits, _, _ = trained
+    black = {"a": np.zeros((2, 9, 7, 3), np.uint8)}
+    got = mean_attention(lambda x: 0 * logits(x)[:, None], black, layer="first")
+    np.testing.assert_array_equal(got.maps["a"], np.zeros((9, 7)))

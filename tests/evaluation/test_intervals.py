@@ -74,6 +74,35 @@ def test_groups_move_together():
     np.testing.assert_array_equal(np.unique(np.concatenate(seen)), [0.0, 0.5, 1.0])
 
 
+def test_a_group_in_several_corpora_is_one():
+    """Three qualities of a clip: joined arrays in which its name stands three times."""
+    rng = np.random.default_rng(4)
+    clips = np.repeat([f"clip{i}" for i in range(12)], 2)  # two frames of each
+    labels = np.arange(24) // 2 % 2
+    corpora = [labels + noise * rng.normal(size=24) for noise in (0.5, 1, 2)]
+    labels = np.tile(labels, 3)
+    scores = np.concatenate(corpora)
+    groups = np.tile(clips, 3)
+    got = bootstrap(metrics.auc, labels, scores, groups=groups, samples=60, seed=9)
+
+    # By hand: whole clips are drawn, each with its frames of every corpus.
+    names = np.unique(groups)
+    drawn_clips = np.random.default_rng(9).integers(len(names), size=(60, len(names)))
+    values = []
+    for drawn in drawn_clips:
+        rows = [np.flatnonzero(groups == names[number]) for number in drawn]
+        rows = np.concatenate(rows)
+        values.append(roc_auc_score(labels[rows], scores[rows]))
+    low = np.quantile(values, 0.025, method="lower")
+    high = np.quantile(values, 0.975, method="higher")
+    want = roc_auc_score(labels, scores), low, high
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-12)
+    # Taken for three groups each, the clips would seem to be three times as many.
+    apart = [f"{group}/{number // 24}" for number, group in enumerate(groups)]
+    narrow = bootstrap(metrics.auc, labels, scores, groups=apart, samples=60, seed=9)
+    assert narrow.high - narrow.low < got.high - got.low
+
+
 def test_deterministic_in_the_seed():
     labels, scores = draw()
     run = partial(bootstrap, metrics.auc, labels, scores, samples=100)
@@ -109,6 +138,14 @@ def test_nan_scores_are_refused_by_their_row():
         )
 
 
+def test_nan_is_refused_whatever_the_metric_does_with_it():
+    """A metric that skips NaN would describe other rows in each resample."""
+    values = [0.1, np.nan, 0.3, np.nan, np.nan]
+    for metric in (np.nanmean, np.mean, metrics.mean):
+        with pytest.raises(ValueError, match="2 of 4 scores are NaN, at rows 1, 4"):
+            bootstrap(metric, values, valid=[1, 1, 1, 0, 1], samples=20)
+
+
 def test_undefined_resamples_are_left_out():
     # One fake in eight: a third of the resamples miss it.
     labels, scores = np.eye(8, dtype=int)[0], np.arange(8.0)
@@ -125,6 +162,14 @@ def test_no_interval_where_there_is_none():
         metrics.auc, [0, 1, 1], [0.1, 0.2, 0.3], groups=["v"] * 3, samples=20
     )
     np.testing.assert_array_equal(one_group, [1.0, np.nan, np.nan])
+
+
+def test_no_interval_around_an_undefined_value():
+    def two_or_more(values, *, valid):
+        return np.where((valid > 1).any(-1), 1.0, np.nan)  # of most resamples
+
+    got = bootstrap(two_or_more, np.zeros(20), samples=100)
+    np.testing.assert_array_equal(got, [np.nan] * 3)
 
 
 def test_a_metric_that_is_mostly_undefined_has_no_interval():
@@ -158,6 +203,8 @@ def test_misuse_is_refused():
         bootstrap(metrics.auc, [0, 1], [0.1, 0.2], groups=[1])
     with pytest.raises(ValueError, match=r"\(samples,\)"):
         bootstrap(metrics.confusion, [0, 1], [0.1, 0.2], samples=10)
+    with pytest.raises(ValueError, match="at least one resample, got 0"):
+        bootstrap(metrics.auc, [0, 1], [0.1, 0.2], samples=0)
     with pytest.raises(ValueError, match="fractional"):
         bootstrap(roc_auc_score, [0, 1], [0.1, 0.2], valid=[0.5, 1])
 

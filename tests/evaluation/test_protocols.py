@@ -135,23 +135,80 @@ def test_leave_one_out():
         protocols.leave_one_out("aba")
 
 
-def test_group_scores_are_means_of_frames():
+def test_a_videos_score_is_the_mean_of_its_frames():
     labels = [1, 0, 1, 0, 1, 9]
     scores = [0.2, 0.4, 0.6, 0.1, 0.5, np.nan]
-    groups = ["b", "a", "b", "a", "c", "z"]
-    got = protocols.group_scores(labels, scores, groups, valid=[1, 1, 1, 1, 1, 0])
-    np.testing.assert_array_equal(got.groups, ["a", "b", "c"])
+    videos = ["b", "a", "b", "a", "c", "z"]
+    got = protocols.pool_videos(scores, videos, labels=labels, valid=[1, 1, 1, 1, 1, 0])
+    np.testing.assert_array_equal(got.names, ["a", "b", "c"])
+    np.testing.assert_array_equal(got.groups, got.names)
     np.testing.assert_array_equal(got.labels, [0, 1, 1])
     np.testing.assert_allclose(got.scores, [0.25, 0.4, 0.5], rtol=1e-15)
-    weighted = protocols.group_scores([1, 1], [0.2, 0.6], [7, 7], valid=[1, 3])
+    weighted = protocols.pool_videos([0.2, 0.6], [7, 7], labels=[1, 1], valid=[1, 3])
     np.testing.assert_allclose(weighted.scores, [0.5], rtol=1e-15)
+    highest = protocols.pool_videos(
+        scores[:5], videos[:5], labels=labels[:5], pool="max"
+    )
+    np.testing.assert_array_equal(highest.scores, [0.4, 0.6, 0.5])
 
 
-def test_group_scores_refuse_a_group_of_two_labels():
-    with pytest.raises(ValueError, match="1 groups .* first 012: .* manipulation"):
-        protocols.group_scores([0, 1, 1], [0.1, 0.2, 0.3], ["012", "012", "099"])
-    with pytest.raises(ValueError, match="NaN"):
-        protocols.group_scores([0, 1], [0.1, np.nan], ["a", "b"])
+def test_videos_of_one_name_are_told_apart():
+    """By data set, source and name, whatever slashes the names hold."""
+    columns = {
+        "labels": [0, 1, 1, 1, 0, 1, 1],
+        "sources": ["r", "a", "a", "a/b", "r", "a", "a"],
+        "data_sets": ["x", "x", "x", "x", "y", "x", "x"],
+    }
+    videos = ["1", "1", "1", "c", "1", "b/c", "1"]
+    groups = ["g1", "g1", "g1", "g2", "g1", "g2", "g1"]
+    scores = np.arange(7.0)
+    got = protocols.pool_videos(scores, videos, groups=groups, **columns)
+    assert got.names.tolist() == ["x/a/1", "x/a/b/c", "x/a/b/c", "x/r/1", "y/r/1"]
+    np.testing.assert_array_equal(got.scores, [3, 5, 3, 0, 4])
+    np.testing.assert_array_equal(got.labels, [1, 1, 1, 0, 0])
+    assert got.groups.tolist() == ["g1", "g2", "g2", "g1", "g1"]
+    one_set = columns | {"data_sets": "x"}
+    got = protocols.pool_videos(scores, videos, groups=groups, **one_set)
+    np.testing.assert_array_equal(got.scores, [3, 5, 3, 2])
+
+
+def test_videos_equal_a_loop_over_them():
+    rng = np.random.default_rng(0)
+    sources = rng.integers(0, 3, 200)
+    videos = rng.integers(0, 12, 200)
+    scores = rng.random(200)
+    got = protocols.pool_videos(
+        scores, videos, labels=sources > 0, sources=sources, groups=videos // 2
+    )
+    want = [
+        (int(source > 0), scores[member].mean(), video // 2, f"{source}/{video}")
+        for source in range(3)
+        for video in range(12)
+        if (member := (sources == source) & (videos == video)).any()
+    ]
+    for column, values in zip(got, zip(*want, strict=True), strict=True):
+        if column is got.scores:
+            np.testing.assert_allclose(column, values, rtol=1e-12)
+        else:
+            np.testing.assert_array_equal(column, values)
+
+
+def test_frames_of_a_video_agree_on_label_and_group():
+    labels = [0, 1, 1]
+    scores = [0.1, 0.2, 0.3]
+    videos = ["012", "012", "099"]
+    with pytest.raises(ValueError, match="1 videos .* first 012: .* manipulation"):
+        protocols.pool_videos(scores, videos, labels=labels)
+    with pytest.raises(ValueError, match="1 videos .* several groups, first 099"):
+        protocols.pool_videos(
+            [0.1, 0.2, 0.3], ["1", "099", "099"], labels=[0, 1, 1], groups=[5, 6, 7]
+        )
+    with pytest.raises(ValueError, match="1 of 2 scores are NaN"):
+        protocols.pool_videos([0.1, np.nan], ["a", "b"], labels=[0, 1])
+    with pytest.raises(ValueError, match=r"named by \(2,\) values for \(3,\) scores"):
+        protocols.pool_videos(scores, ["a", "b"], labels=labels)
+    with pytest.raises(ValueError, match="pool scores 'men' .did you mean 'mean'"):
+        protocols.pool_videos(scores, ["a", "b", "b"], labels=labels, pool="men")
 
 
 def test_summary_states_numbers_intervals_and_conventions():

@@ -61,9 +61,9 @@ def test_adversarial_losses_equal_their_formulas():
         "wgan": (fake - real, -fake),
     }
     assert trnet.ADVERSARIAL.keys() == expected.keys()
-    for name, (told, fooled) in trnet.ADVERSARIAL.items():
-        np.testing.assert_allclose(told(real, fake), expected[name][0], rtol=1e-5)
-        np.testing.assert_allclose(fooled(fake), expected[name][1], rtol=1e-5)
+    for name, (of_critic, of_generator) in trnet.ADVERSARIAL.items():
+        np.testing.assert_allclose(of_critic(real, fake), expected[name][0], rtol=1e-5)
+        np.testing.assert_allclose(of_generator(fake), expected[name][1], rtol=1e-5)
 
 
 def blurred(x):
@@ -206,8 +206,8 @@ def test_statistics_of_a_kind_are_not_those_of_another():
     net = models.build("trnet_discriminator", view="image", width=4, norm="batch")
     held, (a, b) = state.nets["spatial"], (pictures(4, 16, 16), pictures(4, 16, 16))
     look = partial(forward, net, held.params, train=True)
-    (_, said), moved = trnet._apart(look, held.stats, a, b)
-    (_, again), _ = trnet._apart(look, held.stats, a / 2, b)
+    (_, said), moved = trnet._looks(look, held.stats, a, b)
+    (_, again), _ = trnet._looks(look, held.stats, a / 2, b)
     np.testing.assert_array_equal(said["logits"], again["logits"])
     alone, once = look(held.stats, a)
     expected = look(once, b)[1]
@@ -221,7 +221,7 @@ def test_without_statistics_two_kinds_are_seen_at_once_and_kept_apart():
     net = models.build("trnet_discriminator", view="image", width=4, sources=3)
     a, b = pictures(4, 16, 16), pictures(4, 16, 16)
     look = partial(forward, net, net.init(jax.random.key(0), a)["params"], train=True)
-    told, stats = trnet._apart(look, {}, a, b)
+    told, stats = trnet._looks(look, {}, a, b)
     assert stats == {}
     for found, kind in zip(told, (a, b), strict=True):
         expected, _ = look({}, kind)
@@ -232,7 +232,7 @@ def test_without_statistics_two_kinds_are_seen_at_once_and_kept_apart():
 
 def test_the_penalty_of_a_linear_critic_is_its_weight():
     batch, weight = pairs(), np.float32(random.normal(size=(16, 16, 3)))
-    slopes = trnet._slopes(
+    slopes = trnet._squared_slopes(
         jax.random.key(0), lambda x: jnp.einsum("bhwc,hwc->b", x, weight), batch
     )
     np.testing.assert_allclose(slopes, np.square(weight).sum(), rtol=1e-5)

@@ -141,6 +141,15 @@ def test_shapes_and_counts_of_others(name, settings, size, count, shapes):
     assert jax.tree.map(lambda x: x.shape, given) == shapes
 
 
+@pytest.mark.parametrize("shape", [(32, 32, 3), (2, 32, 32, 1)])
+@pytest.mark.parametrize("name", models.NAMES)
+def test_other_shapes_are_refused_by_name(name, shape):
+    module = models.build(name)
+    image = jax.ShapeDtypeStruct(shape, jnp.float32)
+    with pytest.raises(AssertionError, match=r"shape \(.*\) but expected \(None, "):
+        jax.eval_shape(module.init, jax.random.key(0), image)
+
+
 def test_every_model_is_in_a_table():
     assert {name for name, *_ in TABLE} == set(CLASSIFIERS)
     assert {name for name, *_ in TABLE + OTHERS} == set(models.NAMES)

@@ -54,15 +54,6 @@ def test_equals_float64_reference(name, shape):
 
 
 @every_op
-def test_equals_its_vmap_and_its_jit(name):
-    image = jnp.asarray(random_image())
-    want = OPS[name](image)
-    for transform in (jax.vmap, jax.jit):
-        got = transform(OPS[name])(image)
-        np.testing.assert_allclose(got, want, rtol=0, atol=2e-7)
-
-
-@every_op
 def test_bfloat16_in_bfloat16_out(name):
     image = jnp.asarray(random_image(), jnp.bfloat16)
     got = OPS[name](image)

@@ -263,15 +263,6 @@ def test_no_batch_and_several_batch_axes(key):
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_equals_vmap_and_jit(name):
-    call, (image, extra) = CALLS[name], inputs()
-    expected = call(image, extra)
-    np.testing.assert_allclose(jax.jit(call)(image, extra), expected, atol=2e-6)
-    mapped = jax.vmap(jax.vmap(call))(image, extra)
-    np.testing.assert_allclose(mapped, expected, atol=2e-6)
-
-
-@pytest.mark.parametrize("name", CALLS)
 def test_bfloat16(name):
     call, (image, extra) = CALLS[name], inputs()
     image = jnp.asarray(image, jnp.bfloat16)

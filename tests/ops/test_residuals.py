@@ -88,14 +88,6 @@ def test_equals_float64_reference(name, shape):
 
 
 @every_op
-def test_equals_its_vmap_and_its_jit(name):
-    function, image = OPS[name][0], jnp.asarray(random_array(2, 9, 14, 3))
-    want = function(image)
-    for transform in (jax.vmap, jax.jit):
-        np.testing.assert_allclose(transform(function)(image), want, rtol=0, atol=1e-6)
-
-
-@every_op
 def test_bfloat16_in_bfloat16_out(name):
     ours, reference = OPS[name]
     image = jnp.asarray(random_array(7, 6, 3), jnp.bfloat16)

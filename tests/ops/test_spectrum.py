@@ -4,8 +4,6 @@
 spectrum have the same norm; ring powers and logarithms are compared relatively.
 """
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -257,16 +255,6 @@ def test_published_profiles(real_images):
     profiles /= profiles[:, :1]
     np.testing.assert_allclose(profiles, published["profiles"], atol=1e-4)
     assert np.median(abs(profiles - published["profiles"])) < 1e-6
-
-
-@pytest.mark.parametrize("name", CALLS)
-def test_equals_vmap_jit_and_one_picture(name):
-    call, image = CALLS[name], random(2, 3, 9, 10, 3)
-    expected = np.asarray(call(image))
-    close = partial(np.testing.assert_allclose, rtol=2e-5, atol=2e-5)
-    close(jax.jit(call)(image), expected)
-    close(jax.vmap(jax.vmap(call))(image), expected)
-    close(call(image[1, 2]), expected[1, 2])
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -3,9 +3,13 @@
 import functools
 import json
 import os
+import struct
+import zlib
 
 import pytest
 
+from jaxforensics.data import corpus
+from jaxforensics.data.decode import PNG
 from jaxforensics.data.items import Item
 from jaxforensics.prepare import convert, faces, shards, tfds, videos
 from jaxforensics.prepare.dataset import prepare
@@ -45,12 +49,13 @@ IDENTITIES = [
     ),
     (views.convert, "a80d683a7ad65c974e37300bb83a22a4"),
 ]
-OLD_PLAN = "3d31103e14b18634fbdacb1ab7153c1b"
+OLD_PLAN = "2c36002e57dfea2ff2653d1ac5acea59"
 OLD_CONTENT = {
-    "train": "da6f7c9fa28c5e2a119741cf2b66b9f4f80f76b965e75c87ed8019eed5a32dcb",
-    "validation": "f0fd2d97211fcf10599f89e5a8855a30d3f15cb5d40e782e6143a099987c8b41",
-    "test": "d75ba554eb910c4724b29ba9cae9af55924add27ca5b51c3be86b2cb6afd9bf2",
+    "train": "36854379351b61965534796c07a36d2b5bb8279845c683e23233a4fa816a0a60",
+    "validation": "aa1ad770e7a094403b0cfad38f8ca9ce3d433558e72b97b93467f23ce303422b",
+    "test": "58bbd53e3056668f77a9b8c83ffa477918a9666d59915d517faab9e541168d39",
 }
+OLD_DIGESTS = "14b6480211e0bac0", "1563c0ab22582cee"  # of training and test
 
 
 @pytest.mark.parametrize("converter, digest", IDENTITIES)
@@ -59,27 +64,45 @@ def test_converters_keep_the_names_that_sets_were_made_under(converter, digest):
     assert task.file.stem == digest
 
 
-def four_pictures(folder):
-    """Items of four pictures, the same bytes, dates and relative paths every time."""
+def chunk(name, content):
+    checksum = struct.pack(">I", zlib.crc32(name + content))
+    return struct.pack(">I", len(content)) + name + content + checksum
+
+
+def png(seed):
+    """A PNG of 8 x 8 pixels, not compressed: the same bytes with every zlib."""
+    values = (5 * place * (seed + 1) + 7 * seed for place in range(8 * 24))
+    pixels = bytes(value % 256 for value in values)
+    rows = b"".join(b"\0" + pixels[24 * row : 24 * row + 24] for row in range(8))
+    block = b"\x01" + struct.pack("<HH", len(rows), 0xFFFF ^ len(rows)) + rows
+    stream = b"\x78\x01" + block + struct.pack(">I", zlib.adler32(rows))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
+    return PNG + header + chunk(b"IDAT", stream) + chunk(b"IEND", b"")
+
+
+def twelve_pictures(folder):
+    """Items of pictures, the same bytes, dates and relative paths every time."""
     items = []
-    for number in range(4):
-        path = folder / f"{number}.ppm"
-        pixels = bytes((7 * number + 5 * place) % 256 for place in range(192))
-        path.write_bytes(b"P6 8 8 255\n" + pixels)
+    for number in range(12):
+        path = folder / f"{number}.png"
+        path.write_bytes(png(number))
         os.utime(path, ns=(10**18, 10**18))
-        items.append(Item(path.name, number % 2, "gan" if number % 2 else "real"))
+        source = ("real", "gan")[number % 2]
+        pair = "0.png" if number % 2 else ""
+        items.append(Item(path.name, number % 2, source, pair=pair))
     return items
 
 
 def test_a_set_made_before_the_code_moved_is_complete(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    items = four_pictures(tmp_path)
+    items = twelve_pictures(tmp_path)
     settings = {"name": "old", "workers": 1, "progress": False}
-    root = prepare(items, "out", **settings).root
-    prepared = tmp_path / root / "prepared.json"
-    notes = json.loads(prepared.read_text())
+    root = tmp_path / prepare(items, "out", **settings).root
+    notes = json.loads((root / "prepared.json").read_text())
     assert notes["plan"] == OLD_PLAN
     contents = {split: about["sha256"] for split, about in notes["splits"].items()}
     assert contents == OLD_CONTENT
+    faces = corpus.open(root, size=8, batch_size=4)
+    assert (faces.train.digest, faces.test.digest) == OLD_DIGESTS
     monkeypatch.setattr(shards, "make", lambda *args, **settings: pytest.fail("made"))
-    assert prepare(items, "out", **settings).records == 4
+    assert prepare(items, "out", **settings).records == 12

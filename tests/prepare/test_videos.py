@@ -271,11 +271,15 @@ def test_settings_reach_workers():
     assert settings.keywords == {"detector": "none", "frames": 2}
 
 
-def test_without_pyav_the_message_says_what_to_install(monkeypatch):
+def test_without_pyav_the_message_says_what_to_install(monkeypatch, clip):
     monkeypatch.setitem(sys.modules, "av", None)
     monkeypatch.delitem(sys.modules, "jaxforensics.prepare.videos")
+    module = importlib.import_module("jaxforensics.prepare.videos")
+    for use in (module.pyav, lambda: module.timeline(clip)):
+        with pytest.raises(ImportError, match=r"jaxforensics\[video\]"):
+            use()
     with pytest.raises(ImportError, match=r"jaxforensics\[video\]"):
-        importlib.import_module("jaxforensics.prepare.videos")
+        module.convert_clip(item(clip), size=16, frames=1, detector="none")
 
 
 def test_clips_become_a_data_set(tmp_path, clip):

@@ -32,7 +32,8 @@ class DyingStream(tiny.Stream):
 
     def __init__(self, last):
         super().__init__()
-        self.last, self.drawn = last, 0
+        self.last = last
+        self.drawn = 0
 
     def batches(self, start=0):
         for batch in super().batches(start):
@@ -46,7 +47,8 @@ def run(directory, *, stream=None, devices=1, seed=3, watch=None, **changes):
     mesh = data_mesh(devices=jax.devices()[:devices])
     stream = stream or tiny.Stream()
     settings = SETTINGS | {"seed": seed, "intervals": Intervals(**OFTEN | changes)}
-    settings |= {} if watch is None else {"watch": watch}
+    if watch is not None:
+        settings["watch"] = watch
     return fit(directory, tiny.method(), {"train": stream}, mesh=mesh, **settings)
 
 
@@ -77,24 +79,24 @@ def test_interrupted_runs_end_bit_equal(whole, tmp_path, devices, last):
 
 
 def test_same_seed_same_metrics_file_and_other_seed_another(whole, tmp_path):
-    again = run(tmp_path / "a")
+    repeated = run(tmp_path / "a")
     other = run(tmp_path / "b", seed=4)
     directory, expected = whole[1]
-    assert digest(again) == expected != digest(other)
+    assert digest(repeated) == expected != digest(other)
     metrics = "metrics.jsonl"
     assert (tmp_path / "a" / metrics).read_bytes() == (directory / metrics).read_bytes()
 
 
 def test_finished_runs_load_their_best_state(whole):
     directory, expected = whole[1]
-    found = load(
+    loaded = load(
         directory,
         tiny.method(),
         {"train": tiny.Stream()},
         watch=tiny.WATCH,
         mesh=data_mesh(devices=jax.devices()[:1]),
     )
-    assert digest(found) == expected
+    assert digest(loaded) == expected
     rows = [
         json.loads(r)
         for r in (directory / "metrics.jsonl").read_text().split("\n")
@@ -102,8 +104,8 @@ def test_finished_runs_load_their_best_state(whole):
     ]
     values = {r["step"]: r["validation/accuracy"] for r in rows if len(r) == 2}
     assert set(values) == {4, 8, 12}
-    assert found.note["best"]["value"] == max(values.values())
-    assert found.note["best"]["step"] == max(values, key=lambda s: (values[s], -s))
+    assert loaded.note["best"]["value"] == max(values.values())
+    assert loaded.note["best"]["step"] == max(values, key=lambda s: (values[s], -s))
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "remove"])
@@ -241,9 +243,9 @@ def test_sigterm_saves_and_ends_well(whole, tmp_path, capfd):
                     os.kill(os.getpid(), signal.SIGTERM)
                 yield batch
 
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as ending:
         run(tmp_path, stream=Terminated(), save_every=0)
-    assert left.value.code == 0
+    assert ending.value.code == 0
     assert "resume with the same command" in capfd.readouterr().out
     assert digest(run(tmp_path)) == whole[1][1]
 
@@ -397,8 +399,8 @@ def test_sigterm_to_one_of_two_processes_stops_both(tmp_path):
 
 def test_an_undefined_choice_is_said_and_never_the_best(tmp_path, caplog):
     nan = tiny.WATCH._replace(summary=lambda columns: {"accuracy": float("nan")})
-    found = run(tmp_path, watch=nan)
-    assert found.note["best"] is None
+    fitted = run(tmp_path, watch=nan)
+    assert fitted.note["best"] is None
     assert "validation accuracy is nan at step 12" in caplog.text
 
 

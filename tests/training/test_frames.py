@@ -141,13 +141,13 @@ def test_clips_are_trained_on_and_predicted(tmp_path, devices):
 
 
 def test_the_initial_state_sees_a_clip_of_floats():
-    seen = []
+    shapes = []
 
     def init(key, batch):
-        seen.append({name: (v.shape, v.dtype) for name, v in batch.items()})
+        shapes.append({name: (v.shape, v.dtype) for name, v in batch.items()})
         return averaging().init(key, batch)
 
     method = averaging()._replace(init=init)
     loop.initial_state(method, {"clips": Clips()}, seed=0, mesh=data_mesh())
-    assert seen[0]["image"] == ((1, FRAMES, SIZE, SIZE, 3), np.float32)
-    assert "video" not in seen[0] and "group" not in seen[0]
+    assert shapes[0]["image"] == ((1, FRAMES, SIZE, SIZE, 3), np.float32)
+    assert "video" not in shapes[0] and "group" not in shapes[0]

@@ -27,7 +27,8 @@ def test_descend_equals_hand_written_momentum():
         value = jnp.sum(params["w"]["w"] ** 2) * nets["v"].params["v"][0]
         return value, ({}, {"loss": value})
 
-    weight, speed = np.array([1.0, -2.0]), np.zeros(2)
+    weight = np.array([1.0, -2.0])
+    speed = np.zeros(2)
     for _ in range(3):
         nets, metrics = descend({"w": tx}, nets, loss, "w")
         assert np.allclose(metrics["loss"], 3 * np.sum(weight**2), atol=1e-5)
@@ -93,7 +94,8 @@ def test_joint_descent_moves_both_from_the_same_point():
 
 
 def test_each_stage_moves_only_its_net(key):
-    method, stream = tiny.method(), tiny.Stream()
+    method = tiny.method()
+    stream = tiny.Stream()
     state = initial_state(method, {"train": stream}, seed=0, mesh=data_mesh())
     batch = next(stream.batches())
     batch = batch | {"image": batch["image"].astype(np.float32) / 255}

@@ -26,7 +26,8 @@ def gradients(step):
 def walk(tx):
     """The kernel's path under `tx`, with gradients that do not depend on it."""
     params = {"kernel": jnp.array([1.0, -0.5, 2.0]), "bias": jnp.zeros(1)}
-    opt, path = tx.init(params), []
+    opt = tx.init(params)
+    path = []
     for step in range(STEPS):
         grads = {"kernel": jnp.asarray(gradients(step)), "bias": jnp.zeros(1)}
         updates, opt = tx.update(grads, opt, params)
@@ -73,7 +74,9 @@ def rmsprop(w, g, memory, step):
     ],
 )
 def test_rules_follow_their_formulas(settings, rule):
-    weight, memory, path = np.array([1.0, -0.5, 2.0]), {}, []
+    weight = np.array([1.0, -0.5, 2.0])
+    memory = {}
+    path = []
     for step in range(STEPS):
         weight = rule(weight, gradients(step), memory, step)
         path.append(weight)
@@ -111,7 +114,8 @@ def test_amten_update(rate_inside, decay_norms):
     settings = AMTEN["settings"] | {"rate_inside": rate_inside}
     tx = optimiser(**AMTEN | {"settings": settings, "decay_norms": decay_norms})
     ours = jax.tree.map(jnp.float32, params)
-    opt, speed = tx.init(ours), jax.tree.map(np.zeros_like, params)
+    opt = tx.init(ours)
+    speed = jax.tree.map(np.zeros_like, params)
     update = jax.jit(tx.update)
     names = [(layer, name) for layer in shapes for name in shapes[layer]]
     for step in range(11):
@@ -120,9 +124,13 @@ def test_amten_update(rate_inside, decay_norms):
         ours = optax.apply_updates(ours, updates)
         for layer, name in names:
             w, g, v = (x[layer][name] for x in (params, grads, speed))
-            bias, norm = (layer, name) == ("conv", "bias"), layer == "norm"
-            rate = 1e-3 * 0.5 ** (step // 3) * (2 if bias else 1)
-            g = g + 0.005 * w * (0 if bias or norm and not decay_norms else 1)
+            is_bias = (layer, name) == ("conv", "bias")
+            decays = not is_bias and (layer != "norm" or decay_norms)
+            rate = 1e-3 * 0.5 ** (step // 3)
+            if is_bias:
+                rate *= 2
+            if decays:
+                g = g + 0.005 * w
             if rate_inside:
                 v = 0.95 * v + rate * g
                 params[layer][name] = w - v
@@ -193,13 +201,15 @@ def test_a_plateau_halves_the_pace_as_optax_does():
     oracle = optax.contrib.reduce_on_plateau(
         factor=0.5, patience=1, rtol=1e-4, accumulation_size=5
     )
-    known, pace, found = oracle.init(1.0), plateau(), []
+    oracle_state = oracle.init(1.0)
+    pace = plateau()
+    steps = []
     after = jax.jit(partial(Plateau.after, epoch=5))
     for loss in losses.tolist():
-        _, known = oracle.update(1.0, known, value=jnp.float32(loss))
+        _, oracle_state = oracle.update(1.0, oracle_state, value=jnp.float32(loss))
         pace = after(pace, loss)
-        found.append((float(known.scale), float(pace.pace)))
-    steps = np.array(found)
+        steps.append((float(oracle_state.scale), float(pace.pace)))
+    steps = np.array(steps)
     np.testing.assert_array_equal(steps[:, 1], steps[:, 0])
     assert 1e-4 < steps[-1, 1] < 0.5
     assert all(jnp.isfinite(x) for x in plateau())

@@ -7,6 +7,7 @@ import pytest
 from jax.tree_util import Partial
 
 from jaxforensics.ops import degrade
+from jaxforensics.training import predict
 from jaxforensics.training.predict import Predictor
 
 SHAPE = (9, 11, 3)
@@ -41,7 +42,9 @@ def shake(amount, key, image):
 
 
 def test_operations_share_one_pass_one_program_and_one_noise(state, key):
-    decoded, predicted, traced = [], [], []
+    decoded = []
+    predicted = []
+    traced = []
 
     def predict(state, batch):
         predicted.append(batch["image"].shape)
@@ -60,20 +63,20 @@ def test_operations_share_one_pass_one_program_and_one_noise(state, key):
     grid = {"dark": lambda key, image: image / 2} | grid
     names = ("none 0", *grid)
     predictor = Predictor(predict, state).through(grid, key)
-    found = predictor.over(counted(), outputs=names)
+    outputs = predictor.over(counted(), outputs=names)
     assert len(decoded) == 3
     # JAX traces a loop's body a few times over, however long the loop is.
     assert set(predicted) == {(4, *SHAPE)}
     assert len(predicted) < len(names) and len(traced) < len(grid)
     clean = np.concatenate([linear(state, {"image": x})["score"] for x in pictures()])
-    np.testing.assert_allclose(found["none 0"], clean[:10], atol=1e-6)
-    np.testing.assert_allclose(found["dark"], clean[:10] / 2, atol=1e-6)
-    drawn = {x: found[f"shake {x}"] - found["none 0"] for x in (0.1, 0.2, 0.3)}
+    np.testing.assert_allclose(outputs["none 0"], clean[:10], atol=1e-6)
+    np.testing.assert_allclose(outputs["dark"], clean[:10] / 2, atol=1e-6)
+    drawn = {x: outputs[f"shake {x}"] - outputs["none 0"] for x in (0.1, 0.2, 0.3)}
     for x in (0.2, 0.3):
         np.testing.assert_allclose(drawn[x], drawn[0.1] * x / 0.1, atol=1e-6)
     assert np.abs(drawn[0.1][:4] - drawn[0.1][4:8]).max() > 1e-4
-    again = predictor.over(batches(), outputs=names)
-    np.testing.assert_array_equal(again["shake 0.1"], found["shake 0.1"])
+    repeated = predictor.over(batches(), outputs=names)
+    np.testing.assert_array_equal(repeated["shake 0.1"], outputs["shake 0.1"])
 
 
 def test_a_grid_equals_its_operations_one_by_one(state, key):
@@ -88,8 +91,8 @@ def test_a_grid_equals_its_operations_one_by_one(state, key):
         "some": degrade.maybe(degrade.flip(), 0.5),
         "closure": degrade.chain(lambda key, image: 1 - image, degrade.flip()),
     }
-    found = Predictor(linear, state).through(grid, key)
-    found = found.over(batches(), outputs=tuple(grid))
+    outputs = Predictor(linear, state).through(grid, key)
+    outputs = outputs.over(batches(), outputs=tuple(grid))
     apply = jax.jit(lambda operation, key, image: operation(key, image))
     starts = [batch["index"][0] for batch in batches()]
     keys = [jax.random.fold_in(key, start) for start in starts]
@@ -100,7 +103,7 @@ def test_a_grid_equals_its_operations_one_by_one(state, key):
             images = [apply(operation, *x) for x in zip(keys, pictures(), strict=True)]
         scores = [linear(state, {"image": image})["score"] for image in images]
         expected = np.concatenate(scores)[:10]
-        np.testing.assert_allclose(found[name], expected, atol=2e-6, err_msg=name)
+        np.testing.assert_allclose(outputs[name], expected, atol=2e-6, err_msg=name)
 
 
 def test_only_what_is_asked_for_is_computed(state, key):
@@ -114,13 +117,13 @@ def test_only_what_is_asked_for_is_computed(state, key):
         name: lambda key, image, name=name: note(name, key, image) for name in "abc"
     }
     predictor = Predictor(linear, state).through(grid, key)
-    found = predictor.over(batches(), outputs=("b",))
-    assert set(found) == {"b", "index"} and set(traced) == {"b"}
+    outputs = predictor.over(batches(), outputs=("b",))
+    assert set(outputs) == {"b", "index"} and set(traced) == {"b"}
     assert set(predictor.over(batches())) == {"index"}
     several = Predictor(linear, state).through(grid, key, output="logits")
     several = several.over(batches(), outputs=("c",))["c"]
     assert several.shape == (10, 2)
-    np.testing.assert_allclose(several[:, 0], found["b"], atol=1e-6)
+    np.testing.assert_allclose(several[:, 0], outputs["b"], atol=1e-6)
     image = {"image": pictures()[0], "index": np.arange(4)}
     assert set(predictor(image)) == {"none 0", *grid}
 
@@ -140,3 +143,22 @@ def test_the_digest_tells_names_numbers_keys_and_outputs(state, key):
         predictor.digest,
     ]
     assert mark() == mark() and len({mark(), *others}) == 1 + len(others)
+
+
+def test_slow_predictions_show_how_far_they_are(state, monkeypatch, capsys):
+    predictor = Predictor(linear, state)
+    predictor.over(batches())
+    assert "predicting" not in capsys.readouterr().err
+    monkeypatch.setattr(predict, "PATIENCE", 0.0)
+    predictor.over(batches())
+    assert "predicting: 3batch" in capsys.readouterr().err
+
+
+def test_names_travel_between_processes_as_bytes():
+    names = np.array([["a", "Zürich/0.png", "x"], ["", "人", "y" * 255 + "ü"]])
+    rows = predict._as_bytes(names)
+    assert rows.shape == (2, 3, predict.NAME_BYTES) and rows.dtype == np.uint8
+    expected = names.copy()
+    expected[1, 2] = "y" * 255
+    np.testing.assert_array_equal(predict._as_text(rows), expected)
+    np.testing.assert_array_equal(predict._as_text(rows[:, 1]), names[:, 1])

@@ -29,7 +29,8 @@ with team.helped(shares):
 @pytest.fixture
 def cores():
     """Those of this process, given back afterwards, as is what SIGTERM does."""
-    before, handler = os.sched_getaffinity(0), signal.getsignal(signal.SIGTERM)
+    before = os.sched_getaffinity(0)
+    handler = signal.getsignal(signal.SIGTERM)
     yield sorted(before)
     os.sched_setaffinity(0, before)
     signal.signal(signal.SIGTERM, handler)

@@ -175,22 +175,28 @@ def test_a_last_stage_that_selects_nothing_returns_its_last_state(tmp_path):
     assert weight(lonely) == 52
 
 
-@pytest.mark.parametrize("save_every", [1, 2, 4, 0])
-@pytest.mark.parametrize("dies", [0, 1, 2])
-def test_killed_in_the_next_stage_it_is_handed_the_same(tmp_path, dies, save_every):
-    """At 0 it goes on exactly from the boundary, if that was saved."""
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A finished training, and its metrics file."""
+    directory = tmp_path_factory.mktemp("undisturbed")
+    return run(directory), (directory / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "dies, save_every", [(0, 1), (0, 4), (0, 0), (1, 1), (1, 4), (2, 2), (2, 0)]
+)
+def test_killed_in_the_next_stage_it_is_handed_the_same(
+    undisturbed, tmp_path, dies, save_every
+):
+    """At (0, 1) and (0, 4) it goes on exactly from the boundary."""
     intervals = EACH._replace(save_every=save_every)
     with pytest.raises(Killed):
         run(tmp_path, maps=Maps(0.3, dies=dies), intervals=intervals)
     fitted = run(tmp_path, intervals=intervals)
-    undisturbed = run(tmp_path / "undisturbed", intervals=intervals)
-    assert weight(fitted) == weight(undisturbed) == 32
-    assert fitted.note == undisturbed.note
-    histories = [
-        (folder / "metrics.jsonl").read_bytes()
-        for folder in (tmp_path, tmp_path / "undisturbed")
-    ]
-    assert histories[0] == histories[1]
+    whole, history = undisturbed
+    assert weight(fitted) == weight(whole) == 32
+    assert fitted.note == whole.note
+    assert (tmp_path / "metrics.jsonl").read_bytes() == history
 
 
 def test_a_damaged_checkpoint_behind_the_boundary_costs_nothing(tmp_path, caplog):
@@ -224,15 +230,17 @@ def test_one_watch_chooses_over_all_stages_on_the_first_ones_stream(tmp_path):
     assert weight(run(tmp_path / "other", watch=other)) == 3
 
 
-@pytest.mark.parametrize("poison, expected", [(2, 1), (5, 2), (7, 22)])
-def test_of_a_run_that_diverges_the_best_so_far_is_left(tmp_path, poison, expected):
+@pytest.mark.parametrize("poison, step, expected", [(2, 1, 1), (5, 2, 2), (7, 6, 22)])
+def test_of_a_run_that_diverges_the_best_so_far_is_left(
+    tmp_path, poison, step, expected
+):
     method = counter(poison=poison)
     with pytest.raises(hooks.NotFinite):
         run(tmp_path, method=method)
     place = tmp_path, method, streams()
-    left = fit.salvage(*place, seed=0, watch=WATCHES, mesh=MESH)
-    assert weight(left) == expected
-    assert left.note["best"]["step"] == poison - 1 if poison != 5 else 2
+    salvaged = fit.salvage(*place, seed=0, watch=WATCHES, mesh=MESH)
+    assert weight(salvaged) == expected
+    assert salvaged.note["best"]["step"] == step
 
 
 def test_big_outputs_stay_on_the_device_and_padding_counts_for_nothing(tmp_path):
@@ -298,6 +306,10 @@ def shadow(outputs, batch):
         (Watch(measures=whole_batch), "'mean' has shape .*: it has to be one value"),
         (Watch(measures=shadow), "'label' is also called an output or a column"),
         (
+            Watch(summary=dict, outputs=("score", "maps")),
+            "predict gives no output 'maps' .did you mean 'map'",
+        ),
+        (
             Watch(measures=closeness, stream="map"),
             "no stream 'map' .did you mean 'maps'",
         ),
@@ -323,10 +335,10 @@ def test_detection_gives_the_two_measures_of_a_detector():
 
 
 def test_settings_tell_watches_apart():
-    told = watches.settings(WATCHES)
-    assert json.loads(json.dumps(told)) == told
-    assert told["redraw"]["select"] == "closeness"
-    assert told["redraw"]["measures"].endswith("test_watch.closeness")
+    described = watches.settings(WATCHES)
+    assert json.loads(json.dumps(described)) == described
+    assert described["redraw"]["select"] == "closeness"
+    assert described["redraw"]["measures"].endswith("test_watch.closeness")
     assert watches.settings(None) is None
     thirds = [
         watches.settings(Watch(measures=partial(closeness, scale=scale)))

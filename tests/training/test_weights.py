@@ -139,10 +139,10 @@ class Dying(tiny.Stream):
 
 
 def test_a_training_that_diverges_at_once_leaves_where_it_started(net, tmp_path):
-    left = fit.salvage(
+    salvaged = fit.salvage(
         tmp_path, tiny.method(), DATA, seed=3, start={"a": net}, mesh=MESH
     )
-    assert same(left.state.nets["a"].params, net.params)
+    assert same(salvaged.state.nets["a"].params, net.params)
 
 
 def test_another_net_and_an_unknown_role_are_refused(net):

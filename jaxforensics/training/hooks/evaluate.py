@@ -43,6 +43,7 @@ class Evaluate:
         # The end that counts is that of what is watched: of a stage, or of them all.
         if not self._every(moment._replace(total=evaluation.last)):
             return
+        # A state that is not finite would only give values that are not.
         self._guard.settle(moment)
         values = evaluation.values(moment.state)
         self._tell(moment.step, values)
@@ -79,6 +80,8 @@ class Evaluate:
             }
             self._note["best"] = best
             self._note["bests"] = self._note["bests"] | {evaluation.label: best}
+            # Saved before the newest checkpoint: a kill in between leaves a best that
+            # is ahead of it, which the resumed run forgets and meets again.
             self._checkpoints.save_best(
                 moment.state, dict(self._note), label=evaluation.label
             )

@@ -59,7 +59,7 @@ class Log:
         if not self._writes:
             return
         self._file.write(json.dumps({"step": step} | values) + "\n")
-        self._file.flush()
+        self._file.flush()  # for who looks on, and against a kill
         for name, value in values.items():
             if isinstance(value, float):
                 self._board.add_scalar(name, value, step)
@@ -113,6 +113,7 @@ def _open_after(path, step):
         except (KeyError, TypeError, ValueError):  # a line cut by a kill
             break
         kept.append(line)
+    # Rewritten beside and renamed: a kill meanwhile must not cost the history.
     if kept != lines:
         with replacing(path) as partial:
             partial.write_text("".join(kept))

@@ -56,6 +56,7 @@ class Save:
 
     def __call__(self, moment):
         """Save if it is time or the process has to end; then end it."""
+        # Asked at every step, as all processes have to ask together.
         stopping = self._is_stopping(moment.step)
         if not (self._every(moment) or stopping):
             return
