@@ -16,7 +16,9 @@ from scipy.ndimage import convolve, gaussian_filter
 from jaxforensics.synthfaces import cameras, photos
 from jaxforensics.synthfaces.drawing import render, scenes
 
-BATCH, GOAL, ROUNDS = 32, 500, 7  # GOAL: pictures per second at 128 x 128
+BATCH = 32  # pictures in a call
+GOAL = 500  # pictures per second at 128 x 128
+ROUNDS = 7  # of which the median counts
 KERNELS = np.zeros((3, 5, 5), np.float32)  # Malvar et al.: green, along a row, opposite
 KERNELS[:, 2, 2] = 4, 5, 6
 KERNELS[0, [1, 2, 2, 3], [2, 1, 3, 2]] = 2
@@ -60,7 +62,9 @@ def rate(domain, size):
     row = {name: statistics.median(values) for name, values in times.items()}
     speed = 1e3 * BATCH / row["whole"]
     share = row["photograph"] / (row["draw"] + row["photograph"])
-    verdict = "" if size != 128 else "ok" if speed >= GOAL else "MISSED"
+    verdict = ""
+    if size == 128:
+        verdict = "ok" if speed >= GOAL else "MISSED"
     print(
         f"{domain} {size:3d}²: {speed:6.0f} pictures/s   camera {share:4.0%}   "
         f"draw {row['draw'] / BATCH:.2f} ms, photograph "
@@ -88,10 +92,18 @@ def numpy_photograph(generator, light, camera, pattern):
     green, beside, opposite = (convolve(raw, k / 8, mode="mirror") for k in KERNELS)
     above = convolve(raw, KERNELS[1].T / 8, mode="mirror")
     image = np.stack([raw, green, raw], -1)
-    image[::2, 1::2, 1], image[1::2, ::2, 1] = raw[::2, 1::2], raw[1::2, ::2]
-    image[1::2, 1::2, 0], image[::2, ::2, 2] = opposite[1::2, 1::2], opposite[::2, ::2]
-    image[::2, 1::2, 0], image[1::2, ::2, 0] = beside[::2, 1::2], above[1::2, ::2]
-    image[::2, 1::2, 2], image[1::2, ::2, 2] = above[::2, 1::2], beside[1::2, ::2]
+    red_row = np.s_[::2, 1::2]  # green sites between red ones
+    blue_row = np.s_[1::2, ::2]  # and between blue ones
+    image[*red_row, 1] = raw[red_row]
+    image[*blue_row, 1] = raw[blue_row]
+    image[1::2, 1::2, 0] = opposite[1::2, 1::2]
+    image[::2, ::2, 2] = opposite[::2, ::2]
+    image[*red_row, 0] = beside[red_row]
+    image[*blue_row, 0] = above[blue_row]
+    image[*red_row, 2] = above[red_row]
+    image[*blue_row, 2] = beside[blue_row]
+
+    # Saturation, gamma, sharpening, eight bits.
     gray = image.mean(-1, keepdims=True)
     image = gray + camera.saturation * (image - gray)
     curve = 1.055 * np.maximum(image, 0.0031308) ** np.float32(1 / 2.4) - 0.055
@@ -105,11 +117,13 @@ def versus_numpy():
     """One camera, 32 pictures of noise."""
     light = np.random.default_rng(0).random((BATCH, 128, 128, 3), dtype=np.float32)
     camera = jax.tree.map(lambda field: field[0], cameras.CAMERAS["studio"])
-    pattern, generator = cameras.patterns("studio")[0], np.random.default_rng(1)
+    pattern = cameras.patterns("studio")[0]
+    generator = np.random.default_rng(1)
     photograph = photos.batched(functools.partial(cameras.photograph, domain="studio"))
     keys = jax.random.split(jax.random.key(0), BATCH)
-    device, bodies = jnp.asarray(light), jnp.zeros(BATCH, jnp.int32)
-    ours = functools.partial(photograph, keys, device, bodies)
+    on_device = jnp.asarray(light)
+    bodies = jnp.zeros(BATCH, jnp.int32)
+    ours = functools.partial(photograph, keys, on_device, bodies)
 
     def theirs():
         return [numpy_photograph(generator, x, camera, pattern) for x in light]

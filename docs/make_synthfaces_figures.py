@@ -8,12 +8,16 @@ import numpy as np
 from PIL import Image
 
 from jaxforensics.ops import spectrum
+from jaxforensics.ops.color import to_float
 from jaxforensics.reporting import figures
 from jaxforensics.synthfaces import sources
 from jaxforensics.training import mesh
 
 OUT = Path(__file__).parent / "images" / "synthfaces"
-SEED, SIZE, SHOWN, AVERAGED = 0, 128, 8, 256
+SEED = 0
+SIZE = 128
+COLUMNS = 8  # pictures in a row
+AVERAGED = 256  # pictures of which a spectrum is the mean
 DOMAINS = {"studio": "real", "street": "real/street", "scenes": "real/scenes"}
 SYNTHESISED = ("deconv", "nearest", "bilinear", "shuffle", "deconv_r", "deconv_a")
 EDITED = ("edit_deconv", "edit_skip")
@@ -34,38 +38,53 @@ def save(figure, name, dpi=120):
 
 def draw_sheets():
     """Reals, whole faces, and forgeries between their originals and masks."""
-    domains = {name: made(source, 2 * SHOWN) for name, source in DOMAINS.items()}
-    rows = [f.image[i::2] for f in domains.values() for i in range(2)]
-    names = [name if i == 0 else "" for name in domains for i in range(2)]
+    domains = {name: made(source, 2 * COLUMNS) for name, source in DOMAINS.items()}
+    rows = []
+    names = []
+    for name, pictures in domains.items():
+        rows += [pictures.image[::2], pictures.image[1::2]]
+        names += [name, ""]
     save(figures.pictures(rows, names=names), "reals")
-    found = domains["studio"]
-    rows = [found.image[::2], PALETTE[found.parsing[::2]]]
+
+    studio = domains["studio"]
+    rows = [studio.image[::2], PALETTE[studio.parsing[::2]]]
     save(figures.pictures(rows, names=("picture", "parsing")), "parsing")
-    rows = [made(name, SHOWN).image for name in SYNTHESISED]
+
+    rows = [made(name, COLUMNS).image for name in SYNTHESISED]
     save(figures.pictures(rows, names=SYNTHESISED), "synthesis")
+
     # Every tenth picture is edited in another attribute.
-    for kind, forgers, step in (("edits", EDITED, 10), ("replacement", REPLACED, 1)):
-        found = {name: made(name, SHOWN, step) for name in forgers}
-        rows, names = [found[forgers[0]].original], ["original"]
-        for name in forgers:
-            rows += [found[name].image, found[name].mask]
-            names += [name.replace("_", "\n"), "changed"]
-        save(figures.pictures(rows, names=names), kind)
+    draw_originals("edits", EDITED, step=10)
+    draw_originals("replacement", REPLACED)
+
+
+def draw_originals(figure, forgers, *, step=1):
+    """A row of originals, then forgeries and masks of every forger of them."""
+    forgeries = {name: made(name, COLUMNS, step) for name in forgers}
+    rows = [forgeries[forgers[0]].original]
+    names = ["original"]
+    for name, pictures in forgeries.items():
+        rows += [pictures.image, pictures.mask]
+        names += [name.replace("_", "\n"), "changed"]
+    save(figures.pictures(rows, names=names), figure)
 
 
 def draw_spectra():
     """Mean log spectra and azimuthal profiles of forgers, less those of reals."""
-    mean, ring = {}, {}
+    spectra = {}
+    profiles = {}
     for name in ("real", *SYNTHESISED, *EDITED):
-        images = np.float32(made(name, AVERAGED).image) / 255
-        mean[name] = np.mean(spectrum.log_spectrum(images), 0)
-        ring[name] = np.mean(spectrum.azimuthal_power(images, log=True), 0)
-    real, rings = mean.pop("real"), ring.pop("real")
-    panels = {name: values - real for name, values in mean.items()}
+        images = to_float(made(name, AVERAGED).image)
+        spectra[name] = np.mean(spectrum.log_spectrum(images), 0)
+        profiles[name] = np.mean(spectrum.azimuthal_power(images, log=True), 0)
+    real_spectrum = spectra.pop("real")
+    real_profile = profiles.pop("real")
+
+    panels = {name: values - real_spectrum for name, values in spectra.items()}
     save(figures.spectra(panels, label="log amplitude", signed=True), "spectra")
-    radius = np.linspace(0, 1, len(rings))
+    radius = np.linspace(0, 1, len(real_profile))
     figure = figures.curves(
-        {name: (radius, values - rings) for name, values in ring.items()},
+        {name: (radius, values - real_profile) for name, values in profiles.items()},
         x_label="spatial frequency as a share of the greatest",
         y_label="mean log power less that of reals",
         level=(0, "reals"),

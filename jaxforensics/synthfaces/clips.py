@@ -23,6 +23,7 @@ from jaxforensics.synthfaces import cameras, codec, photos
 from jaxforensics.synthfaces.drawing import render, scenes
 from jaxforensics.synthfaces.forgers import graphic, neural, whole_faces
 
+# Part of a folder's identity, with the weights: see `revision`.
 REVISION = 2  # of the pictures: folders of another revision are refused
 MANIPULATIONS = {  # as FaceForensics++ calls them, and what does it here
     "Deepfakes": "swap_neural",
@@ -39,16 +40,21 @@ ENCODERS = {  # by the folder of the clip
 }
 COMPRESSIONS = ("raw", "c23", "c40")
 SPLITS = {"train": "train", "validation": "val", "test": "test"}  # and their files
-TENTH = (
-    "train validation test train train test train train train train".split()
-)  # the split of pair i is that of i % 10: three pairs are enough for all splits
+# The split of pair i is that of i % 10: three pairs are enough for all splits.
+TENTH = "train validation test train train test train train train train".split()
 FILMED, STRANGERS = 60_000, 80_000  # added to a set's seed: people of no picture
 
 # How far a scene sways about what was drawn, and how often a second at most.
-_POSE = scenes.Pose(0.12, 0.06, 0.04, 0.012, 0.012, 0.008)
-_EXPRESSION = scenes.Expression(0.35, 0.5, 0.5, 0.4, 0.15, 0.1)
-_LIGHT, _LAMP = 0.12, 0.06
+_POSE = scenes.Pose(
+    yaw=0.12, pitch=0.06, roll=0.04, row=0.012, column=0.012, scale=0.008
+)
+_EXPRESSION = scenes.Expression(
+    smile=0.35, mouth_open=0.5, brow_raise=0.5, gaze_x=0.4, gaze_y=0.15, lids=0.1
+)
+_LIGHT = 0.12  # of the direction, a unit vector
+_LAMP = 0.06  # of the lamp's brightness, relative
 _POSE_RATE, _EXPRESSION_RATE, _LIGHT_RATE = 0.4, 1.0, 0.3
+_SIGNED = ("brow_raise", "gaze_x", "gaze_y")  # from -1; other expressions from 0
 
 
 class Pair(NamedTuple):
@@ -76,15 +82,16 @@ def write(
     The folder gets split lists, clips in every compression, and mask clips.  What is
     there already stays: a killed run goes on where it was, with the same bytes.
     """
-    folder, pairs = Path(folder), _pairs(clips, size=size)
+    folder = Path(folder)
+    pairs = _pairs(clips, size=size)
     codec.pyav()  # if it is missing, say so before anything is rendered
     _claim(
         folder,
         {"layout": "faceforensics", "frames": frames, "size": size, "seed": seed},
     )
     for split, name in SPLITS.items():
-        known = [[f"{a:03d}", f"{b:03d}"] for a, b, s in pairs if s == split]
-        _save(folder / "splits" / f"{name}.json", json.dumps(known).encode())
+        members = [[f"{a:03d}", f"{b:03d}"] for a, b, s in pairs if s == split]
+        _save(folder / "splits" / f"{name}.json", json.dumps(members).encode())
     film = functools.partial(
         _film, seed=FILMED + seed, domain="studio", frames=frames, size=size
     )
@@ -92,14 +99,16 @@ def write(
         shots = functools.cache(functools.partial(film, pair))
         for name, forger in {"": None, **MANIPULATIONS}.items():
             place = functools.partial(_faceforensics, folder, name)
-            qualities = (*compressions, "masks") if forger else compressions
+            qualities = tuple(compressions)
+            if forger:
+                qualities = (*qualities, "masks")
             _write_pair(pair, shots, forger, place, qualities)
 
 
 def revision():
-    """Changes with the pictures, and with the weights that forge them."""
-    made = whole_faces.digest(*MANIPULATIONS.values())
-    return f"{REVISION}{made[:6]}"
+    """A text that changes with the pictures, and with the weights that forge them."""
+    weights = whole_faces.digest(*MANIPULATIONS.values())
+    return f"{REVISION}{weights[:6]}"
 
 
 @photos.on_cpu()
@@ -108,7 +117,8 @@ def write_unseen(folder, *, clips, frames, size, seed, progress=True):
 
     All are filmed in the street, and forged by `UNSEEN` alone; c23.
     """
-    folder, pairs = Path(folder), _pairs(clips, size=size, splits=("test",))
+    folder = Path(folder)
+    pairs = _pairs(clips, size=size, splits=("test",))
     codec.pyav()  # if it is missing, say so before anything is rendered
     _claim(folder, {"layout": "celebdf", "frames": frames, "size": size, "seed": seed})
     places = {
@@ -131,12 +141,12 @@ def write_unseen(folder, *, clips, frames, size, seed, progress=True):
 
 
 def sway(key, scene, time):
-    """What became of a scene at `time`, in seconds: head, face and light have moved."""
+    """The scene after `time` seconds: head, face and light have moved."""
     keys = jax.random.split(key, 3)
     pose = _swayed(keys[0], scene.pose, _POSE, time, _POSE_RATE)
     face = _swayed(keys[1], scene.expression, _EXPRESSION, time, _EXPRESSION_RATE)
-    low = jnp.float32([n in ("brow_raise", "gaze_x", "gaze_y") for n in face._fields])
-    face = [jnp.clip(x, -b, 1.0) for x, b in zip(face, low, strict=True)]
+    signed = jnp.float32([name in _SIGNED for name in face._fields])
+    face = [jnp.clip(x, -least, 1.0) for x, least in zip(face, signed, strict=True)]
     waves = _waves(keys[2], 4, time, _LIGHT_RATE)
     direction = scene.light.direction + _LIGHT * waves[:3]
     light = scene.light._replace(
@@ -147,19 +157,24 @@ def sway(key, scene, time):
 
 
 def _swayed(key, about, reach, time, rate):
+    """Numbers of a NamedTuple, each moved along a wave of its own by up to `reach`."""
     waves = _waves(key, len(about), time, rate)
     moved = [x + r * w for x, r, w in zip(about, reach, waves, strict=True)]
     return type(about)(*moved)
 
 
 def _waves(key, count, time, rate):
-    """`count` sums of three sinusoids within [-1, 1], at most `rate` a second."""
+    """`count` sums of three sinusoids within [-1, 1], at most `rate` a second.
+
+    Shares, phases and frequencies are random; the slowest has 0.3 of the rate.
+    """
     share, phase, pace = jax.random.uniform(key, (3, 3, count))
     angle = 2 * jnp.pi * (phase + rate * (0.3 + 0.7 * pace) * time)
     return (share * jnp.sin(angle)).sum(0) / share.sum(0)
 
 
 def _pairs(clips, *, size, splits=TENTH):
+    """The pairs of people of so many clips, with the splits in turn."""
     if clips < 2 or clips % 2:
         raise ValueError(f"clips come in pairs: their number is even, not {clips}")
     if size % 2:
@@ -174,14 +189,18 @@ def _ways(pair):
 
 
 def _faceforensics(folder, manipulation, target, donor, quality):
-    kind = f"manipulated_sequences/{manipulation}"
-    name = f"{target:03d}_{donor:03d}"
-    if not manipulation:
-        kind, name = "original_sequences/youtube", f"{target:03d}"
-    return folder / kind / quality / "videos" / f"{name}.mp4"
+    """A clip's path in FaceForensics++'s layout; originals have no manipulation."""
+    if manipulation:
+        sequences = f"manipulated_sequences/{manipulation}"
+        name = f"{target:03d}_{donor:03d}"
+    else:
+        sequences = "original_sequences/youtube"
+        name = f"{target:03d}"
+    return folder / sequences / quality / "videos" / f"{name}.mp4"
 
 
 def _celebdf(folder, forger, target, donor, quality):
+    """The path of a clip in Celeb-DF's layout, which has one quality."""
     if not forger:
         return folder / "Celeb-real" / f"id{target}_0000.mp4"
     return folder / "Celeb-synthesis" / f"id{target}_id{donor}_0000.mp4"
@@ -189,7 +208,8 @@ def _celebdf(folder, forger, target, donor, quality):
 
 def _claim(folder, settings):
     """Refuse a folder that holds clips made with other settings."""
-    path, settings = folder / "clips.json", settings | {"revision": revision()}
+    path = folder / "clips.json"
+    settings = settings | {"revision": revision()}
     if not path.exists():
         _save(path, json.dumps(settings).encode())
     elif json.loads(path.read_text()) != settings:
@@ -200,7 +220,7 @@ def _claim(folder, settings):
 
 
 def _save(path, data):
-    """Write a file that is never seen half done, unless it is there."""
+    """Write a file that is never seen half done, unless it is there with this data."""
     if path.exists() and path.read_bytes() == data:
         return
     with replacing(path) as partial:
@@ -208,33 +228,42 @@ def _save(path, data):
 
 
 def _write_pair(pair, shots, forger, place, qualities):
-    """Write the files of both clips, originals or forged, that are not there yet."""
+    """Write the files of both clips, originals or forged, that are not there yet.
+
+    `shots()` is the pair's `Film`, rendered only if it is needed; `place(target, donor,
+    quality)` the path of a clip.
+    """
     files = [
         (row, quality, place(*way, quality))
         for row, way in enumerate(_ways(pair))
         for quality in qualities
     ]
     missing = [file for file in files if not file[-1].exists()]
-    if missing:
-        film = shots()
-        pictures, masks = (
-            _forged(pair, film, forger) if forger else (film.pictures, None)
-        )
-        for row, quality, path in missing:
-            frames = masks if quality == "masks" else pictures
-            _save(path, codec.encode(np.split(frames, 2)[row], ENCODERS[quality]))
+    if not missing:
+        return
+    film = shots()
+    frames = dict.fromkeys(qualities, film.pictures)
+    if forger:
+        pictures, masks = _forged(pair, film, forger)
+        frames = dict.fromkeys(qualities, pictures) | {"masks": masks}
+    for row, quality, path in missing:
+        clip = np.split(frames[quality], 2)[row]
+        _save(path, codec.encode(clip, ENCODERS[quality]))
 
 
 def _forged(pair, film, forger):
     """uint8 frames and masks (n, h, w, 3): each clip with the face of the other."""
+    # The frames of the second come after those of the first: half a turn swaps them.
     half = len(film.pictures) // 2
     other = jax.tree.map(lambda rows: np.roll(rows, half, axis=0), film)
     wanted = other.landmarks
     if forger.startswith("reenact"):
-        drive = functools.partial(_wanted)
-        wanted = photos.in_chunks(drive, film.scenes, other.scenes)
-    maker = neural if forger in neural.REPLACERS else graphic
-    pictures, masks = maker.replace(
+        driven = functools.partial(_driven_landmarks)
+        wanted = photos.in_chunks(driven, film.scenes, other.scenes)
+    replacer = graphic
+    if forger in neural.REPLACERS:
+        replacer = neural
+    pictures, masks = replacer.replace(
         forger,
         pair.first,
         np.arange(2 * half),
@@ -247,20 +276,26 @@ def _forged(pair, film, forger):
     return pictures, np.repeat(masks[..., None], 3, axis=-1)
 
 
-def _wanted(scene, driver):
+def _driven_landmarks(scene, driver):
+    """The landmarks of a scene's face with the expression of another."""
     return render.landmarks(scenes.with_expression(scene, driver))
 
 
 def _film(pair, *, seed, domain, frames, size):
+    """The `Film` of a pair: so many frames of either."""
     people = np.repeat([pair.first, pair.second], frames)
     times = np.tile(np.arange(frames), 2)
-    leaders, seeds = np.full_like(people, pair.first), np.full_like(people, seed)
+    leaders = np.full_like(people, pair.first)
+    seeds = np.full_like(people, seed)
     function = functools.partial(_frame, domain=domain, size=size)
     return Film(*photos.in_chunks(function, seeds, people, leaders, times))
 
 
 def _frame(seed, person, leader, number, *, domain, size):
-    """(picture, scene, landmarks) of a frame; one wears glasses if the leader does."""
+    """(picture, scene, landmarks) of a frame; one wears glasses if the leader does.
+
+    Both of a pair or none: glasses reach beyond the face that a swap replaces.
+    """
     scene_key, camera_key, shot_key, sway_key, noise_key = _keys(seed, person)
     scene = scenes.sample(scene_key, domain=domain)
     glasses = scenes.sample(_keys(seed, leader)[0], domain=domain).attributes.glasses
@@ -271,6 +306,7 @@ def _frame(seed, person, leader, number, *, domain, size):
     camera = cameras.select(index, domain=domain)
     shot = cameras.draw(shot_key, domain=domain)
     pattern = jnp.asarray(cameras.patterns(domain))[index, :size, :size]
+    # The shot, exposure and all, is the clip's; only the noise is the frame's own.
     noise_key = jax.random.fold_in(noise_key, number)
     raw = cameras.expose(noise_key, light, camera, shot, pattern)
     picture = cameras.develop(raw, camera, shot)

@@ -23,9 +23,8 @@ from jaxforensics.synthfaces import photos, sources
 
 REVISION = 3  # of the pictures: prepared sets of another revision are made again
 SIZES = (64, 128)  # that the shipped forgers were trained for
-TENTH = (
-    "train train validation train test train train train test train".split()
-)  # the split of identity i is that of i % 10
+# The split of identity i is that of i % 10.
+TENTH = "train train validation train test train train train test train".split()
 
 
 class View(NamedTuple):

@@ -90,8 +90,8 @@ def reenact_graphic(target, target_landmarks, wanted_landmarks):
 REPLACERS = {
     "swap_graphic": swap_graphic,
     "swap_feathered": swap_feathered,
-    "reenact_graphic": lambda target, _, own, wanted: reenact_graphic(
-        target, own, wanted
+    "reenact_graphic": lambda target, _, own_points, wanted_points: reenact_graphic(
+        target, own_points, wanted_points
     ),
 }
 
@@ -193,10 +193,12 @@ def poisson_blend(image, face, mask):
     return jnp.where(inside[..., None], face + jnp.moveaxis(change, 0, -1), image)
 
 
-def _replace(target, guide, own, other, *, name):
+def _replace(target, guide, own_points, guide_points, *, name):
     """(picture, mask) of one uint8 pair, as uint8."""
     function = choose(REPLACERS, name, "graphic forger")
-    picture, mask = function(to_float(target), to_float(guide), own, other)
+    picture, mask = function(
+        to_float(target), to_float(guide), own_points, guide_points
+    )
     return photos.to_bytes(picture), photos.to_bytes(mask)
 
 
@@ -213,14 +215,14 @@ def _fitted(target, donor, target_landmarks, donor_landmarks, mask):
     return face + gain * resample.warp(noise, jnp.round(flow))
 
 
-def _open_mouth(face, own, wanted):
+def _open_mouth(face, own_points, wanted_points):
     """Paint teeth and the dark behind where lips part further than they did.
 
     A warp can only stretch what is seen, and between closed lips nothing is.
     """
     size = face.shape[0]
-    before = _mouth(own, _grid(size))
-    mouth = _mouth(wanted, _grid(size))
+    before = _mouth(own_points, _grid(size))
+    mouth = _mouth(wanted_points, _grid(size))
 
     # The seam between the lips is an arch through both corners; the hole lies around
     # it, about as high as the mouth has grown; a hundredth of its width is no opening.
@@ -233,7 +235,7 @@ def _open_mouth(face, own, wanted):
 
     # Teeth in its upper part, nearly as bright as the skin is on average.
     teeth = jnp.clip(0.5 + size * (0.1 * gap - down), 0.0, 1.0)
-    skin = face_mask(own, size=size, feather=0.0)[..., None]
+    skin = face_mask(own_points, size=size, feather=0.0)[..., None]
     tone = (face * skin).sum((0, 1), keepdims=True) / jnp.maximum(skin.sum(), 1e-6)
     dark = jnp.float32([0.22, 0.12, 0.12])[None, None]
     inner = dark + teeth[..., None] * 0.85 * tone.max()
