@@ -1,3 +1,5 @@
+"""Clips: their files, their motion, their splits, and the same bytes again."""
+
 import hashlib
 import io
 import json

@@ -124,7 +124,12 @@ def _shots(seed, indices, scenes_by_name):
 
 def _masks(own_points):
     """Columns of inner faces, where a replacement is shown."""
-    return {f"mask_{size}": _each(_mask, own_points, size=size) for size in SIZES}
+    return {
+        f"mask_{size}": photos.in_chunks(
+            functools.partial(_mask, size=size), own_points
+        )
+        for size in SIZES
+    }
 
 
 def _bent(bend, columns, own_points, wanted_points):
@@ -139,9 +144,9 @@ def _landmarks(posed):
     return _each(render.landmarks, posed)
 
 
-def _each(function, *arrays, **settings):
-    """`function` of one example, with settings, for the rows of stacked arguments."""
-    return photos.in_chunks(functools.partial(function, **settings), *arrays)
+def _each(function, *arrays):
+    """`function` of one example for the rows of stacked arguments."""
+    return photos.in_chunks(functools.partial(function), *arrays)
 
 
 def _edit(seed, index, scene):

@@ -1,3 +1,5 @@
+"""Graphic forgeries against scipy: splines, hulls, Poisson blends, colours, grain."""
+
 import functools
 
 import jax
