@@ -1,5 +1,6 @@
 # make demo: set up, measure victims, attacks and defences on embedded data, write the report
 # make test: set up, run every test        make lint: formatting and static checks
+# make check: lint, and the quick tests that belong to what has changed since main
 # make bench: measure against peers (installs PyTorch, used for nothing else)
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 CORES := $(shell nproc 2>/dev/null || echo 1)
 PROCESSES ?= $(if $(filter 1,$(CORES)),1,2)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test check lint bench clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready
@@ -26,6 +27,10 @@ test: .venv/ready-test
 	$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) --durations=25 -m "not slow"
 	JAXFORENSICS_TEST_OPTIMISE=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
 	    --durations=0 -m slow
+
+check: .venv/ready-test lint
+	$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) -m "not slow" \
+	    `$(BIN)/python tests/affected.py`
 
 lint: .venv/ready-test
 	$(BIN)/ruff check .

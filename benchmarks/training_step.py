@@ -67,9 +67,11 @@ def torch_net(params):
     theirs = [net.predictor, *net.first, *net.second, *net.convs]
     with torch.no_grad():
         for row, module in zip(ours, theirs, strict=True):
+            # (h, w, in, out) -> (out, in, h, w)
             kernel = np.moveaxis(np.array(row["kernel"]), (3, 2), (0, 1))
             module.weight.copy_(torch.tensor(kernel))
-            module.bias is None or module.bias.zero_()
+            if module.bias is not None:
+                module.bias.zero_()
         names = "dense_1", "dense_2", "logits"
         for name, module in zip(names, net.head, strict=True):
             module.weight.copy_(

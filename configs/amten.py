@@ -14,14 +14,19 @@ on your own prepared pictures; `variant=NAME`, one of Table VI against the full 
 from configs import common
 from jaxforensics.models.amtennet import VARIANTS
 
-ABLATIONS = {name: {"model": "amtennet"} | row for name, row in VARIANTS.items()}
+# Networks, {title: their model and its settings}: those of the paper's own method, the
+# ablations of Table VI, the front ends of Table V, and the others of Table VII.
+OWN = {
+    "AMTENnet": {"model": "amtennet"},
+    "model_base": {"model": "model_base"},
+}
+ABLATIONS = {
+    name: {"model": "amtennet"} | switches for name, switches in VARIANTS.items()
+}
 FRONT_ENDS = {
-    f"model_base, {title}": {"model": "model_base", "front_end": name}
-    for title, name in (
-        ("high-pass", "high_pass"),
-        ("constrained", "constrained"),
-        ("SRM", "srm"),
-    )
+    "model_base, high-pass": {"model": "model_base", "front_end": "high_pass"},
+    "model_base, constrained": {"model": "model_base", "front_end": "constrained"},
+    "model_base, SRM": {"model": "model_base", "front_end": "srm"},
 }
 BASELINES = {
     "1-D spectrum": {"model": "spectrum_linear"},  # not in the paper: what is easy
@@ -31,23 +36,33 @@ BASELINES = {
     "MISLnet": {"model": "mislnet"},
     "Xception": {"model": "xception"},
 }
-OPTIMISERS = {  # their authors' where the paper is silent; the first two are ours
+MODELS = OWN | BASELINES | FRONT_ENDS | ABLATIONS
+
+# Optimisers of networks that the paper says nothing of: their authors', but for the
+# first two, which are ours.
+OPTIMISERS = {
     "1-D spectrum": {"name": "adam", "rate": 1e-2},
     "Hand-Crafted-Res": {"name": "adam", "rate": 1e-4},
     "Meso-4": {"name": "adam", "rate": 1e-3},
     "MesoInception-4": {"name": "adam", "rate": 1e-3},
     "Xception": {"name": "adam", "rate": 2e-4},
 }
-AVERAGES = {"meso4": 0.99, "mesoinception4": 0.99, "xception": 0.99}  # of their code
-OWN = {"AMTENnet": {"model": "amtennet"}, "model_base": {"model": "model_base"}}
-MODELS = OWN | BASELINES | FRONT_ENDS | ABLATIONS
+# Momentum of running averages in their authors' code; Caffe and Keras: 0.999.
+AVERAGES = {
+    "meso4": 0.99,
+    "mesoinception4": 0.99,
+    "xception": 0.99,
+}
 
+# Sets of pictures, as `jaxforensics.experiments.amten.sets` knows them.
 OPERATIONS = "Raw", "JP60", "ME5"
 CROSSED = "Raw", "JP60", "JP-mix", "ME5", "ME-mix"
 MIXTURES = "Raw", "Small", "Middle", "Large"
 UNSEEN = "GB-mix", "MED-mix", "GC-mix", "JP2-mix", "SC-mix"
+
 LIGHT = "AMTENnet", *(title for title in BASELINES if title != "Xception")
 ALL = *LIGHT, "Xception"
+
 STEPS = 900
 BATCH = 16  # not the paper's 64: on few pictures it is updates that are missing
 
@@ -88,8 +103,10 @@ def _quick():
         "confusions": _group("Meso-4"),
         "design": _group(*OWN),
         "binary": _group("Meso-4"),
-        "crossed": _group("Meso-4", sets=CROSSED[:2]),
-        "mixed": _mixed("Meso-4", sets=MIXTURES[:2], tested_on=(), unseen=UNSEEN[3:4]),
+        "crossed": _group("Meso-4", sets=("Raw", "JP60")),
+        "mixed": _mixed(
+            "Meso-4", sets=("Raw", "Small"), tested_on=(), unseen=("JP2-mix",)
+        ),
         "grid": _group("Meso-4"),
         "traces": _traces("AMTENnet", after=(2,)),
     }
@@ -116,7 +133,8 @@ def _full():
         for name, compression in (("HQ", "c23"), ("LQ", "c40"))
     }
     groups = _everything(after=(20, 100))
-    groups |= {name: groups[name] | {"seeds": 1} for name in ("crossed", "traces")}
+    for name in ("crossed", "traces"):
+        groups[name]["seeds"] = 1
     groups |= {
         "identification": _group(*LIGHT, sets=(*OPERATIONS, *videos), seeds=1),
         "binary": _group(*ALL, seeds=1),
@@ -142,12 +160,12 @@ def _paper():
     data = common.folder(size=128, batch_size=64) | {"balance": None, "flip": False}
     videos = {name: dict(data) for name in ("HQ", "LQ")}
     everything = _everything(after=(100, 10_000))
-    models = {title: row | _averaged(row["model"]) for title, row in MODELS.items()}
+    released = {title: row | _averaged(row["model"]) for title, row in MODELS.items()}
     return _config(
         data,
         everything,
         others=videos,
-        models=models,
+        models=released,
         steps=18_170,
         evaluate_every=1000,
     )
@@ -201,45 +219,55 @@ def _config(
 
     `rates`: a schedule for all networks; None, that of each in the paper.
     """
-    solver, rates = solver or _caffe(), rates or {}
-    names = "identification", "confusions", "design", "binary", "crossed", "grid"
-    nobody = {name: _group() for name in names} | {
+    solver = solver or _caffe()
+    rates = rates or {}
+    nobody = {
+        "identification": _group(),
+        "confusions": _group(),
+        "design": _group(),
+        "binary": _group(),
+        "crossed": _group(),
         "mixed": _mixed(sets=(), tested_on=()),
+        "grid": _group(),
         "traces": _traces(after=()),
+    }
+    experiment = {
+        "name": "amten",
+        "models": models or MODELS,
+        "base": "AMTENnet",
+        "steps": steps,
+        "longer": longer or {},
+        "classifier": {"optimiser": solver | rates, "augment": ()},
+        "optimisers": {title: row | rates for title, row in OPTIMISERS.items()},
+        "seeds": seeds,
     }
     return common.config(
         data=data,
         others=others or {},
-        experiment=nobody
-        | groups
-        | {
-            "name": "amten",
-            "models": models or MODELS,
-            "base": "AMTENnet",
-            "steps": steps,
-            "longer": longer or {},
-            "training": {"optimiser": solver | rates, "augment": ()},
-            "optimisers": {t: row | rates for t, row in OPTIMISERS.items()},
-            "seeds": seeds,
-        },
+        experiment=experiment | nobody | groups,
         run=common.run(evaluate_every=evaluate_every, log_every=evaluate_every),
     )
 
 
 def _group(*models, sets=("Raw",), seeds=3):
-    """Networks, each trained on each of the sets, at most so many times."""
-    return {"models": models, "sets": sets if models else (), "seeds": seeds}
+    """Networks, each trained on each of the sets, with so many seeds at most."""
+    if not models:
+        sets = ()
+    return {"models": models, "sets": sets, "seeds": seeds}
 
 
 def _mixed(*models, sets, tested_on, unseen=UNSEEN):
+    """The same, tested on sets like those of the mixture and on unseen ones."""
     return _group(*models, sets=sets) | {"tested_on": tested_on, "unseen": unseen}
 
 
 def _traces(*models, after, seeds=3):
+    """Networks with AMTEN, looked into after some steps."""
     return _group(*models, seeds=seeds) | {"after": after}
 
 
 def _embedded(*, faces=600, fakes=None):
+    """The view of SynthFaces that has eight classes, as HFF has; `fakes`: some."""
     data = common.embedded(
         "hybrid", faces=faces, size=64, batch_size=BATCH, fakes=fakes
     )
@@ -250,7 +278,10 @@ def _short():
     """Adam, with which AMTEN gets under way: by the paper's rule, within hundreds of
     steps of 16, it sometimes goes on letting the picture through (docs/amten.md).
     """
-    return {"solver": {"name": "adam", "rate": 1e-3}, "rates": _falling()}
+    return {
+        "solver": {"name": "adam", "rate": 1e-3},
+        "rates": _falling(),
+    }
 
 
 def _falling():

@@ -57,7 +57,7 @@ def get_config(preset="default"):
             "name": "detection",
             "detectors": detectors,
             "steps": steps,
-            "training": common.binary(rate=2e-3 if detectors is EMBEDDED else 1e-3),
+            "classifier": common.binary(rate=2e-3 if detectors is EMBEDDED else 1e-3),
             "seeds": seeds,
             "degradations": {
                 "jpeg": (95, 90, 75, 60),

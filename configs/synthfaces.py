@@ -38,7 +38,7 @@ def get_config(preset="default"):
             "generators": generators,
             "editors": EDITORS,
             "steps": dict(zip(("Meso-4", "model_base"), steps, strict=True)),
-            "training": common.binary(rate=2e-3),
+            "classifier": common.binary(rate=2e-3),
             "seeds": seeds,
             "quality": 60,
         },

@@ -4,41 +4,106 @@
   python launch/main.py --config=configs/trnet.py:paper --config.data.root=DIR
   python launch/main.py --config=configs/trnet.py:folder --config.data.root=DIR
 
-Presets: `default`, a telling part in minutes on two cores; `demo`, less of it; `quick`,
-for tests; `full`, every victim, attack and limit on embedded data, in hours (of strong
-defences, those of two victims);
-`paper`, its sizes and losses on prepared data; `released`, the same with the losses,
-rates and views of its released script; `folder`, what the default does on your own
-prepared pictures.  Short trainings take a smaller TR-Net, see `_small`; docs/trnet.md
-compares all readings.
+Presets:
+
+  default   a telling part, in a quarter of an hour on two cores
+  demo      less of it, in minutes
+  quick     for tests, in seconds
+  full      every victim, attack and limit on embedded data, in hours
+  folder    what the default does, on your own prepared pictures
+  paper     the paper's sizes and losses, on prepared pictures
+  released  the same with the losses, rates and views of its released script
+
+Short trainings take a smaller TR-Net, see `_small_game`; docs/trnet.md compares all
+readings of the paper.
 
 Attacks are evaluated on labelled test pictures, to measure and to harden detectors.
 """
 
 from configs import common
 
+# One row each: the attack's name in `attacks` and its settings; 'follows' is the victim
+# whose gradients it follows, 'network' what it redraws with.  Section 5.5.1.
 ATTACKS = {
-    "Noise": {"attack": "noise", "low": 5.0, "high": 20.0},
-    # Sections 1d and 1e: 0.003 as printed does not fit Table 4; steps of PGD are ours.
-    "FGSM": {"attack": "fgsm", "on": "Xception", "epsilon": 8 / 255},
-    "PGD": {"attack": "pgd", "on": "Xception", "epsilon": 8 / 255, "steps": 10},
-    "GANprintR": {"attack": "ganprintr"},
-    "TR-Net": {"attack": "trnet"},
+    "Noise": {
+        "attack": "noise",
+        "low": 5.0,
+        "high": 20.0,
+    },
+    "FGSM": {
+        "attack": "fgsm",
+        "follows": "Xception",
+        # Sections 1d and 1e of the supplement print 0.003, which does not fit Table 4.
+        "epsilon": 8 / 255,
+    },
+    "PGD": {
+        "attack": "pgd",
+        "follows": "Xception",
+        "epsilon": 8 / 255,
+        "steps": 10,  # ours: the paper does not say
+    },
+    "GANprintR": {
+        "attack": "ganprintr",
+        "network": "ganprintr",
+    },
+    "TR-Net": {
+        "attack": "trnet",
+        "network": "trnet",
+    },
 }
-VICTIMS = {  # models, and what they are told
-    "Xception": {"model": "xception", "target": "label"},
-    "Patch-CNN": {"model": "patch_cnn", "target": "label", "block": 2},
-    "DCTA": {"model": "dcta", "target": "label"},
-    "F3-Net": {"model": "f3net", "target": "label", "mix": True},
-    "LF": {"model": "lf", "target": "source"},
-    "NF": {},  # mean noise residuals: nothing to set
+
+# One row each: a 'method' of experiments/trnet/settings.py and its settings.  Rates are
+# those of the victims' authors; presets say how many steps.  Section 5.3.
+VICTIMS = {
+    "Xception": {
+        "method": "classifier",
+        "model": "xception",
+        "target": "label",
+        "optimiser": {"name": "adam", "rate": 2e-4},
+    },
+    "Patch-CNN": {
+        "method": "classifier",
+        "model": "patch_cnn",
+        "target": "label",
+        "block": 2,
+        "optimiser": {"name": "adam", "rate": 1e-3},
+    },
+    "DCTA": {
+        "method": "classifier",
+        "model": "dcta",
+        "target": "label",
+        "optimiser": {"name": "adam", "rate": 1e-3},
+    },
+    "F3-Net": {
+        "method": "classifier",
+        "model": "f3net",
+        "target": "label",
+        "mix": True,
+        "optimiser": {"name": "adam", "rate": 2e-4},
+    },
+    "LF": {
+        "method": "classifier",
+        "model": "lf",
+        "target": "source",
+        "optimiser": {
+            "name": "adam",
+            "rate": 1e-3,
+            "settings": {"b1": 0.0, "b2": 0.99, "eps": 1e-8},
+        },
+    },
+    "NF": {"method": "fingerprint"},  # mean noise residuals: nothing to set
 }
-RATES = {"Xception": 2e-4, "Patch-CNN": 1e-3, "DCTA": 1e-3, "F3-Net": 2e-4, "LF": 1e-3}
-SHORT = RATES | {"Xception": 1e-3, "F3-Net": 1e-3, "LF": 4e-3}  # in hundreds of steps
-LF_ADAM = {"b1": 0.0, "b2": 0.99, "eps": 1e-8}
-LIGHT = "Patch-CNN", "DCTA", "NF"
-# The paper's game: 60,000 pairs, batches of 150, 8 epochs of 400 steps (Section 5.4).
+LIGHT = "Patch-CNN", "DCTA", "NF"  # a victim of each kind, those that are quick
+# What differs in trainings of hundreds of steps: higher rates, and a gain of 1, as from
+# its authors' 0.02 Patch-CNN takes thousands.
+SHORT_RATES = {"Xception": 1e-3, "F3-Net": 1e-3, "LF": 4e-3}
+SHORT_SETTINGS = {"Patch-CNN": {"gain": 1.0}}
+
+# The paper's game; numbers of training are those of Section 5.4.
 GAME = {
+    "method": "trnet",
+    "learns_from": "fakes",  # in pairs with their originals
+    # What D1, D2 and D3 look at: Section 4.2.2.
     "views": {"spatial": "image", "spectral": "spectrum", "fingerprint": "residual"},
     "generator": {
         "widths": (32, 64, 128, 256),
@@ -47,20 +112,20 @@ GAME = {
         "residual": False,
     },
     "critic": {"width": 128, "norm": "batch"},
-    "adversarial": "vanilla",
+    "adversarial": "vanilla",  # Eq. 7
     "penalty": 0.0,
     "similarity": "ssim",  # Eqs. 8 and 9: "vgg", once features.weights name a file
     "features": {"weights": "", "layer": "relu3_3"},
-    "regulariser": "power",
+    "regulariser": "power",  # Eqs. 10 and 11
     "cutoff": 1 / 16,
-    "weights": {"adversarial": 1.0, "similarity": 1.0, "spectrum": 100.0},
+    "weights": {"adversarial": 1.0, "similarity": 1.0, "spectrum": 100.0},  # Eq. 13
     "optimiser": {"name": "rmsprop", "rate": 1.6e-3},
     "critic_optimiser": {"name": "rmsprop", "rate": 1.6e-4},
-    "epoch": 400,  # rates are halved when an epoch's loss stops falling
-    "last": 400,
-    "steps": 3200,
+    "epoch": 400,  # 60,000 pairs in batches of 150; rates are halved at its end
+    "last": 400,  # the best generator of the last epoch attacks
+    "steps": 3200,  # 8 epochs
 }
-# Of three kinds, as in the paper: synthesised, edited, replaced.
+# The embedded set's kinds, three as in Section 5.2: synthesised, edited, replaced.
 FAKES = "nearest", "edit_deconv", "swap_neural"
 
 
@@ -88,17 +153,20 @@ def _folder():
 
 
 def _light(data):
-    """A victim of each kind.  Xception takes long: gradients are those of Patch-CNN."""
-    attacks = _on("Patch-CNN")
+    """Three victims.  Xception takes long, so gradients are those of Patch-CNN."""
+    attacks = _following("Patch-CNN")
     return _config(
-        data,
-        _victims(LIGHT, {"Patch-CNN": 600, "DCTA": 2000}),
+        data=data,
+        victims=_victims(LIGHT, {"Patch-CNN": 600, "DCTA": 2000}),
         attacks=attacks,
-        networks={"ganprintr": _ganprintr(400), "trnet": _small(1200)},
+        networks={
+            "ganprintr": _ganprintr(400),
+            "trnet": _small_game(1200),
+        },
         defences={
-            "none": _group(*LIGHT, attacks=attacks),
-            "weak": _group(*LIGHT, attacks=attacks),
-            "strong": _group("DCTA", "NF", attacks=("PGD", "TR-Net")),
+            "none": _selection(*LIGHT, attacks=attacks),
+            "weak": _selection(*LIGHT, attacks=attacks),
+            "strong": _selection("DCTA", "NF", attacks=("PGD", "TR-Net")),
         },
         traces=_traces("Patch-CNN"),
         seeds=(0,),
@@ -108,14 +176,17 @@ def _light(data):
 def _demo():
     """The default on fewer faces and steps: sound enough to look at, no more."""
     return _config(
-        _embedded(faces=900, batch_size=16),
-        _victims(LIGHT, {"Patch-CNN": 240, "DCTA": 1000}),
-        attacks=_on("Patch-CNN"),
-        networks={"ganprintr": _ganprintr(100), "trnet": _small(240)},
+        data=_embedded(faces=900, batch_size=16),
+        victims=_victims(LIGHT, {"Patch-CNN": 240, "DCTA": 1000}),
+        attacks=_following("Patch-CNN"),
+        networks={
+            "ganprintr": _ganprintr(100),
+            "trnet": _small_game(240),
+        },
         defences={
-            "none": _group(*LIGHT, attacks=ATTACKS),
-            "weak": _group("DCTA", "NF", attacks=("Noise", "PGD", "TR-Net")),
-            "strong": _group("NF", attacks=("TR-Net",)),
+            "none": _selection(*LIGHT, attacks=ATTACKS),
+            "weak": _selection("DCTA", "NF", attacks=("Noise", "PGD", "TR-Net")),
+            "strong": _selection("NF", attacks=("TR-Net",)),
         },
         traces=_traces("Patch-CNN"),
         seeds=(0,),
@@ -123,24 +194,27 @@ def _demo():
 
 
 def _quick():
-    steps = {"Patch-CNN": 4, "DCTA": 4}
-    two = "Patch-CNN", "NF"
-    attacks = _on("Patch-CNN")
+    """Everything once, with nets that learn nothing in so few steps."""
+    victims = "Patch-CNN", "NF"
+    attacks = _following("Patch-CNN")
     attacks["PGD"]["steps"] = 2
-    small = _small(2)
-    small["generator"] |= {"widths": (4, 8), "norm": "affine"}
-    small["critic"]["width"] = 4
+    game = _small_game(2)
+    game["generator"] |= {"widths": (4, 8), "norm": "affine"}
+    game["critic"]["width"] = 4
     return _config(
-        _embedded(faces=80, batch_size=8, fakes=("nearest", "swap_graphic")),
-        _victims(two, steps),
+        data=_embedded(faces=80, batch_size=8, fakes=("nearest", "swap_graphic")),
+        victims=_victims(victims, {"Patch-CNN": 4}),
         attacks=attacks,
-        networks={"ganprintr": _ganprintr(2), "trnet": small},
-        defences={
-            "none": _group(*two, attacks=attacks),
-            "weak": _group(*two, attacks=("Noise",)),
-            "strong": _group(*two, attacks=("GANprintR",)),
+        networks={
+            "ganprintr": _ganprintr(2),
+            "trnet": game,
         },
-        limited=_limited(*two, fractions=(0.5, 1), leave_out=("nearest",)),
+        defences={
+            "none": _selection(*victims, attacks=attacks),
+            "weak": _selection(*victims, attacks=("Noise",)),
+            "strong": _selection(*victims, attacks=("GANprintR",)),
+        },
+        limited=_limited(*victims, fractions=(0.5, 1), leave_out=("nearest",)),
         traces=_traces("Patch-CNN", pictures=16),
         seeds=(0,),
         evaluate_every=2,
@@ -152,15 +226,19 @@ def _full():
 
     Strong defences are one training per victim and attack: of the two quickest alone.
     """
-    steps = dict.fromkeys(VICTIMS, 600) | {"Xception": 300, "F3-Net": 200, "DCTA": 2000}
+    steps = dict.fromkeys(VICTIMS, 600)
+    steps |= {"Xception": 300, "F3-Net": 200, "DCTA": 2000}
     return _config(
-        _embedded(faces=2400, batch_size=16),
-        _victims(VICTIMS, steps),
-        networks={"ganprintr": _ganprintr(400), "trnet": _small(2000)},
+        data=_embedded(faces=2400, batch_size=16),
+        victims=_victims(VICTIMS, steps),
+        networks={
+            "ganprintr": _ganprintr(400),
+            "trnet": _small_game(2000),
+        },
         defences={
-            "none": _group(*VICTIMS, attacks=ATTACKS, seeds=3),
-            "weak": _group(*VICTIMS, attacks=ATTACKS),
-            "strong": _group("DCTA", "NF", attacks=ATTACKS),
+            "none": _selection(*VICTIMS, attacks=ATTACKS, seeds=3),
+            "weak": _selection(*VICTIMS, attacks=ATTACKS),
+            "strong": _selection("DCTA", "NF", attacks=ATTACKS),
         },
         limited=_limited("Xception", "DCTA", fractions=(0.1, 1), leave_out=FAKES),
         traces=_traces("Xception", seeds=3),
@@ -174,8 +252,9 @@ def _paper():
 
 def _released():
     """What its authors released, which hardly ever halves its rates."""
-    game = _losses(generator={"norm": "affine"}) | {
+    game = _released_losses(generator={"norm": "affine"}) | {
         "penalty": 1.0,
+        # The paper's two rates, the other way round.
         "optimiser": {"name": "rmsprop", "rate": 1.6e-4},
         "critic_optimiser": {"name": "rmsprop", "rate": 1.6e-3},
         "epoch": 0,
@@ -184,20 +263,28 @@ def _released():
 
 
 def _of_paper(game, *, weak):
-    steps = dict.fromkeys(VICTIMS, 20_000)
-    fractions = 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1
+    """All victims, attacks, defences and limits at the sizes of Sections 5.2 to 5.6."""
     return _config(
-        common.folder(size=128, batch_size=150) | {"flip": False},  # no augmentation
-        _victims(VICTIMS, steps, falling=False),
+        # 128 x 128, Section 5.2; neither mirrored nor cut, as the script reads them.
+        data=common.folder(size=128, batch_size=150) | {"flip": False},
+        # Steps are ours: Section 5.4 says only that it followed the victims' authors.
+        victims=_victims(VICTIMS, dict.fromkeys(VICTIMS, 20_000), short=False),
         networks={
+            # 200 epochs of 60,000 reals at 224 x 224, as in its authors' code.
             "ganprintr": _ganprintr(80_000) | {"size": 224},
             "trnet": game,
         },
         defences={
-            name: _group(*VICTIMS, attacks=ATTACKS, seeds=3)
-            for name in ("none", "weak", "strong")
+            "none": _selection(*VICTIMS, attacks=ATTACKS, seeds=3),  # Table 1
+            "weak": _selection(*VICTIMS, attacks=ATTACKS, seeds=3),  # Table 2
+            "strong": _selection(*VICTIMS, attacks=ATTACKS, seeds=3),  # Table 3
         },
-        limited=_limited("Xception", "F3-Net", fractions=fractions, leave_out=None),
+        limited=_limited(
+            "Xception",
+            "F3-Net",
+            fractions=(0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1),  # Section 5.6.1
+            leave_out=None,  # each kind in turn, Section 5.6.2
+        ),
         traces=_traces("Xception", layer="block_12", pictures=2000),
         weak=weak,
         seeds=(0, 1, 2),
@@ -206,9 +293,9 @@ def _of_paper(game, *, weak):
 
 
 def _config(
+    *,
     data,
     victims,
-    *,
     attacks=None,
     networks,
     defences,
@@ -218,7 +305,7 @@ def _config(
     seeds,
     evaluate_every=100,
 ):
-    nobody = {name: _group(attacks=()) for name in ("none", "weak", "strong")}
+    """A config, with the paper's attacks and weak defence unless given."""
     return common.config(
         data=data,
         experiment={
@@ -226,13 +313,13 @@ def _config(
             "victims": victims,
             "attacks": attacks or ATTACKS,
             "networks": networks,
-            "training": {
+            "classifier": {
                 "num_classes": 1,
                 "loss": "binary_cross_entropy",
             },
             "weak": weak or _weak(),
             "seeds": seeds,
-            "defences": nobody | defences,
+            "defences": defences,
             "limited": limited or _limited(fractions=(), leave_out=()),
             "traces": traces,
         },
@@ -240,33 +327,52 @@ def _config(
     )
 
 
-def _victims(titles, steps, *, falling=True):
-    """Their authors' rates; in short trainings higher ones, which fall to nothing."""
-    found = {}
+def _victims(titles, steps, *, short=True):
+    """Rows of VICTIMS with their steps; `short` trainings end with a rate of zero."""
+    victims = {}
     for title in titles:
-        found[title] = dict(VICTIMS[title])
-        if title == "Patch-CNN" and falling:
-            found[title]["gain"] = 1.0  # from its authors' 0.02 it takes thousands
-        if title in RATES:
-            rates = SHORT if falling else RATES
-            optimiser = {"name": "adam", "rate": rates[title]}
-            optimiser |= {"settings": LF_ADAM} if title == "LF" else {}
-            if falling:
-                warmup = min(50, steps[title] // 2)
-                optimiser |= _falling(warmup)
-            found[title] |= {"steps": steps[title], "optimiser": optimiser}
-    return found
+        row = dict(VICTIMS[title])
+        if short:
+            row |= SHORT_SETTINGS.get(title, {})
+        if "optimiser" in row:
+            row["steps"] = steps[title]
+            row["optimiser"] = dict(row["optimiser"])
+            if short:
+                rate = SHORT_RATES.get(title, row["optimiser"]["rate"])
+                row["optimiser"] |= {"rate": rate} | _falling(steps[title])
+        victims[title] = row
+    return victims
 
 
-def _falling(warmup):
-    return {"schedule": "cosine", "schedule_settings": {"warmup": warmup}}
+def _following(victim):
+    """All attacks, those by gradients by the gradients of this victim."""
+    attacks = {}
+    for title, row in ATTACKS.items():
+        attacks[title] = dict(row)
+        if "follows" in row:
+            attacks[title]["follows"] = victim
+    return attacks
+
+
+def _falling(steps):
+    """A rate that rises for a while and then falls to nothing."""
+    return {
+        "schedule": "cosine",
+        "schedule_settings": {"warmup": min(50, steps // 2)},
+    }
 
 
 def _ganprintr(steps):
-    return {"steps": steps, "optimiser": {"name": "adam", "rate": 1e-3}}
+    """GANprintR's autoencoder, with its authors' rate."""
+    return {
+        "method": "reconstruction",
+        "learns_from": "reals",
+        "steps": steps,
+        "optimiser": {"name": "adam", "rate": 1e-3},
+    }
 
 
-def _small(steps):
+def _small_game(steps):
     """For embedded pictures of 64 x 64: a quarter of G's widths, a 16th of critics'.
 
     G changes the picture instead of drawing it anew and is normalised by batch, critics
@@ -274,19 +380,22 @@ def _small(steps):
     and that of spectra twelve times, rates are ours and fall to nothing, and it is the
     G of the end that attacks: for hundreds of steps instead of thousands.
     """
-    falling = {"name": "rmsprop", "rate": 5e-4} | _falling(min(50, steps // 2))
-    small = {"widths": (8, 16, 32, 64), "residual": True}
-    return _losses(generator=small, critic={"width": 8}) | {
+    optimiser = {"name": "rmsprop", "rate": 5e-4} | _falling(steps)
+    game = _released_losses(
+        generator={"widths": (8, 16, 32, 64), "residual": True},
+        critic={"width": 8},
+    )
+    return game | {
         "weights": {"adversarial": 0.3, "similarity": 0.1, "spectrum": 10.0},
-        "optimiser": falling,
-        "critic_optimiser": dict(falling),
+        "optimiser": optimiser,
+        "critic_optimiser": dict(optimiser),
         "epoch": 0,
         "last": 0,
         "steps": steps,
     }
 
 
-def _losses(*, generator, critic=None):
+def _released_losses(*, generator, critic=None):
     """The losses, views and weights of the released script, without its penalty."""
     return GAME | {
         "views": GAME["views"] | {"spectral": "power"},
@@ -299,18 +408,19 @@ def _losses(*, generator, critic=None):
 
 
 def _weak(*, gandct_compat=False):
-    """Section 4.1.2, each at times.  `gandct_compat` repeats two slips of the script
-    that it refers to: a fixed sigma of 4, and JPEG at quality 95.
+    """Section 4.1.2: each operation with a probability of a half, in this order.
+
+    `gandct_compat` repeats two slips of the script that the paper refers to: a fixed
+    sigma of 4, and JPEG at quality 95.
     """
-    sizes = {"sizes": (3, 5, 7, 9)} | ({"sigma": 4.0} if gandct_compat else {})
-    low, high = (95, 95) if gandct_compat else (10, 75)
-    operations = (
-        {"name": "blur"} | sizes,
-        {"name": "crop", "low": 0.05, "high": 0.2},
-        {"name": "jpeg", "low": low, "high": high},
-        {"name": "noise", "low": 5.0, "high": 20.0},
-    )
-    return tuple(operation | {"probability": 0.5} for operation in operations)
+    blur = {"name": "blur", "sizes": (3, 5, 7, 9)}
+    crop = {"name": "crop", "low": 0.05, "high": 0.2}
+    jpeg = {"name": "jpeg", "low": 10, "high": 75}
+    noise = {"name": "noise", "low": 5.0, "high": 20.0}
+    if gandct_compat:
+        blur |= {"sigma": 4.0}
+        jpeg |= {"low": 95, "high": 95}
+    return tuple(row | {"probability": 0.5} for row in (blur, crop, jpeg, noise))
 
 
 def _embedded(*, faces, batch_size, fakes=FAKES):
@@ -319,20 +429,17 @@ def _embedded(*, faces, batch_size, fakes=FAKES):
     )
 
 
-def _on(victim):
-    """Attacks whose gradients are those of a victim."""
+def _selection(*victims, attacks, seeds=1):
+    """A table: of these victims and attacks, over the first `seeds` seeds."""
     return {
-        title: row | ({"on": victim} if "on" in row else {})
-        for title, row in ATTACKS.items()
+        "victims": victims,
+        "attacks": tuple(attacks),
+        "seeds": seeds,
     }
 
 
-def _group(*victims, attacks, seeds=1):
-    return {"victims": victims, "attacks": tuple(attacks), "seeds": seeds}
-
-
 def _limited(*victims, fractions, leave_out, seeds=1):
-    """`leave_out`: kinds of fakes; None, each kind there is."""
+    """Fig. 14: shares of the pairs, and kinds of fakes to leave out (None: each)."""
     return {
         "attack": "TR-Net",
         "victims": victims,
@@ -343,6 +450,7 @@ def _limited(*victims, fractions, leave_out, seeds=1):
 
 
 def _traces(*victims, layer="block_2", pictures=300, seeds=1):
+    """Figs. 3 to 6 and 15 to 17: Grad-CAM of a layer, t-SNE of some pictures."""
     return {
         "victims": victims,
         "attacks": ("TR-Net",),

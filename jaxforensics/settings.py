@@ -13,27 +13,29 @@ def call(function, settings, *args, where=""):
     an error that names it, its nearest valid spelling and all valid names.
     """
     parameters = inspect.signature(function).parameters.values()
-    known = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+    valid = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
     where = where or f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
     for name in settings:
-        if name not in known:
+        if name not in valid:
             raise ValueError(
-                f"{where} has no setting {name!r}{nearest(name, known)}. "
-                f"Valid: {', '.join(sorted(known))}"
+                f"{where} has no setting {name!r}{nearest(name, valid)}. "
+                f"Valid: {', '.join(sorted(valid))}"
             )
     missing = [
-        n for n, p in known.items() if p.default is p.empty and n not in settings
+        name
+        for name, parameter in valid.items()
+        if parameter.default is parameter.empty and name not in settings
     ]
     if missing:
         raise ValueError(f"{where} needs {', '.join(missing)}")
     return function(*args, **settings)
 
 
-def choose(table, name, kind):
-    """table[name], or an error that proposes the nearest name."""
+def choose(table, name, what):
+    """table[name], or an error that says what there is not and the nearest name."""
     if name not in table:
         raise ValueError(
-            f"there is no {kind} {name!r}{nearest(name, table)}. "
+            f"there is no {what} {name!r}{nearest(name, table)}. "
             f"Valid: {', '.join(sorted(table))}"
         )
     return table[name]
@@ -44,10 +46,12 @@ def misspelt(argv, load):
 
     `load` turns the value of --config=… into the config.
     """
-    given = [argument.lstrip("-").partition("=") for argument in argv]
-    files = [value for name, _, value in given if name == "config" and value]
-    config = {"config": load(files[-1])} if files else {}
-    for path in (name for name, _, _ in given if files and name.startswith("config.")):
+    flags = [argument.lstrip("-").partition("=") for argument in argv]
+    files = [value for name, _, value in flags if name == "config" and value]
+    if not files:
+        return ""
+    config = {"config": load(files[-1])}
+    for path in (name for name, _, _ in flags if name.startswith("config.")):
         section = config
         for name in path.partition("[")[0].split("."):
             if name not in section:
@@ -55,6 +59,7 @@ def misspelt(argv, load):
                     f"--{path}: there is no {name!r}{nearest(name, section)}. "
                     f"Valid: {', '.join(sorted(section))}"
                 )
+            # ml_collections reads what stands between dots as Python names.
             if not name.isidentifier():
                 spelt = path.replace(f".{name}", f"['{name}']")
                 return f'--{path}: write "--{spelt}=..."'
@@ -92,7 +97,8 @@ def differences(old, new, *, prefix=""):
     """Lines 'name: old → new' for every setting that differs."""
     lines = []
     for name in sorted(old.keys() | new.keys()):
-        a, b = old.get(name, "absent"), new.get(name, "absent")
+        a = old.get(name, "absent")
+        b = new.get(name, "absent")
         if isinstance(a, dict) and isinstance(b, dict):
             lines += differences(a, b, prefix=f"{prefix}{name}.")
         elif a != b:

@@ -1,22 +1,23 @@
-"""The directory of a run: trains each method once, caches, resumes, reports."""
+"""The directory of a run: trains each net once, caches, resumes, reports."""
 
-import fcntl
 import json
 import time
-import zipfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
-import numpy as np
 from absl import logging
 
-from jaxforensics.files import locked, replacing
-from jaxforensics.provenance import environment
+from jaxforensics import provenance
+from jaxforensics.files import sha256
 from jaxforensics.reporting.report import Report
 from jaxforensics.settings import differences, digest, plain
-from jaxforensics.training import checkpoints, fit, mesh
+from jaxforensics.store import Store
+from jaxforensics.training import checkpoints, fit, mesh, predict
+from jaxforensics.training import watch as watches
 from jaxforensics.training.hooks import NotFinite
+from jaxforensics.training.nets import Net
 from jaxforensics.training.predict import Predictor
 
 DIVERGED = """\
@@ -25,10 +26,23 @@ What this report says of them, and of what builds on them, is said of the state 
 below. Before anything is concluded they want another look: a lower rate, or those
 records. No claim is decided.
 """
+MIXED = """\
+Not everything here was trained by the code, the library versions and the devices that
+wrote this report. Rows marked with a dagger rest on such nets, directly or not.
+"""
+WAYS_OUT = {
+    "code": "go back to that code",
+    "versions": "install those versions",
+    "devices": "use such devices and as many --processes as then",
+}
 
 
-class Taken(Exception):
-    """Another process of the run is making this."""
+class Outcome(NamedTuple):
+    """What a report has to say about a training."""
+
+    diverged: str  # where, or ''
+    best: dict | None  # the step that was chosen, and by which value
+    mixture: str  # other code, versions or devices that it was made by, or ''
 
 
 class Workspace:
@@ -36,14 +50,15 @@ class Workspace:
 
         config.json, environment.json   the resolved settings and the surroundings
         nets/NAME/                      settings, checkpoints, metrics of a training
-        measurements/NAME.json          cached numbers; NAME.npz cached predictions
+        measurements/NAME.json          cached numbers; NAME.npz cached arrays
         report/                         index.html, README.md, tables/, figures/
 
-    Started again after a kill it skips what is finished, resumes what is not, and
-    refuses to reuse nets that were trained with other settings or data.
+    Started again after a kill it skips what is finished and resumes what is not.  Nets
+    that were trained with other settings or data are refused; those of other code,
+    library versions or devices are too, unless `accept` names that kind of difference.
 
-    Several `processes` of one machine may share a run: one that reports, and helpers,
-    for which everything is as in `silent`.  What one is at, no other begins.
+    Several `processes` of one machine may share a run: one that measures and reports,
+    and helpers, which only make jobs.
     """
 
     def __init__(
@@ -59,10 +74,15 @@ class Workspace:
         profile=None,
         processes=1,
         helper=False,
+        accept=(),
     ):
-        self.directory, self.seed = Path(directory), seed
-        self.shared, self.helper = helper or processes > 1, helper
+        self.directory = Path(directory)
+        self.seed = seed
+        self.mesh = mesh.data_mesh()
+        self.leads = jax.process_index() == 0
+        self.store = Store(directory, writes=self.leads)
         self._processes = processes
+        self._accepted = frozenset(accept)
         self._intervals = fit.Intervals(
             log_every=log_every,
             evaluate_every=evaluate_every,
@@ -71,14 +91,13 @@ class Workspace:
             keep=keep,
             profile=profile,
         )
-        self._report = Report(self.directory / "report")
-        self._lead = jax.process_index() == 0
-        self._reports = self._lead and not helper
-        self._config, self._data = {}, {}
-        self._trained, self._methods = {}, {}
-        self.mesh = mesh.data_mesh()
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.directory) if self._reports else None
+        self._config = {}
+        self._data = {}
+        self._methods = {}
+        self._trained = {}
+        self.reports = self.leads and not helper
+        self.helper = helper
+        self._lock = self.store.lock() if self.reports else None
 
     def close(self):
         """Let another run use the directory."""
@@ -90,19 +109,12 @@ class Workspace:
 
         `data` holds {what: digest}.
         """
-        self._config, self._data = plain(config), dict(data or {})
-        if self._reports:
-            self._write("config.json", self._config)
-            self._write("environment.json", environment() | {"data": self._data})
-
-    @contextmanager
-    def silent(self):
-        """Nothing is reported, and what another process makes is `Taken`."""
-        before, self._reports = self._reports, False
-        try:
-            yield
-        finally:
-            self._reports = before
+        self._config = plain(config)
+        self._data = dict(data or {})
+        if self.reports:
+            surroundings = provenance.environment() | {"data": self._data}
+            self.store.write("config.json", self._config)
+            self.store.write("environment.json", surroundings)
 
     def train(
         self,
@@ -111,73 +123,78 @@ class Workspace:
         data,
         *,
         watch=None,
+        start=None,
         seed=None,
         strict=False,
     ):
-        """A `Predictor` of `method`, trained on a Training or {stream: Training}.
+        """A `Predictor` of `method`, trained on TrainingData or {stream: TrainingData}.
 
-        `watch` chooses the state on validation, see `fit`.  If it diverges the
-        run goes on with its best state, or the one that it began with,
-        and the report says so; with `strict` that is the end of the run.
+        `watch` says what is measured on validation and which state is chosen, `start`
+        with which weights to begin, see `fit`.  If the training diverges the run goes
+        on with its best state, or the one that it began with, and the report says so;
+        with `strict` that is the end of the run.
         """
+        streams = data
+        if not isinstance(data, dict):
+            streams = {method.stages[0].data: data}
         seed = self.seed if seed is None else seed
-        streams = data if isinstance(data, dict) else {method.stages[0].data: data}
+        # Whoever asks for a net of this name has to ask for this one.
         identity = plain(
             {
                 "method": method.settings,
-                "data": {k: v.digest for k, v in streams.items()},
+                "data": {stream: each.digest for stream, each in streams.items()},
                 "seed": seed,
-                "select": watch and watch.select,
+                "watch": watches.settings(watch),
+                "start": _describe_start(start),
                 "evaluate_every": self._intervals.evaluate_every,
             }
         )
-        method = self._alike(method, identity["method"])
+        surroundings = provenance.surroundings(method, watch, *streams.values(), fit)
         folder = f"nets/{name}"
-        with self._claimed(folder):
-            self._refuse_other(folder, identity)
-            fitted, diverged = self._fitted(
-                folder, method, streams, identity, name, watch, strict
-            )
-            self._trained[name] = diverged, fitted.note["best"]
-            mark = checkpoints.digest(checkpoints.host_copy(fitted.state))[:16]
-            done = {"best": fitted.note["best"], "state": mark, "diverged": diverged}
-            self._write(f"{folder}/done.json", done)
+        self._refuse_other_settings(folder, identity)
+        history = self._refuse_other_surroundings(folder, surroundings)
+
+        # Finished, diverged earlier, or to be trained: from the newest checkpoint on.
+        method = self._alike(method, identity["method"])
+        place = self.directory / folder, method, streams
+        chosen = {"watch": watch, "mesh": self.mesh}
+        begun = chosen | {"seed": seed, "start": start}
+        done = self.store.read(f"{folder}/done.json")
+        diverged = done["diverged"] if done else ""
+        if diverged and strict:
+            raise NotFinite(diverged, f"Delete {place[0]} to train it again.")
+        if done and not diverged:
+            fitted = fit.load(*place, **chosen)
+        elif diverged:
+            fitted = fit.salvage(*place, **begun)
+        else:
+            self.store.write(f"{folder}/settings.json", identity)
+            try:
+                with self._timed(f"{folder}/runtime.json"):
+                    fitted = fit.fit(
+                        *place, **begun, name=name, intervals=self._intervals
+                    )
+            except NotFinite as error:
+                if strict:
+                    raise
+                message = "%s: %s The run goes on, its report says so."
+                logging.error(message, name, error)
+                diverged = error.what
+                fitted = fit.salvage(*place, **begun)
+
+        # What is predicted with this state is stored under its digest.
+        best = fitted.note["best"]
+        state_digest = checkpoints.digest(checkpoints.host_copy(fitted.state))[:16]
+        done = {"best": best, "state": state_digest, "diverged": diverged}
+        self.store.write(f"{folder}/done.json", done)
+        mixture = describe_mixture(history, surroundings)
+        self._trained[name] = Outcome(diverged, best, mixture)
         return Predictor(
             method.predict,
             fitted.state,
             mesh=self.mesh,
-            digest=digest([identity, mark]),
+            digest=digest([identity, state_digest]),
         )
-
-    def _alike(self, method, settings):
-        """The first method like this one: what was compiled for it serves again."""
-        kind = getattr(method.predict, "func", method.predict)
-        key = f"{kind.__module__}.{kind.__qualname__} {digest(settings)}"
-        return self._methods.setdefault(key, method)
-
-    def _fitted(self, folder, method, streams, identity, name, watch, strict):
-        """(what was trained, now or before; where it diverged, or '')."""
-        place = self.directory / folder, method, streams
-        watched = {"watch": watch, "mesh": self.mesh}
-        chosen = watched | {"seed": identity["seed"]}
-        if done := self._read(f"{folder}/done.json"):
-            diverged = done.get("diverged", "")
-            if diverged and strict:
-                raise NotFinite(diverged, f"Delete {place[0]} to train it again.")
-            if diverged:
-                return fit.salvage(*place, **chosen), diverged
-            return fit.load(*place, **watched), ""
-        self._write(f"{folder}/settings.json", identity)
-        told = {"name": name, "intervals": self._intervals}
-        try:
-            with self._timed(f"{folder}/runtime.json"):
-                return fit.fit(*place, **chosen, **told), ""
-        except NotFinite as error:
-            if strict:
-                raise
-            logging.error("%s: %s The run goes on, its report says so.", name, error)
-            diverged = error.what
-        return fit.salvage(*place, **chosen), diverged
 
     def history(self, name):
         """The rows of a training's metrics file."""
@@ -189,92 +206,80 @@ class Workspace:
 
         `inputs` (digests, settings) say what the batches hold.
         """
-        path = self.directory / f"measurements/{name}.npz"
-        mark = digest([predictor.digest, inputs, outputs])
-        if stored := _predictions(path, mark):
-            return stored
-        with self._claimed(f"measurements/{name}"):
-            if stored := _predictions(path, mark):  # by another process, meanwhile
-                return stored
-            if self._lead:
+
+        def gathered():
+            if self.leads:
                 print(f"predicting {name}", flush=True)
-            found = predictor.over(batches(), outputs=outputs)
-            if self._lead:
-                notice = {"notice": predictor.notice} if predictor.notice else {}
-                with replacing(path) as partial, partial.open("wb") as file:
-                    np.savez(file, fingerprint=mark, **notice, **found)
-            return found
+            return predictor.over(batches(), outputs=outputs)
+
+        code = provenance.surroundings(predictor, batches, predict)
+        inputs = [predictor.digest, inputs, outputs, code]
+        return self._arrays(name, gathered, inputs, notice=predictor.notice)
+
+    def arrays(self, name, function, *inputs):
+        """function(), {name: array}, cached for these inputs (digests, settings)."""
+        return self._arrays(name, function, [inputs, provenance.surroundings(function)])
 
     def measure(self, name, function, *inputs):
         """function(), JSON types, cached for these inputs (digests, settings)."""
-        mark = digest(inputs)
-        with self._claimed(f"measurements/{name}"):
-            stored = self._read(f"measurements/{name}.json")
-            if stored and stored["inputs"] == mark:
-                return stored["value"]
-            value = json.loads(json.dumps(function()))
-            row = {"inputs": mark, "value": value}
-            self._write(f"measurements/{name}.json", row)
-            return value
-
-    def section(self, title, text=""):
-        """Open a section of the report."""
-        if self._reports:
-            self._report.section(title, text)
-
-    def table(self, name, rows, *, caption="", columns=None):
-        """A table of the report: Markdown and CSV files, and a part of the page."""
-        if self._reports:
-            self._report.table(name, rows, caption=caption, columns=columns)
-
-    def figure(self, name, figure, *, caption="", texts=None):
-        """A figure of the report: a PNG file, and a part of the page.
-
-        `texts` {name: text} are fields of the file.
-        """
-        if self._reports:
-            self._report.figure(name, figure, caption=caption, texts=texts)
-
-    def report(self, title, *, subtitle=""):
-        """Write report/index.html, whose path is returned, and README.md beside it."""
-        if self._reports:
-            self._report.write(
-                title=title,
-                subtitle=subtitle,
-                facts=self._facts(),
-                details={"Configuration": self._config, "Environment": environment()},
-                notices=self._diverged(),
-            )
-        return self.directory / "report/index.html"
+        inputs_digest = digest([inputs, provenance.surroundings(function)])
+        path = f"measurements/{name}.json"
+        stored = self.store.read(path)
+        if stored and stored["inputs"] == inputs_digest:
+            return stored["value"]
+        value = json.loads(json.dumps(function()))
+        self.store.write(path, {"inputs": inputs_digest, "value": value})
+        return value
 
     @property
     def diverged(self):
         """Names of the trainings that met NaN."""
-        return [name for name, (what, _) in self._trained.items() if what]
+        return [name for name, result in self._trained.items() if result.diverged]
 
-    def _diverged(self):
-        """A notice of the trainings that met NaN, if there are any."""
-        rows = []
-        for name in self.diverged:
-            what, best = self._trained[name]
-            state = f"of step {best['step']}" if best else "before the first step"
-            rows.append({"training": name, "what happened": what, "state": state})
-        return [("Trainings that diverged", DIVERGED, rows)] if rows else []
-
-    def _facts(self):
-        times = [self._runtime(f"nets/{name}/runtime.json") for name in self._trained]
-        found = environment()
+    @property
+    def mixed(self):
+        """{training: by which other code, versions or devices it was made}."""
         return {
-            "Code": f"{found['code']} (git {found['git']})",
-            "Data": ", ".join(f"{k} {v}" for k, v in self._data.items()),
-            "Hardware": f"{found['devices']}, {found['machine']}",
-            "Training time": f"{sum(times) / 60:.1f} minutes, {len(times)} trainings, "
-            f"{self._processes} at a time",
+            name: result.mixture
+            for name, result in self._trained.items()
+            if result.mixture
         }
 
-    def _refuse_other(self, folder, identity):
+    def new_report(self, *, remarks=None):
+        """An empty `Report` of this run, with `remarks` {row name: text}."""
+        return Report(self.directory / "report", remarks=remarks)
+
+    def write(self, report, title):
+        """Write a report with what is to be said of the run: the path of its page."""
+        return report.write(
+            title=title,
+            facts=self._facts(),
+            notices=[*self._notices()],
+            details={
+                "Configuration": self._config,
+                "Environment": provenance.environment(),
+            },
+        )
+
+    def _alike(self, method, settings):
+        """The first method like this one: what was compiled for it serves again."""
+        predict_function = getattr(method.predict, "func", method.predict)
+        path = f"{predict_function.__module__}.{predict_function.__qualname__}"
+        return self._methods.setdefault(f"{path} {digest(settings)}", method)
+
+    def _arrays(self, name, function, inputs, *, notice=""):
+        inputs_digest = digest(inputs)
+        path = f"measurements/{name}.npz"
+        stored = self.store.read_arrays(path, inputs_digest)
+        if stored is not None:
+            return stored
+        arrays = function()
+        self.store.write_arrays(path, arrays, inputs_digest, notice=notice)
+        return arrays
+
+    def _refuse_other_settings(self, folder, identity):
         begun = (self.directory / folder / "last").exists()
-        stored = self._read(f"{folder}/settings.json")
+        stored = self.store.read(f"{folder}/settings.json")
         if begun and not stored:
             raise SystemExit(
                 f"{self.directory / folder} does not say with which settings it was "
@@ -288,80 +293,106 @@ class Workspace:
                 + "\nUse another --workdir, or delete that folder to train it again."
             )
 
+    def _refuse_other_surroundings(self, folder, surroundings):
+        """Surroundings of a training, [{'step': from which on, …}], the last ones now.
+
+        Those of a finished training stay as they are.
+        """
+        path = f"{folder}/provenance.json"
+        history = self.store.read(path) or []
+        changed = [
+            aspect
+            for aspect in provenance.KINDS
+            if history and history[-1][aspect] != surroundings[aspect]
+        ]
+        refused = [aspect for aspect in changed if aspect not in self._accepted]
+        if refused:
+            lines = [f"{k}: {history[-1][k]} → {surroundings[k]}" for k in refused]
+            ways = ", ".join(WAYS_OUT[aspect] for aspect in refused)
+            raise SystemExit(
+                f"{self.directory / folder} was trained with other "
+                f"{' and '.join(refused)}:\n  "
+                + "\n  ".join(lines)
+                + f"\nTo end with one kind of nets, {ways}, or delete that folder to "
+                "train it again, or use another --workdir. To go on with both, add "
+                f"--accept={','.join(changed)}: the report will name what is mixed."
+            )
+        finished = (self.directory / folder / "done.json").exists()
+        if not finished and (changed or not history):
+            step = self._newest_step(folder)
+            history = [*history, {"step": step, **surroundings}]
+            self.store.write(path, history)
+        return history
+
+    def _newest_step(self, folder):
+        """The step from which a training will go on."""
+        kept = (self.directory / folder / "last").glob("[0-9]*")
+        return max((int(path.name) for path in kept), default=0)
+
     @contextmanager
     def _timed(self, name):
-        before, start = self._runtime(name), time.monotonic()
+        """Add the seconds that this takes to those in a file."""
+        before = self._runtime(name)
+        start = time.monotonic()
         try:
             yield
         finally:
             with suppress(OSError):  # a full disk has its own, better message
-                self._write(name, {"seconds": before + time.monotonic() - start})
+                seconds = before + time.monotonic() - start
+                self.store.write(name, {"seconds": seconds})
 
     def _runtime(self, name):
-        return (self._read(name) or {"seconds": 0.0})["seconds"]
+        return (self.store.read(name) or {"seconds": 0.0})["seconds"]
 
-    @contextmanager
-    def _claimed(self, name):
-        """Of all processes of the run, alone with what has this name."""
-        if not self._lead:
-            yield
-            return
-        with self._claim(name).open("w") as file:
-            if not locked(file):
-                if not self._reports:
-                    raise Taken(name)
-                print(f"waiting for {name}, which another process is at", flush=True)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    def _facts(self):
+        times = [self._runtime(f"nets/{name}/runtime.json") for name in self._trained]
+        surroundings = provenance.environment()
+        return {
+            "Code": f"{surroundings['code']} (git {surroundings['git']})",
+            "Data": ", ".join(f"{k} {v}" for k, v in self._data.items()),
+            "Hardware": f"{surroundings['devices']}, {surroundings['machine']}",
+            "Training time": f"{sum(times) / 60:.1f} minutes, {len(times)} trainings, "
+            f"{self._processes} at a time",
+        }
 
-    def wait(self, name):
-        """Return once nobody is at what was `Taken`."""
-        with self._claim(name).open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-
-    def _claim(self, name):
-        return self._folder(".claims") / name.replace("/", "~")
-
-    def _folder(self, name):
-        folder = self.directory / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def _read(self, name):
-        path = self.directory / name
-        if not path.exists():
-            return None
-        try:
-            return json.loads(path.read_text())
-        except ValueError:
-            logging.warning("%s is damaged and will be made again", path)
-            return None
-
-    def _write(self, name, value):
-        if self._lead:
-            with replacing(self.directory / name) as partial:
-                partial.write_text(json.dumps(value, indent=1) + "\n")
+    def _notices(self):
+        """(title, text, rows) of what a reader has to know before any number."""
+        diverged = []
+        for name in self.diverged:
+            result = self._trained[name]
+            state = "before the first step"
+            if result.best:
+                state = f"of step {result.best['step']}"
+            row = {"training": name, "what happened": result.diverged, "state": state}
+            diverged.append(row)
+        if diverged:
+            yield "Trainings that diverged", DIVERGED, diverged
+        mixed = [{"training": k, "made by": text} for k, text in self.mixed.items()]
+        if mixed:
+            yield "Code and devices are mixed", MIXED, mixed
 
 
-def _predictions(path, mark):
-    """The arrays of an npz file; None if there is none of that fingerprint."""
-    if not path.exists():
+def describe_mixture(history, surroundings):
+    """In which of its surroundings a training differs from these, as text, or ''.
+
+    `history` [{'step': from which on, 'code', …}] is in the order of steps.
+    """
+    texts = []
+    for aspect in provenance.KINDS:
+        here = surroundings[aspect]
+        if any(part[aspect] != here for part in history):
+            spans = [f"{part[aspect]} from step {part['step']}" for part in history]
+            texts.append(f"{aspect} {', '.join(spans)} (here {here})")
+    return "; ".join(texts)
+
+
+def _describe_start(start):
+    """What identifies the weights that nets begin with: {role: digest}, or None."""
+    if start is None:
         return None
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            found = dict(stored)
-        found.pop("notice", None)
-        return found if str(found.pop("fingerprint")) == mark else None
-    except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile):
-        logging.warning("%s is damaged and will be made again", path)
-        return None
-
-
-def _lock(directory):
-    file = (directory / ".lock").open("w")
-    if not locked(file):
-        file.close()
-        raise SystemExit(
-            f"another run is using {directory}: wait for it, or set another --workdir"
-        )
-    return file
+    return {
+        role: checkpoints.digest(checkpoints.host_copy(weights))[:16]
+        if isinstance(weights, Net)
+        else sha256(weights)[:16]
+        for role, weights in start.items()
+    }

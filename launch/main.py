@@ -1,17 +1,16 @@
-"""Train, evaluate and report one study.
+"""Train, measure and report one study.
 
   python launch/main.py --config=configs/trnet.py --processes=2
   python launch/main.py --config=configs/detection.py:quick --workdir=runs/quick
   python launch/main.py --config=configs/detection.py:folder --config.data.root=DIR
 
-Any setting of a config may be overridden: --config.SECTION.NAME=VALUE.  The same
-command, run again, goes on where it stopped.  It ends in WORKDIR/report/index.html.
-Without a GPU, --processes=2 trains two nets at a time, on half of the cores each.
+The head of each file in configs/ lists its presets.  Any setting may be overridden:
+--config.SECTION.NAME=VALUE.  The same command, run again, goes on where it stopped.  It
+ends in WORKDIR/report/index.html.
 """
 
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -20,38 +19,38 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # not installed? a
 
 from ml_collections import config_flags  # noqa: E402
 
-from jaxforensics.settings import call, misspelt  # noqa: E402
+from jaxforensics.settings import misspelt  # noqa: E402
 
 FLAGS = flags.FLAGS
 config_flags.DEFINE_config_file(
     "config", None, "The study: FILE or FILE:PRESET.", short_name="c"
 )
 flags.DEFINE_string("workdir", None, "Where the run lives: runs/<config>-<preset>.")
-flags.DEFINE_integer("processes", 1, "So many nets at a time, on CPUs.")
-flags.DEFINE_string("data_dir", None, "Embedded data ($JAXFORENSICS_DATA, a cache).")
+flags.DEFINE_integer("processes", 1, "Without a GPU: train so many nets at a time.")
+flags.DEFINE_string(
+    "data_dir", None, "Folder of embedded data, else $JAXFORENSICS_DATA or a cache."
+)
+flags.DEFINE_list(
+    "accept",
+    [],
+    "Go on with nets that other code, versions or devices trained: a list of those.",
+)
 
 
 def main(argv):
-    """Open the data sets, run the experiment in its workspace, write the report."""
+    """Run the study that the config names."""
     if len(argv) > 1 or FLAGS.config is None:
         raise ValueError("give one --config=FILE[:PRESET]; see --help for examples")
-    from jaxforensics.commands import data_sets
-    from jaxforensics.training import mesh, team
-    from jaxforensics.workspace import Workspace
+    from jaxforensics.commands import studies
 
-    config, settings = FLAGS.config, dict(FLAGS.config.experiment)
-    experiment = import_module(f"jaxforensics.experiments.{settings.pop('name')}")
     logging.set_verbosity(logging.WARNING)
-    mesh.start()
-    shares, role = team.begin(FLAGS.processes, experiment)
-    data, others = data_sets.open_all(config, FLAGS.data_dir)
-    settings |= {"others": others} if others else {}
-    workspace = call(Workspace, {**config.run, **role}, FLAGS.workdir or home())
-    workspace.describe(config, data=data_sets.digests(data, others))
-    with team.helped(shares):
-        call(experiment.run, settings, workspace, data, where="experiment")
-        if not workspace.helper:
-            print(f"report: {workspace.report(experiment.TITLE)}", flush=True)
+    studies.run(
+        FLAGS.config,
+        FLAGS.workdir or home(),
+        processes=FLAGS.processes,
+        data_dir=FLAGS.data_dir,
+        accept=FLAGS.accept,
+    )
 
 
 def home():

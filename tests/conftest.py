@@ -1,5 +1,6 @@
 """Four CPU devices, no silent broadcasting, no ignored warnings, a warm compiler."""
 
+import gc
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # fusions: the older one, which later versions no longer have, takes half as long.  Slow
 # tests run without these flags.
 QUICK = "--xla_backend_optimization_level=0"
+# In TR-Net's game this pass and the algebraic simplifier undo each other's work, 25
+# times: a quarter of the compilation.
+QUICK += " --xla_disable_hlo_passes=reshape-mover"
 if version("jaxlib").startswith("0.10."):
     QUICK += " --xla_cpu_use_fusion_emitters=false"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -26,13 +30,25 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax  # noqa: E402
 
+gc.set_threshold(200_000, 50, 100)  # a tenth of what tracing takes is its garbage
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+# Of these files each takes a core for minutes, the longest first.
+LONG = (
+    "tests/launch/test_main.py",
+    "tests/synthfaces/test_views.py",
+    "tests/methods/test_trnet.py",
+    "tests/kernels/test_convolution.py",
+    "tests/models/test_trnet.py",
+)
+
+
 def pytest_collection_modifyitems(items):
     """What takes longest first, so that parallel workers end together."""
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/launch/"))
+    place = {file: number for number, file in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
 @pytest.fixture

@@ -30,14 +30,16 @@ MAY_IMPORT = {
     "training": {"settings", "files", "progress", "ops", "evaluation"},
     "evaluation": GENERAL | {"kernels"},
     "reporting": GENERAL,
-    "workspace": GENERAL | {"provenance"},
+    "store": {"files"},
+    "workspace": GENERAL | {"provenance", "store"},
     "models": {"settings", "files", "kernels", "ops"},
     "attacks": {"settings", "ops", "models"},
     "methods": {"settings", "kernels", "ops", "models", "attacks", "training"}
     | {"evaluation"},
     "synthfaces": {"settings", "files", "kernels", "ops", "models", "data", "training"}
     | {"progress"},
-    "commands": GENERAL | {"prepare", "audit", "models", "synthfaces"},
+    "commands": GENERAL
+    | {"prepare", "audit", "models", "synthfaces", "workspace", "experiments"},
     "experiments": GENERAL
     | {"provenance", "workspace", "models", "attacks", "methods", "synthfaces"},
 }
@@ -104,6 +106,16 @@ def imports_run_one_way(tree, path):
             yield node.lineno, f"the package imports {root}"
         elif root == PACKAGE and target in MAY_IMPORT and target not in allowed:
             yield node.lineno, f"{part(path)} imports {target}"
+
+
+def studies_stand_alone(tree, path):
+    """A study may use `experiments.common`, and no other study."""
+    own = Path(path).parts[2].removesuffix(".py")
+    for node, name in imports(tree):
+        if name.startswith(f"{PACKAGE}.experiments."):
+            target = name.split(".")[2]
+            if target not in ("common", own):
+                yield node.lineno, f"{own} imports the study {target}"
 
 
 def parts_have_a_place(tree, path):
@@ -236,6 +248,15 @@ RULES = [
         [
             "from jaxforensics.methods import classifier",
             "from jaxforensics.experiments import detection",
+        ],
+    ),
+    (
+        studies_stand_alone,
+        sorted((ROOT / PACKAGE / "experiments").rglob("*.py")),
+        "experiments/trnet/plan.py",
+        [
+            "from jaxforensics.experiments import detection",
+            "from jaxforensics.experiments.amten.measure import measure",
         ],
     ),
     (parts_have_a_place, LIBRARY, "utils.py", ["x = 1"]),

@@ -2,20 +2,18 @@
 
 import json
 import shutil
-import threading
 from contextlib import nullcontext
-from functools import partial
 
 import jax
 import numpy as np
 import pytest
 import tiny
 
-from jaxforensics.experiments import claims
-from jaxforensics.experiments.groups import share
+from jaxforensics import provenance
+from jaxforensics.experiments.common import claims
 from jaxforensics.reporting import figures
 from jaxforensics.training.hooks import NotFinite
-from jaxforensics.workspace import Taken, Workspace
+from jaxforensics.workspace import Workspace, describe_mixture
 
 OFTEN = {"log_every": 2, "evaluate_every": 4, "save_every": 4}
 
@@ -64,21 +62,11 @@ def scores(workspace):
         workspace.close()
 
 
-class Untouchable(tiny.Stream):
-    """A stream that can show its first batch and nothing more."""
-
-    def batches(self, start=0):
-        yield self.batch(start)
-        raise AssertionError("trained again")
-
-
 def test_finished_trainings_and_predictions_are_reused(trained, workspaces):
     directory, expected = trained
     workspace = workspaces(directory)
-    predictor = train(workspace, stream=Untouchable())
-
-    def unread():
-        raise AssertionError("predicted again")
+    predictor = train(workspace, stream=tiny.Untouchable())
+    unread = tiny.Untouchable().validation
 
     found = workspace.predict("net", predictor, unread, "v1")
     assert np.array_equal(found["score"], expected)
@@ -134,8 +122,10 @@ def test_a_run_goes_on_when_a_training_diverges(
             found.append(predictor.over(batches)["score"])
         assert caplog.text.count(f"net: step {step}: ") == 1
         caplog.clear()
-        claims.report(workspace, [claims.decided("It works: how well", [1, 1.1])])
-        page = workspace.report("A study").with_name("README.md").read_text()
+        report = workspace.new_report()
+        decided = [claims.decided("It works: how well", [1, 1.1])]
+        claims.report(report, claims.unless_diverged(decided, workspace.diverged))
+        page = workspace.write(report, "A study").with_name("README.md").read_text()
         assert "Trainings that diverged" in page
         assert "says nothing: trainings diverged" in page
         rows += [line for line in page.splitlines() if f"step {step}: " in line]
@@ -239,11 +229,12 @@ def test_gradients_flow_to_the_picture(trained, workspaces):
 def write_report(workspace):
     config = {"data": {"root": "x"}, "seeds": (0, 1)}
     workspace.describe(config, data={"training": "0123abc"})
-    workspace.section("Results", "Two numbers.")
-    workspace.table("numbers", [{"name": "a|b", "auc": (0.9, 0.8, 0.95)}])
+    report = workspace.new_report()
+    report.section("Results", "Two numbers.")
+    report.table("numbers", [{"name": "a|b", "auc": (0.9, 0.8, 0.95)}])
     plot = figures.curves({"a": ([0, 1], [0, 1])}, x_label="x", y_label="y")
-    workspace.figure("plot", plot, caption="A line.")
-    return workspace.report("Title")
+    report.figure("plot", plot, caption="A line.")
+    return workspace.write(report, "Title")
 
 
 def test_reports_are_complete_and_repeatable(workspaces, tmp_path):
@@ -266,56 +257,108 @@ def test_reports_are_complete_and_repeatable(workspaces, tmp_path):
 def test_a_helper_works_beside_its_leader_and_reports_nothing(workspaces, tmp_path):
     leader = workspaces(tmp_path, processes=2)
     helper = workspaces(tmp_path, helper=True)
-    write_report(helper)
-    assert not (tmp_path / "report").exists()
+    assert leader.reports and not helper.reports
+    helper.describe({"seeds": (0, 1)})
     assert not (tmp_path / "config.json").exists()
-    assert helper.measure("m", lambda: 1) == leader.measure("m", lambda: 2) == 1
+    assert helper.measure("m", lambda: 1, "a") == leader.measure("m", second, "a") == 1
 
 
-def test_what_one_process_is_at_no_other_begins(workspaces, tmp_path, capsys):
-    leader = workspaces(tmp_path, processes=2)
-    helper = workspaces(tmp_path, helper=True)
-
-    def meanwhile():
-        with pytest.raises(Taken, match="measurements/m"):
-            helper.measure("m", lambda: 2)
-        return helper.measure("another", lambda: 3)
-
-    assert leader.measure("m", meanwhile) == 3
-    assert helper.measure("m", lambda: 4) == 3
-
-    waiting = threading.Thread(target=leader.measure, args=("late", lambda: 5))
-
-    def slowly():
-        waiting.start()
-        told = ""
-        while "waiting for measurements/late" not in told:
-            told += capsys.readouterr().out
-        return 6
-
-    assert helper.measure("late", slowly) == 6
-    waiting.join()
-    assert leader.measure("late", lambda: 7) == 6
+def second():
+    raise AssertionError("measured again")
 
 
-def test_parts_are_shared_from_both_ends(workspaces, tmp_path):
-    leader = workspaces(tmp_path, processes=2)
-    helper = workspaces(tmp_path, helper=True)
-    order, busy = [], ["b"]
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """A function that pretends that code, versions or devices are others."""
 
-    def part(name):
-        if name in busy:
-            busy.remove(name)
-            raise Taken(name)
-        order.append(name)
-        leader.section(name)
+    def change(kind, value):
+        original = provenance.surroundings
 
-    parts = [partial(part, name) for name in "abc"]
-    assert not share(leader, parts)
-    assert order == ["a", "c", "b"]  # b was another's at first
-    assert share(helper, parts)
-    assert order[3:] == ["c", "b", "a"]
-    assert not share(workspaces(tmp_path / "alone"), parts)
-    assert len(order) == 6
-    page = leader.report("Title").read_text()
-    assert all(f"<h2>{name}" not in page for name in "abc")
+        def surroundings(*objects):
+            return original(*objects) | {kind: value}
+
+        monkeypatch.setattr(provenance, "surroundings", surroundings)
+
+    return change
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    """A directory of its own with the finished net."""
+    shutil.copytree(trained[0], tmp_path / "run")
+    return tmp_path / "run"
+
+
+OTHERS = {
+    "code": "0123456789abcdef",
+    "versions": "jax 99.0.0",
+    "devices": "7 × cpu with 7 cores",
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_nets_of_other_surroundings_are_refused(copied, workspaces, elsewhere, kind):
+    elsewhere(kind, OTHERS[kind])
+    with pytest.raises(SystemExit, match=f"trained with other {kind}:") as refusal:
+        train(workspaces(copied))
+    message = str(refusal.value)
+    assert OTHERS[kind] in message
+    assert f"--accept={kind}" in message and "--workdir" in message
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_accepted_differences_are_said_beside_the_rows(
+    copied, workspaces, elsewhere, kind
+):
+    """A finished net of other code, and one trained anew, whose net was deleted."""
+    elsewhere(kind, OTHERS[kind])
+    workspace = workspaces(copied, accept=(kind,))
+    train(workspace, stream=tiny.Untouchable())
+    workspace.train("new", tiny.method(), tiny.Stream(), watch=tiny.WATCH)
+    assert list(workspace.mixed) == ["net"]
+    assert OTHERS[kind] in workspace.mixed["net"]
+
+    report = workspace.new_report(remarks={"net": "is of other code"})
+    report.section("Results")
+    report.table("rows", [{"who": "net", "auc": 0.9}, {"who": "new", "auc": 0.8}])
+    page = workspace.write(report, "A study").with_name("README.md").read_text()
+    assert "Code and devices are mixed" in page and OTHERS[kind] in page
+    rows = [line for line in page.splitlines() if line.startswith("| net")]
+    assert any("†" in line for line in rows)
+    assert not any("†" in line for line in page.splitlines() if "| new" in line)
+
+
+def test_a_training_that_moves_says_from_which_step_on(workspaces, elsewhere, tmp_path):
+    """Begun on some devices, stopped, ended on others."""
+    begun = workspaces(tmp_path)
+    with pytest.raises(AssertionError, match="stopped"):
+        train(begun, stream=tiny.Ending(stop=5))
+    begun.close()
+
+    elsewhere("devices", OTHERS["devices"])
+    refusing = workspaces(tmp_path)
+    with pytest.raises(SystemExit, match="--accept=devices"):
+        train(refusing)
+    refusing.close()
+
+    accepting = workspaces(tmp_path, accept=("devices",))
+    train(accepting)
+    history = json.loads((tmp_path / "nets/net/provenance.json").read_text())
+    assert [part["step"] for part in history] == [0, 4]
+    assert history[1]["devices"] == OTHERS["devices"]
+    assert f"{OTHERS['devices']} from step 4" in accepting.mixed["net"]
+
+
+def test_a_mixture_names_what_differs_alone():
+    here = {"code": "a", "versions": "v", "devices": "1 × cpu"}
+    assert describe_mixture([{"step": 0, **here}], here) == ""
+    history = [{"step": 0, **here}, {"step": 40, **here, "code": "b"}]
+    text = describe_mixture(history, here)
+    assert text == "code a from step 0, b from step 40 (here a)"
+
+
+def test_measurements_of_other_code_are_made_again(workspaces, elsewhere, tmp_path):
+    workspace = workspaces(tmp_path)
+    assert workspace.measure("m", lambda: 1) == 1
+    elsewhere("code", OTHERS["code"])
+    assert workspace.measure("m", lambda: 2) == 2

@@ -133,6 +133,30 @@ def accuracy(columns):
 WATCH = Watch(summary=accuracy, select="accuracy")
 
 
+class Untouchable(Stream):
+    """A stream that can show its first batch and nothing more."""
+
+    def batches(self, start=0):
+        yield self.batch(start)
+        raise AssertionError("trained again")
+
+    def validation(self):
+        raise AssertionError("predicted again")
+
+
+class Ending(Stream):
+    """A stream that fails before its batch `stop`."""
+
+    def __init__(self, stop):
+        super().__init__()
+        self.stop = stop
+
+    def batches(self, start=0):
+        for number, batch in enumerate(super().batches(start), start):
+            assert number < self.stop, "stopped"
+            yield batch
+
+
 class Stopped(Stream):
     """A slow stream in whose batch `stop` the process is told to end."""
 

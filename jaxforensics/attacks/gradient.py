@@ -23,6 +23,8 @@ def pgd(predict, *, epsilon=8 / 255, step=None, steps=10, random_start=False):
     into [0, 1].  With `random_start` it begins anywhere within `epsilon`.  Whoever
     trains on the attacked image sees it as a constant.
     """
+    if predict is None:
+        raise ValueError("it needs 'follows': the victim whose gradients it follows")
     # 8 where 8 / 255 was meant would be an attack of no bounds, in silence.
     if not 0 <= epsilon <= 1:
         raise ValueError(f"epsilon is on the scale of images, [0, 1], not {epsilon}")

@@ -9,6 +9,7 @@ from jax.experimental import multihost_utils
 
 from jaxforensics.commands import prepare
 from jaxforensics.data import corpus
+from jaxforensics.experiments.common.study import Sets
 from jaxforensics.prepare import dataset, layouts
 from jaxforensics.prepare.videos import convert_clip
 from jaxforensics.settings import call, choose
@@ -115,7 +116,7 @@ def data_dir(directory):
 
 
 def open_all(config, directory):
-    """(the corpus of `config.data`, {name: corpus} of each section of `others`).
+    """The `Sets` of a config: its section `data`, and each of its section `others`.
 
     Of data sets that have groups, none may learn from what another one tests.
     """
@@ -124,21 +125,21 @@ def open_all(config, directory):
         for name, section in config.others.items():
             where = f"others.{name}"
             others[name] = open_data(directory=directory, where=where, **section)
-    data = open_data(directory=directory, **config.data)
+    main = open_data(directory=directory, **config.data)
     # Streams that are drawn on the fly, such as forgers' training, have no groups.
     corpora = {
         name: opened
-        for name, opened in {"data": data, **others}.items()
+        for name, opened in {"data": main, **others}.items()
         if isinstance(opened, corpus.Corpus)
     }
     corpus.check_disjoint(corpora)
-    return data, others
+    return Sets(main, others)
 
 
-def digests(data, others):
-    """{what: digest} of both sides of `data`, and of the other sets."""
-    of_data = {"training": data.train.digest, "test": data.test.digest}
-    return of_data | {name: other.train.digest for name, other in others.items()}
+def digests(data):
+    """{what: digest} of both sides of the main set, and of the other ones."""
+    main = {"training": data.main.train.digest, "test": data.main.test.digest}
+    return main | {name: other.train.digest for name, other in data.others.items()}
 
 
 def open_data(*, root, directory=None, view=None, where="data", **reading):

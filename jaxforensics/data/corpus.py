@@ -22,7 +22,7 @@ from jaxforensics.settings import choose
 class Corpus(NamedTuple):
     """The two sides of a data set; hand `train` alone to whatever trains."""
 
-    train: "Training"
+    train: "TrainingData"
     test: "Examination"
 
 
@@ -95,7 +95,7 @@ def open(
         frames=frames,
     )
     return Corpus(
-        Training(
+        TrainingData(
             train,
             validation,
             reading,
@@ -135,8 +135,8 @@ def check_disjoint(corpora):
                 )
 
 
-class Training:
-    """Training and validation batches; nothing here leads to the test split."""
+class TrainingData:
+    """TrainingData and validation batches; nothing here leads to the test split."""
 
     def __init__(
         self,
@@ -245,7 +245,7 @@ class Training:
             "namespace": self.namespace,
             "substitutes": self._substitutes,
         }
-        return Training(**(settings | changed))
+        return TrainingData(**(settings | changed))
 
 
 class Examination:
@@ -279,7 +279,7 @@ class Examination:
         return self._with({"reading": _degraded(self._whole, alternatives, 1)})
 
     def shown_as(self, pictures, rows, digest):
-        """The same with `pictures` in place of the records `rows`, see `Training`."""
+        """The same with `pictures` for the records `rows`, see `TrainingData`."""
         substitutes = _substitutes(self._whole, pictures, rows, digest, 1)
         return self._with({"substitutes": substitutes})
 

@@ -5,9 +5,9 @@ any one simple number of a picture separates them from the pictures they are aft
 """
 
 import functools
-import hashlib
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -15,13 +15,17 @@ import numpy as np
 from PIL import Image
 
 from jaxforensics.evaluation import metrics, quality
+from jaxforensics.experiments.common.detectors import prediction_job
+from jaxforensics.experiments.common.jobs import Job
 from jaxforensics.models import weights
+from jaxforensics.ops.color import to_float
 from jaxforensics.ops.residuals import high_pass
 from jaxforensics.ops.spectrum import log_spectrum
 from jaxforensics.reporting import figures
 from jaxforensics.settings import call, choose
 from jaxforensics.synthfaces.forgers import synthesis, translation
 from jaxforensics.synthfaces.forgers import whole_faces as shipped
+from jaxforensics.training.checkpoints import digest as array_digest
 
 TITLE = "Forgers"
 PROTOCOL = """\
@@ -31,7 +35,14 @@ weights/ of this run: copied to jaxforensics/synthfaces/weights they replace tho
 are shipped.
 """
 SIZES = (64, 128)
-SHOWN = 8  # faces in a figure
+EXAMPLES = 8  # faces in a figure
+
+
+class Forged(NamedTuple):
+    """Forgeries and the truths that they are after, uint8, a row per scene."""
+
+    forgeries: np.ndarray
+    truths: np.ndarray
 
 
 class Kind(NamedTuple):
@@ -39,114 +50,217 @@ class Kind(NamedTuple):
 
     make: Callable
     stored: Callable  # {net: parameters} -> what the weights file holds
-    forged: Callable  # (predict, stream) -> {size: (forgeries, truths)}
+    trials: Callable  # (stream) -> {part: (batches, outputs)}, what is predicted
+    forged: Callable  # ({part: columns}, stream) -> {size: Forged}
     watched: str  # the metric that is drawn
 
 
-def run(workspace, data, *, forgers, seeds):
-    """Train `forgers` {name: {'method', 'stream', settings of the method}}.
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a config says of this study.
 
-    An 'encoder' or 'decoder' among the settings names another forger from which it is
-    taken: one that is trained here before, else the shipped one.
+    An 'encoder' or 'decoder' among a forger's settings names another forger from which
+    it is taken: one that is trained here before, else the shipped one.
     """
-    trained = {
-        (name, seed): _train(workspace, data.train, name, row, seed)
-        for seed in seeds
-        for name, row in _in_order(forgers)
+
+    forgers: dict  # {name: {'method', 'stream', settings of the method}}
+    seeds: tuple
+
+
+class Measured(NamedTuple):
+    """What the report says."""
+
+    quality: list  # rows: forger, size, kB, PSNR, SSIM
+    shortcuts: list  # rows: forger, size, AUC of each statistic
+    examples: dict  # {size: {forger: Forged}}, the first scenes
+    gaps: dict  # {size: {forger: what forging adds to the mean log spectrum}}
+    losses: dict  # {'forger: metric': (steps, values)}
+
+
+def jobs(settings, data):
+    """Every forger, after those that it starts from, and what the first seed forges."""
+    graph = []
+    for seed in settings.seeds:
+        for name, row in settings.forgers.items():
+            graph.append(_training_job(name, row, settings, data.main.train, seed))
+    for name, row in settings.forgers.items():
+        stream = data.main.train.showing(row["stream"])
+        for part, (batches, outputs) in _kind(row).trials(stream).items():
+            graph.append(
+                prediction_job(
+                    f"{name}/{part}",
+                    _name(name, settings.seeds[0]),
+                    batches,
+                    stream.digest,
+                    outputs=outputs,
+                    title=name,
+                )
+            )
+    return graph
+
+
+def measure(made, settings, data):
+    """Likeness, shortcuts and spectra of what every forger forges."""
+    seed = settings.seeds[0]
+    workspace = made.workspace
+    forged = {}
+    for name, row in settings.forgers.items():
+        stream = data.main.train.showing(row["stream"])
+        parts = {part: made[f"{name}/{part}"] for part in _kind(row).trials(stream)}
+        forged[name] = _kind(row).forged(parts, stream)
+
+    quality_rows = []
+    shortcut_rows = []
+    for name, sizes in forged.items():
+        kilobytes = _path(workspace, name, seed).stat().st_size / 1000
+        for size, pair in sizes.items():
+            about = {"forger": name, "size": size}
+            likeness = workspace.measure(
+                f"{name}/quality_{size}",
+                functools.partial(_quality, *pair),
+                array_digest(pair),
+            )
+            quality_rows.append(about | {"kB": round(kilobytes)} | likeness)
+            areas = workspace.measure(
+                f"{name}/shortcuts_{size}",
+                functools.partial(shortcuts, *pair),
+                array_digest(pair),
+            )
+            shortcut_rows.append(about | areas)
+    return Measured(
+        quality=quality_rows,
+        shortcuts=shortcut_rows,
+        examples={
+            size: {
+                name: Forged(*(part[:EXAMPLES] for part in sizes[size]))
+                for name, sizes in forged.items()
+            }
+            for size in SIZES
+        },
+        gaps={
+            size: {name: _gap(*sizes[size]) for name, sizes in forged.items()}
+            for size in SIZES
+        },
+        losses=_losses(workspace, settings, seed),
+    )
+
+
+def report(measured, settings, report):
+    """The page of the study."""
+    del settings
+    report.findings(_findings(measured))
+    report.section("Forgers", PROTOCOL)
+    caption = "Forgeries against what they are after."
+    report.table("quality", measured.quality, caption=caption)
+    caption = "AUC of one number per picture, forgeries against truths; 0.5 is chance."
+    report.table("shortcuts", measured.shortcuts, caption=caption)
+    _report_looks(measured, report)
+    report.section("Training")
+    figure = figures.curves(measured.losses, x_label="step", y_label="loss", y_log=True)
+    report.figure("training", figure, caption="Losses while training.")
+
+
+def _synthesis_trials(stream):
+    """Both sizes in one pass."""
+    return {"both": (stream.validation, tuple(f"image_{size}" for size in SIZES))}
+
+
+def _synthesised(parts, stream):
+    columns = parts["both"]
+    truths = _columns(stream, [f"image_{size}" for size in SIZES])
+    return {
+        size: Forged(columns[f"image_{size}"], truths[f"image_{size}"])
+        for size in SIZES
     }
-    found = {
-        name: _forged(workspace, data.train, name, row, trained[name, seeds[0]])
-        for name, row in forgers.items()
+
+
+def _translation_trials(stream):
+    """One size after the other."""
+    return {
+        str(size): (functools.partial(_of_size, stream, size), ("image",))
+        for size in SIZES
     }
-    workspace.section("Forgers", PROTOCOL)
-    _report_quality(workspace, found, seeds[0])
-    _report_shortcuts(workspace, found)
-    _report_looks(workspace, found)
-    _report_training(workspace, forgers, seeds[0])
 
 
-def synthesised(predict, stream):
-    """Pictures and what they are after, at both sizes in one pass."""
-    outputs = tuple(f"image_{size}" for size in SIZES)
-    found = predict("both", stream.validation, outputs)
-    truth = _columns(stream, outputs)
-    return {s: (found[f"image_{s}"], truth[f"image_{s}"]) for s in SIZES}
-
-
-def translated(predict, stream):
-    """Pictures redrawn, and what they should be, one size after the other."""
-    truth = _columns(stream, [f"truth_{size}" for size in SIZES])
-    found = {}
-    for size in SIZES:
-        batches = functools.partial(_of_size, stream, size)
-        drawn = predict(str(size), batches, ("image",))["image"]
-        found[size] = np.uint8(np.round(255 * drawn)), truth[f"truth_{size}"]
-    return found
+def _translated(parts, stream):
+    truths = _columns(stream, [f"truth_{size}" for size in SIZES])
+    return {
+        size: Forged(
+            np.uint8(np.round(255 * parts[str(size)]["image"])), truths[f"truth_{size}"]
+        )
+        for size in SIZES
+    }
 
 
 METHODS = {
-    "synthesis": Kind(synthesis.make, synthesis.stored, synthesised, "texture"),
+    "synthesis": Kind(
+        make=synthesis.make,
+        stored=synthesis.stored,
+        trials=_synthesis_trials,
+        forged=_synthesised,
+        watched="texture",
+    ),
     "translation": Kind(
-        translation.make,
-        lambda params: {"params": params["translator"]},
-        translated,
-        "distance",
+        make=translation.make,
+        stored=lambda params: {"params": params["translator"]},
+        trials=_translation_trials,
+        forged=_translated,
+        watched="distance",
     ),
 }
 
 
-def _in_order(forgers):
-    """(name, settings), each after those among `forgers` that it starts from."""
-    left = dict(forgers)
-    while left:
-        ready = [
-            name
-            for name, row in left.items()
-            if not {row.get("encoder"), row.get("decoder")} & set(left) - {name}
-        ]
-        if not ready:
-            raise ValueError(f"forgers that start from each other: {', '.join(left)}")
-        yield from ((name, left.pop(name)) for name in ready)
+def _kind(row):
+    return choose(METHODS, row["method"], "method")
 
 
-def _train(workspace, streams, name, row, seed):
-    settings = dict(row)
-    kind = choose(METHODS, settings.pop("method"), "method")
-    stream = streams.showing(settings.pop("stream"))
-    for part in ("encoder", "decoder"):
-        if settings.get(part):
-            settings[part] = str(_weights_of(workspace, settings[part], seed))
-    method = call(kind.make, settings, where=name)
-    predictor = workspace.train(
-        f"{name}/seed{seed}", method, stream, seed=seed, strict=True
+def _name(name, seed):
+    return f"{name}/seed{seed}"
+
+
+def _training_job(name, row, settings, streams, seed):
+    """Train a forger and write its weights; needs the forgers that it starts from."""
+    stream = streams.showing(row["stream"])
+    starts = {part: row[part] for part in ("encoder", "decoder") if row.get(part)}
+    needs = tuple(
+        _name(start, seed)
+        for start in dict.fromkeys(starts.values())
+        if start in settings.forgers and start != name
     )
-    params = {net: found.params for net, found in predictor.state.nets.items()}
-    held = kind.stored(params)
+
+    def train(workspace, made):
+        del made  # what it starts from lies in files
+        options = {k: v for k, v in row.items() if k not in ("method", "stream")}
+        for part, start in starts.items():
+            options[part] = str(_weights_of(workspace, start, seed))
+        method = call(_kind(row).make, options, where=name)
+        predictor = workspace.train(
+            _name(name, seed), method, stream, seed=seed, strict=True
+        )
+        _store(workspace, name, row, predictor, seed)
+        return predictor
+
+    return Job(_name(name, seed), train, needs, name)
+
+
+def _store(workspace, name, row, predictor, seed):
+    """Write the weights of a forger in half precision."""
+    params = {role: net.params for role, net in predictor.state.nets.items()}
+    stored = _kind(row).stored(params)
     if row.get("encoder"):  # it lies in that forger's file
-        del held["encoder"]
-    weights.save(_path(workspace, name, seed), jax.tree.map(np.float16, held))
-    return predictor
+        del stored["encoder"]
+    path = _path(workspace, name, seed)
+    weights.save(path, jax.tree.map(np.float16, stored))
 
 
 def _weights_of(workspace, name, seed):
+    """The weights trained here, else the shipped ones."""
     path = _path(workspace, name, seed)
     return path if path.exists() else shipped.FOLDER / path.name
 
 
 def _path(workspace, name, seed):
     return workspace.directory / f"weights/seed{seed}/{name}.safetensors"
-
-
-def _forged(workspace, stream, name, row, predictor):
-    """{size: (forgeries, truths)}, uint8, of the validation scenes."""
-    stream = stream.showing(row["stream"])
-
-    def predict(part, batches, outputs):
-        where = f"{name}/{part}"
-        mark = stream.digest
-        return workspace.predict(where, predictor, batches, mark, outputs=outputs)
-
-    return METHODS[row["method"]].forged(predict, stream)
 
 
 def _columns(stream, names):
@@ -156,59 +270,34 @@ def _columns(stream, names):
 
 def _of_size(stream, size):
     """Validation batches that show one size, without the suffix in its names."""
-    end, common = f"_{size}", ("index", "valid")
+    suffix = f"_{size}"
     for batch in stream.validation():
-        shown = {k.removesuffix(end): v for k, v in batch.items() if k.endswith(end)}
-        yield shown | {name: batch[name] for name in common}
-
-
-def _report_quality(workspace, found, seed):
-    rows = []
-    for name, sizes in found.items():
-        kilobytes = _path(workspace, name, seed).stat().st_size / 1000
-        for size, pair in sizes.items():
-            measured = workspace.measure(
-                f"{name}/quality_{size}",
-                functools.partial(_quality, *pair),
-                _mark(pair),
-            )
-            rows.append(
-                {"forger": name, "size": size, "kB": round(kilobytes)} | measured
-            )
-    workspace.table("quality", rows, caption="Forgeries against what they are after.")
+        columns = {name: batch[name] for name in ("index", "valid")}
+        for name, column in batch.items():
+            if name.endswith(suffix):
+                columns[name.removesuffix(suffix)] = column
+        yield columns
 
 
 def _quality(forgeries, truths):
-    fake, real = (np.float32(x) / 255 for x in (forgeries, truths))
+    fake = to_float(forgeries)
+    real = to_float(truths)
     return {
         "PSNR": round(float(quality.psnr(fake, real).mean()), 2),
         "SSIM": round(float(quality.ssim(fake, real).mean()), 4),
     }
 
 
-def _report_shortcuts(workspace, found):
-    rows = []
-    for name, sizes in found.items():
-        for size, pair in sizes.items():
-            measured = workspace.measure(
-                f"{name}/shortcuts_{size}",
-                functools.partial(shortcuts, *pair),
-                _mark(pair),
-            )
-            rows.append({"forger": name, "size": size} | measured)
-    caption = "AUC of one number per picture, forgeries against truths; 0.5 is chance."
-    workspace.table("shortcuts", rows, caption=caption)
-
-
 def shortcuts(forgeries, truths):
     """{statistic: AUC, at least 0.5} of forgeries against their truths."""
     labels = np.repeat([1, 0], [len(forgeries), len(truths)])
-    found = {}
+    areas = {}
     for name, statistic in STATISTICS.items():
         values = np.concatenate([statistic(forgeries), statistic(truths)])
         area = float(metrics.auc(labels, np.float32(values)))
-        found[name] = round(max(area, 1 - area), 3)
-    return found
+        # Whether forgeries have the larger or the smaller values does not matter.
+        areas[name] = round(max(area, 1 - area), 3)
+    return areas
 
 
 def _border(pictures):
@@ -237,42 +326,55 @@ STATISTICS = {
 }
 
 
-def _report_looks(workspace, found):
+def _findings(measured):
+    """The sharpest and the softest forger, and the worst shortcut."""
+    likeness = {(r["forger"], r["size"]): r["PSNR"] for r in measured.quality}
+    best = max(likeness, key=likeness.get)
+    worst = min(likeness, key=likeness.get)
+    areas = {
+        (row["forger"], row["size"], name): row[name]
+        for row in measured.shortcuts
+        for name in STATISTICS
+    }
+    forger, size, statistic = max(areas, key=areas.get)
+    return [
+        f"{best[0]} at {best[1]} pixels is closest to its truths: "
+        f"{likeness[best]:.1f} dB; {worst[0]} at {worst[1]} farthest: "
+        f"{likeness[worst]:.1f} dB.",
+        f"The one number that tells most: {statistic}, of {forger} at {size} pixels, "
+        f"AUC {areas[forger, size, statistic]:.3f}.",
+    ]
+
+
+def _report_looks(measured, report):
     for size in SIZES:
-        rows, names = [], []
-        for name, sizes in found.items():
-            forgeries, truths = (x[:SHOWN] for x in sizes[size])
-            rows += [list(truths), list(forgeries)]
+        rows = []
+        names = []
+        for name, pair in measured.examples[size].items():
+            rows += [list(pair.truths), list(pair.forgeries)]
             names += ["", name]
         figure = figures.pictures(rows, names=names)
         caption = f"{size} pixels: truths, and below them forgeries."
-        workspace.figure(f"looks_{size}", figure, caption=caption)
-        gaps = {name: _gap(*sizes[size]) for name, sizes in found.items()}
-        workspace.figure(
-            f"spectra_{size}",
-            figures.spectra(gaps, label="mean log spectrum, forgeries - truths"),
-            caption=f"{size} pixels: what forging adds to the mean log spectrum.",
+        report.figure(f"looks_{size}", figure, caption=caption)
+        figure = figures.spectra(
+            measured.gaps[size], label="mean log spectrum, forgeries - truths"
         )
+        caption = f"{size} pixels: what forging adds to the mean log spectrum."
+        report.figure(f"spectra_{size}", figure, caption=caption)
 
 
 def _gap(forgeries, truths):
-    fake, real = (
-        log_spectrum(np.float32(x) / 255).mean(0) for x in (forgeries, truths)
-    )
+    fake = log_spectrum(to_float(forgeries)).mean(0)
+    real = log_spectrum(to_float(truths)).mean(0)
     return np.asarray(fake - real)
 
 
-def _report_training(workspace, forgers, seed):
+def _losses(workspace, settings, seed):
+    """Losses that forgers are watched by: {"forger: metric": (steps, values)}."""
     series = {}
-    for name, row in forgers.items():
-        watched = METHODS[row["method"]].watched
-        history = workspace.history(f"{name}/seed{seed}")
+    for name, row in settings.forgers.items():
+        watched = _kind(row).watched
+        history = workspace.history(_name(name, seed))
         points = [(r["step"], r[watched]) for r in history if watched in r]
         series[f"{name}: {watched}"] = np.array(points).T
-    workspace.section("Training")
-    figure = figures.curves(series, x_label="step", y_label="loss", y_log=True)
-    workspace.figure("training", figure, caption="Losses while training.")
-
-
-def _mark(pair):
-    return [hashlib.sha256(x.tobytes()).hexdigest()[:16] for x in pair]
+    return series

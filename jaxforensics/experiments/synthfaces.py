@@ -1,19 +1,18 @@
 """Is the embedded benchmark one?  Fakes of seen and unseen generators, compressed."""
 
-import itertools
+from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from jaxforensics.evaluation import metrics
-from jaxforensics.experiments import detection
-from jaxforensics.experiments.groups import share
+from jaxforensics.experiments.common import detectors
 from jaxforensics.ops import degrade
 from jaxforensics.reporting import figures, tables
 
 TITLE = "SynthFaces: room to measure"
-SHARED = True  # among processes
 PROTOCOL = """\
 Each detector is trained once per generator and seed, on that generator's fakes and all
 reals of the training split; its checkpoint has the highest AUC on the validation split
@@ -24,149 +23,248 @@ Everything here is drawn by code: no figure is a claim about the wild.
 """
 
 
-def run(
-    workspace,
-    data,
-    *,
-    detectors,
-    generators,
-    editors,
-    steps,
-    training,
-    seeds,
-    quality,
-):
-    """Train `detectors` {title: {'model': …, and its settings}} on one generator each.
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a config says of this study.
 
-    All of `generators` have their turn, `editors` are for tests alone.  `steps` {title:
-    steps}; `training` is as in `detection`.  `quality` is that of the JPEG that the
-    test pictures are saved with once more.
+    `classifier` holds the settings that all of them share; `quality` is that of the
+    JPEG that the test pictures are saved with once more.
     """
 
-    def tested(title, generator, seed):
-        known = data.train.only([generator])
-        name, model = f"{title}/{generator}", detectors[title]
-        net = detection.train(
-            workspace, known, name, seed, model, steps[title], training
-        )
-        return _tested(workspace, data, net, f"{name}/seed{seed}", generator, quality)
+    detectors: dict  # {title: {'model': …, and its settings}}
+    generators: tuple  # each is trained on in its turn
+    editors: tuple  # for tests alone
+    steps: dict  # {title: steps}
+    classifier: dict
+    seeds: tuple
+    quality: int
 
-    runs = list(itertools.product(detectors, generators, seeds))
-    if share(workspace, [partial(tested, *key) for key in runs]):
-        return
-    found = {key: tested(*key) for key in runs}
-    shown = (*generators, *editors)
-    sources = [data.test.sources.index(generator) for generator in shown]
-    matrices = {
-        title: np.array(
+
+class Room(NamedTuple):
+    """What one detector shows, arrays with a row per seed and a column per generator.
+
+    `unseen_faces` and `unseen_edits` have a column per pair (trained on, tested on).
+    """
+
+    accuracy: np.ndarray  # of the generator that was trained on
+    seen: np.ndarray  # AUC of the same
+    compressed: np.ndarray  # AUC of the same after JPEG
+    unseen: np.ndarray  # AUC of all others
+    unseen_faces: np.ndarray  # of those, the whole faces
+    unseen_edits: np.ndarray  # of those, the editors
+
+
+class Measured(NamedTuple):
+    """What the report says."""
+
+    counts: list  # rows: pictures per split and source
+    areas: dict  # {title: AUC, (seeds, trained on, tested on)}
+    rooms: dict  # {title: Room}
+
+
+def jobs(settings, data):
+    """A detector per title, generator and seed, and its answers on all fakes."""
+    graph = []
+    compression = {"jpeg": degrade.jpeg(low=settings.quality, high=settings.quality)}
+    for title, generator, seed in _runs(settings):
+        train = data.main.train.only([generator])
+        test = data.main.test
+        method = detectors.classifier_of(
+            settings.detectors[title],
+            steps=settings.steps[title],
+            classifier=settings.classifier,
+        )
+        name = _name(title, generator, seed)
+        graph += [
+            detectors.training_job(name, method, train, seed=seed, title=title),
+            *detectors.answers_jobs(name, name, train=train, test=test, title=title),
+            detectors.prediction_job(
+                _compressed_name(settings, name),
+                name,
+                test.batches,
+                test.digest,
+                outputs=("jpeg",),
+                change=partial(_through, compression),
+                title=title,
+            ),
+        ]
+    return graph
+
+
+def measure(made, settings, data):
+    """Areas under the curve, and accuracies, of every detector on every source."""
+    sources = [data.main.test.sources.index(name) for name in _tested(settings)]
+    areas = {}
+    rooms = {}
+    for title in settings.detectors:
+        answers = {
+            (generator, seed): detectors.answers(made, _name(title, generator, seed))
+            for generator in settings.generators
+            for seed in settings.seeds
+        }
+        areas[title] = np.array(
             [
                 [
-                    [_auc(found[title, g, s]["test"], i) for i in sources]
-                    for g in generators
+                    [_auc(answers[generator, seed].test, source) for source in sources]
+                    for generator in settings.generators
                 ]
-                for s in seeds
+                for seed in settings.seeds
             ]
         )
-        for title in detectors
-    }
-    workspace.section("Protocol", PROTOCOL)
-    detection.report_counts(workspace, data)
-    _report_room(workspace, found, matrices, generators, seeds, sources, quality)
-    _report_matrices(workspace, matrices, generators, shown)
+        own_source = dict(zip(settings.generators, sources, strict=False))
+        accuracy = [
+            [
+                _accuracy(answers[generator, seed], own_source[generator])
+                for generator in settings.generators
+            ]
+            for seed in settings.seeds
+        ]
+        compressed = [
+            [
+                _auc(
+                    _compressed(made, settings, title, generator, seed),
+                    own_source[generator],
+                )
+                for generator in settings.generators
+            ]
+            for seed in settings.seeds
+        ]
+        rooms[title] = _room(areas[title], np.array(accuracy), np.array(compressed))
+    return Measured(detectors.counts(data.main), areas, rooms)
 
 
-def _tested(workspace, data, predictor, name, generator, quality):
-    """{'validation', 'test', 'compressed'}: predictions."""
-    known, test = data.train.only([generator]), data.test
-    compress = {"jpeg": degrade.jpeg(low=quality, high=quality)}
-    compressed = predictor.through(compress, jax.random.key(workspace.seed))
-    found = detection.predictions(workspace, predictor, name, known, test)
-    again = workspace.predict(
-        f"{name}/jpeg{quality}",
-        compressed,
-        test.batches,
-        test.digest,
-        outputs=("jpeg",),
-    )
-    return found | {"compressed": again | {"score": again["jpeg"]}}
+def report(measured, settings, report):
+    """The page of the study."""
+    report.findings(_findings(measured, settings))
+    report.section("Protocol", PROTOCOL)
+    report.table("data", measured.counts, caption="Pictures per split and source.")
+    _report_room(measured.rooms, settings, report)
+    _report_areas(measured.areas, settings, report)
+
+
+def _runs(settings):
+    return [
+        (title, generator, seed)
+        for title in settings.detectors
+        for generator in settings.generators
+        for seed in settings.seeds
+    ]
+
+
+def _name(title, generator, seed):
+    return f"{title}/{generator}/seed{seed}"
+
+
+def _compressed_name(settings, name):
+    return f"{name}/jpeg{settings.quality}"
+
+
+def _tested(settings):
+    """The sources of the test, those of the training first."""
+    return (*settings.generators, *settings.editors)
+
+
+def _through(operations, predictor):
+    return predictor.through(operations, jax.random.key(0))
+
+
+def _compressed(made, settings, title, generator, seed):
+    """Answers to the test pictures after JPEG."""
+    columns = made[_compressed_name(settings, _name(title, generator, seed))]
+    return columns | {"score": columns["jpeg"]}
 
 
 def _auc(test, source):
+    """All reals against the fakes of one source."""
     chosen = (test["label"] == 0) | (test["source"] == source)
     return float(metrics.auc(test["label"][chosen], test["score"][chosen]))
 
 
-def _accuracy(found, source):
-    test = found["test"]
+def _accuracy(answered, source):
+    test = answered.test
     chosen = (test["label"] == 0) | (test["source"] == source)
-    return detection.balanced_accuracy(found, chosen=chosen)
+    return detectors.balanced_accuracy(answered, chosen=chosen)
 
 
-def _report_room(workspace, found, matrices, generators, seeds, sources, quality):
-    rows = []
-    for title, matrix in matrices.items():
-        count = len(generators)
-        is_seen = np.eye(*matrix.shape[1:], dtype=bool)
-        seen, unseen = matrix[:, is_seen], matrix[:, ~is_seen]
-        faces = matrix[:, :, :count][:, ~is_seen[:, :count]]
-        edits = matrix[:, :, count:].reshape(len(seeds), -1)
-        accuracy, compressed = (
-            np.array(
-                [
-                    [
-                        measure(found[title, g, seed], i)
-                        for g, i in zip(generators, sources, strict=False)
-                    ]
-                    for seed in seeds
-                ]
-            )
-            for measure in (_accuracy, lambda f, i: _auc(f["compressed"], i))
-        )
-        families = {"AUC, unseen faces": faces, "AUC, unseen edits": edits}
-        rows.append(
-            {
-                "detector": title,
-                "accuracy, seen": tables.spread(accuracy.mean(1)),
-                "AUC, seen": tables.spread(seen.mean(1)),
-                **{k: tables.spread(x.mean(1)) for k, x in families.items() if x.size},
-                "points lost, unseen": tables.spread(
-                    100 * (seen.mean(1) - unseen.mean(1)), digits=1
-                ),
-                f"AUC, JPEG {quality}": tables.spread(compressed.mean(1)),
-                "points lost, JPEG": tables.spread(
-                    100 * (seen.mean(1) - compressed.mean(1)), digits=1
-                ),
-            }
-        )
-    workspace.section("Room to measure")
-    workspace.table(
-        "room",
-        rows,
-        caption=f"Means over {len(generators)} generators, ± the standard deviation "
-        f"over {len(seeds)} seeds. Accuracy is the mean of that on reals and on fakes.",
+def _room(areas, accuracy, compressed):
+    """The parts of a detector's areas (seeds, trained on, tested on)."""
+    count = accuracy.shape[1]
+    is_seen = np.eye(*areas.shape[1:], dtype=bool)
+    return Room(
+        accuracy=accuracy,
+        seen=areas[:, is_seen],
+        compressed=compressed,
+        unseen=areas[:, ~is_seen],
+        unseen_faces=areas[:, :, :count][:, ~is_seen[:, :count]],
+        unseen_edits=areas[:, :, count:].reshape(len(areas), -1),
     )
 
 
-def _report_matrices(workspace, matrices, generators, tested):
-    for title, matrix in matrices.items():
+def _lost(room, aucs):
+    """Points of AUC below those of seen generators, one per seed."""
+    return 100 * (room.seen.mean(1) - aucs.mean(1))
+
+
+def _findings(measured, settings):
+    """How much room each detector leaves."""
+    lines = []
+    for title, room in measured.rooms.items():
+        lines.append(
+            f"{title}: AUC {room.seen.mean():.3f} on the generator that it was trained "
+            f"on, {_lost(room, room.unseen).mean():.1f} points less on others, "
+            f"{_lost(room, room.compressed).mean():.1f} points less after JPEG "
+            f"{settings.quality}."
+        )
+    return lines
+
+
+def _report_room(rooms, settings, report):
+    rows = []
+    for title, room in rooms.items():
+        row = {
+            "detector": title,
+            "accuracy, seen": tables.spread(room.accuracy.mean(1)),
+            "AUC, seen": tables.spread(room.seen.mean(1)),
+        }
+        if room.unseen_faces.size:
+            row["AUC, unseen faces"] = tables.spread(room.unseen_faces.mean(1))
+        if room.unseen_edits.size:
+            row["AUC, unseen edits"] = tables.spread(room.unseen_edits.mean(1))
+        lost_unseen = tables.spread(_lost(room, room.unseen), digits=1)
+        lost_compressed = tables.spread(_lost(room, room.compressed), digits=1)
+        row["points lost, unseen"] = lost_unseen
+        row[f"AUC, JPEG {settings.quality}"] = tables.spread(room.compressed.mean(1))
+        row["points lost, JPEG"] = lost_compressed
+        rows.append(row)
+    report.section("Room to measure")
+    report.table(
+        "room",
+        rows,
+        caption=f"Means over {len(settings.generators)} generators, ± the standard "
+        f"deviation over {len(settings.seeds)} seeds. Accuracy is the mean of that on "
+        "reals and on fakes.",
+    )
+
+
+def _report_areas(areas, settings, report):
+    tested = _tested(settings)
+    for title, matrix in areas.items():
         mean = matrix.mean(0)
         rows = [
-            {"trained on": trained} | dict(zip(tested, values, strict=True))
-            for trained, values in zip(generators, mean.tolist(), strict=True)
+            {"trained on": generator} | dict(zip(tested, values, strict=True))
+            for generator, values in zip(
+                settings.generators, mean.tolist(), strict=True
+            )
         ]
-        workspace.table(
-            f"matrix_{title}", rows, caption=f"{title}: AUC, mean over the seeds."
+        caption = f"{title}: AUC, mean over the seeds."
+        report.table(f"matrix_{title}", rows, caption=caption, about=(title,))
+        figure = figures.matrix(
+            mean,
+            rows=settings.generators,
+            columns=tested,
+            x_label="tested on",
+            y_label="trained on",
+            title=title,
+            limits=(0.5, 1.0),
         )
-        workspace.figure(
-            f"matrix_{title}",
-            figures.matrix(
-                mean,
-                rows=generators,
-                columns=tested,
-                x_label="tested on",
-                y_label="trained on",
-                title=title,
-                limits=(0.5, 1.0),
-            ),
-            caption=f"{title}: AUC, mean over the seeds.",
-        )
+        report.figure(f"matrix_{title}", figure, caption=caption)

@@ -102,7 +102,7 @@ class Meso4(nn.Module):
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, num_classes)."""
-        chex.assert_shape(image, (None, None, None, 3))
+        chex.assert_shape(image, (..., None, None, 3))  # a single picture will do
         last = self.norm_momentum, self.dtype
         x = Block(8, 3, 2, *last, name="block_1")(image, train=train)
         x = Block(8, 5, 2, *last, name="block_2")(x, train=train)
@@ -121,7 +121,7 @@ class MesoInception4(nn.Module):
     @nn.compact
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, num_classes)."""
-        chex.assert_shape(image, (None, None, None, 3))
+        chex.assert_shape(image, (..., None, None, 3))  # a single picture will do
         last = self.norm_momentum, self.dtype
         x = Inception((1, 4, 4, 2), *last, name="inception_1")(image, train=train)
         x = Inception((2, 4, 4, 2), *last, name="inception_2")(x, train=train)

@@ -48,10 +48,16 @@ class Report:
         if text:
             self._blocks.append(Text(text))
 
-    def table(self, name, rows, *, caption="", columns=None):
-        """Add rows, see `tables`, below their caption; Markdown and CSV files too."""
+    def table(self, name, rows, *, caption="", columns=None, about=None):
+        """Add rows, see `tables`, below their caption; Markdown and CSV files too.
+
+        A row rests on the net that its first cell names.  `about` says where that is
+        not so: names that all rows rest on (none: a paper's own numbers), or {first
+        cell: names} of some rows, such as an average.
+        """
         rows = list(rows)
-        settings = {"columns": columns, "remarks": self._remarks}
+        remarks = self._remarks_of(rows, columns, about)
+        settings = {"columns": columns, "remarks": remarks}
         markdown = tables.markdown(rows, **settings)
         self._store(f"tables/{name}.md", f"{caption}\n\n{markdown}".encode())
         self._store(f"tables/{name}.csv", tables.csv(rows, **settings).encode())
@@ -91,6 +97,24 @@ class Report:
             markdown=self.directory / "README.md",
         )
         return path
+
+    def _remarks_of(self, rows, columns, about):
+        """{name or first cell: remark} of a table, see `table`."""
+        if about is None or not rows:
+            return self._remarks
+        if isinstance(about, dict):
+            remarks = dict(self._remarks)
+            names_of_cell = about
+        else:
+            remarks = {}
+            first_column = tables.columns_of(rows, columns)[0]
+            cells = [tables.cell(row.get(first_column)) for row in rows]
+            names_of_cell = dict.fromkeys(cells, about)
+        for cell, names in names_of_cell.items():
+            texts = [f"{n} {self._remarks[n]}" for n in names if n in self._remarks]
+            if texts:
+                remarks[cell] = "; ".join(texts)
+        return remarks
 
     def _store(self, file, content):
         """Write a file of the report and return its path below the directory.

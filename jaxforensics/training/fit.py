@@ -107,7 +107,7 @@ def fit(
     intervals=None,
     mesh=None,
 ):
-    """Train `method` on `streams` {name: Training}, all kept in `directory`.
+    """Train `method` on `streams` {name: TrainingData}, all kept in `directory`.
 
     Run again after a kill, it goes on from the newest sound checkpoint and ends as if
     it had never stopped.  `watch` says what is validated and which state is chosen:

@@ -19,7 +19,7 @@ from jaxforensics.training.hooks import leave
 CORES = "JAXFORENSICS_CORES"  # in a helper's environment
 
 
-def begin(processes, experiment):
+def begin(processes):
     """Take this process's part in a team, and decide what SIGTERM does.
 
     Returns the helpers' shares of the cores, and the settings of a Workspace.  Shares
@@ -34,8 +34,6 @@ def begin(processes, experiment):
     signal.signal(signal.SIGTERM, leave)
     if processes == 1:
         return [], {}
-    if not getattr(experiment, "SHARED", False):
-        raise ValueError("--processes: nets of this study start from each other")
     if jax.distributed.is_initialized():
         raise ValueError("--processes divides the cores of one machine, not of several")
     alone = _alone()

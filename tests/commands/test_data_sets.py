@@ -32,16 +32,16 @@ def config(data, **others):
 
 
 def test_all_data_sets_of_a_config_are_opened(roots):
-    data, others = data_sets.open_all(config(roots[0], small=roots[1]), None)
-    assert isinstance(data, Corpus) and others.keys() == {"small"}
-    assert data_sets.digests(data, others) == {
-        "training": data.train.digest,
-        "test": data.test.digest,
-        "small": others["small"].train.digest,
+    data = data_sets.open_all(config(roots[0], small=roots[1]), None)
+    assert isinstance(data.main, Corpus) and data.others.keys() == {"small"}
+    assert data_sets.digests(data) == {
+        "training": data.main.train.digest,
+        "test": data.main.test.digest,
+        "small": data.others["small"].train.digest,
     }
     alone = config(roots[0])
     del alone.others
-    assert data_sets.open_all(alone, None)[1] == {}
+    assert data_sets.open_all(alone, None).others == {}
 
 
 def test_sets_that_would_be_trained_and_tested_on_the_same_are_refused(roots):

@@ -1,21 +1,18 @@
-"""The main command: a whole study in seconds, killed and resumed, and its typos."""
+"""The main command: a whole study in seconds, killed and resumed."""
 
 import filecmp
-import importlib.util
 import itertools
 import os
 import random
+import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import QUICK
+from launching import CONFIGS, ROOT, command, environment, run
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = sorted(p for p in (ROOT / "configs").glob("*.py") if p.stem != "common")
 # What is the same for every experiment is tried on one.
 on_one = pytest.mark.parametrize(
     "finished",
@@ -23,30 +20,6 @@ on_one = pytest.mark.parametrize(
     ids=lambda path: path.stem,
     indirect=True,
 )
-
-
-def command(config, *flags):
-    return [sys.executable, "launch/main.py", f"--config={config}", *flags]
-
-
-def environment(devices=1):
-    settings = {
-        "XLA_FLAGS": QUICK,
-        "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache/jax-main"),
-        "JAX_NUM_CPU_DEVICES": str(devices),
-    }
-    return os.environ | settings
-
-
-def run(config, *flags, devices=1):
-    return subprocess.run(
-        command(config, *flags),
-        cwd=ROOT,
-        env=environment(devices),
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -128,13 +101,91 @@ def test_sigterm_outside_of_training_ends_well(finished):
 @on_one
 def test_other_settings_are_refused(finished):
     config, flags, _ = finished
-    refused = run(
-        config, *flags, "--config.run.seed=5", "--config.experiment.seeds=(7,)"
-    )
+    seeds = "--config.run.seed=5", "--config.experiment.seeds=(7,)"
+    degradations = ("jpeg=(95,)", "blur=(3,)", "noise=(2,)")  # few, to be quick
+    few = [f"--config.experiment.degradations.{each}" for each in degradations]
+    reseeded = run(config, *flags, *seeds, *few)
     changed = run(config, *flags, "--config.run.evaluate_every=3")
-    assert refused.returncode == 0, refused.stderr  # another seed is another net
+    assert reseeded.returncode == 0, reseeded.stderr  # another seed is another net
     assert changed.returncode == 1
     assert "evaluate_every: 4 → 3" in changed.stderr
+
+
+@on_one
+def test_a_finished_run_of_other_code_is_refused_or_named(finished, tmp_path):
+    """One net is deleted and a model's file changed: nets of two codes would mix."""
+    config, flags, workdir = finished
+    shutil.copytree(workdir, tmp_path / "run")
+    for folder in ("jaxforensics", "configs", "launch"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    with (tmp_path / "jaxforensics/models/meso.py").open("a") as file:
+        file.write("# changed\n")
+    shutil.rmtree(tmp_path / "run/nets/model_base")
+    flags = *flags[1:], "--workdir=run"
+
+    refused = run(config, *flags, root=tmp_path)
+    assert refused.returncode == 1 and "Traceback" not in refused.stderr
+    assert "nets/Meso-4/seed0 was trained with other code" in refused.stderr
+    assert "--accept=code" in refused.stderr
+
+    accepted = run(config, *flags, "--accept=code", root=tmp_path)
+    assert accepted.returncode == 0, accepted.stderr
+    readme = (tmp_path / "run/report/README.md").read_text()
+    assert "Code and devices are mixed" in readme
+    rows = [line for line in readme.splitlines() if line.startswith("| Meso-4")]
+    assert rows and all("†" in row for row in rows)
+    # The deleted net was trained by the code at hand; spectra know no model's file.
+    for detector in ("model_base", "1-D spectrum"):
+        others = [row for row in readme.splitlines() if row.startswith(f"| {detector}")]
+        assert others and not any("†" in row for row in others)
+
+
+@on_one
+def test_a_run_begun_on_other_devices_is_refused_or_named(finished, data_dir, tmp_path):
+    """Begun on four devices, killed, continued on one."""
+    config, _, _ = finished
+    common = f"--data_dir={data_dir}", "--config.run.save_every=2"
+    assert killed_after(config, common, tmp_path, 4, logged=5)
+    flags = *common, f"--workdir={tmp_path}"
+    refused = run(config, *flags)
+    assert refused.returncode == 1 and "devices: 4 × cpu" in refused.stderr
+    accepted = run(config, *flags, "--accept=devices")
+    assert accepted.returncode == 0, accepted.stderr
+    readme = (tmp_path / "report/README.md").read_text()
+    assert "4 × cpu" in readme and "†" in readme
+
+
+@pytest.mark.slow
+def test_a_killed_helper_changes_nothing(tmp_path, data_dir):
+    """SIGKILL of the helper after its first logged step: the leader ends the run."""
+    config = "configs/detection.py:quick"
+    common = f"--data_dir={data_dir}", "--processes=2", "--config.run.save_every=2"
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    done = run(config, *common, f"--workdir={whole}")
+    assert done.returncode == 0, done.stderr
+    with subprocess.Popen(
+        command(config, *common, f"--workdir={broken}"),
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        for line in process.stdout:
+            if " loss " in line and (helpers := children(process.pid)):
+                os.kill(helpers[0], signal.SIGKILL)
+                break
+        process.stdout.read()
+    assert process.returncode == 0
+    first, second = results(whole), results(broken)
+    assert first.keys() == second.keys()
+    assert not [n for n in first if not filecmp.cmp(first[n], second[n], shallow=False)]
+
+
+def children(process):
+    """Process numbers of the helpers that a process has started."""
+    text = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(number) for number in text.split()]
 
 
 @pytest.mark.slow
@@ -182,62 +233,3 @@ def killed_after(config, common, workdir, devices, *, logged):
         for _ in itertools.islice(lines, logged - 1, logged):
             process.kill()
     return process.returncode == -signal.SIGKILL
-
-
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_config_has_a_quick_preset_and_fixed_keys(path):
-    spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    config = module.get_config("quick")
-    assert {"data", "experiment", "run"} <= set(config)
-    assert "launch/main.py --config=configs/" in module.__doc__
-    with pytest.raises(AttributeError):
-        config.experiment.stesp = 3
-    with pytest.raises(ValueError, match="there are: .*quick"):
-        module.get_config("quik")
-
-
-@pytest.mark.parametrize(
-    "flags, message",
-    [
-        (["--config=configs/detection.py:quik"], "there are: default, quick"),
-        (["--config=configs/detection.py", "--config.experiment.stesp=1"], "steps"),
-        (
-            ["--config=configs/detection.py", "--config.rum.seed=1"],
-            "did you mean 'run'",
-        ),
-        (["--config=configs/detection.py", "--config.run.seed=one"], "seed"),
-        (["--config=configs/detection.py:folder"], "--config.data.root=DIR"),
-        (["--config=configs/absent.py"], "configs/absent.py"),
-        ([], "--config=FILE"),
-    ],
-)
-def test_mistakes_are_one_clear_message(flags, message, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "launch/main.py", f"--workdir={tmp_path}", *flags],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    assert message in done.stderr and "Traceback" not in done.stderr
-
-
-def test_raw_folders_are_answered_with_the_prepare_command(tmp_path):
-    (tmp_path / "real").mkdir()
-    config = "configs/detection.py:folder"
-    done = run(config, f"--config.data.root={tmp_path}", f"--workdir={tmp_path}/w")
-    assert done.returncode == 1
-    assert f"launch/prepare.py folder {tmp_path}" in done.stderr
-
-
-def test_help_shows_examples():
-    done = subprocess.run(
-        [sys.executable, "launch/main.py", "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert "launch/main.py --config=configs/" in done.stdout

@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 from scipy.ndimage import correlate
 from scipy.special import expit
 from skimage.metrics import structural_similarity
+from variables import filled
 
 from jaxforensics import models
 from jaxforensics.methods import trnet
@@ -24,6 +25,7 @@ TINY = {
     "critic_optimiser": {"name": "rmsprop", "rate": 1e-3},
     "steps": 4,
 }
+RATES = "optimiser", "critic_optimiser"
 PLAYERS = {"generator", *trnet.CRITICS}
 
 
@@ -42,12 +44,80 @@ def pairs(count=4, size=16):
     }
 
 
+def filled_params(net, image):
+    """Random parameters, without the compilation of `init`."""
+    return filled(np.random.default_rng(0), net, image)["params"]
+
+
+# A game takes long to compile, so these tests share two: one that keeps its best
+# generator, halves its rates and has a penalty, and below one with statistics.
+WATCHED = TINY | {"penalty": 1.0, "last": 3, "epoch": 1}
+
+
+@jax.jit
+def play(rates, key, state, batch):
+    """A step of the first game; the rates of both optimisers are told when called."""
+    optimisers = {
+        name: TINY[name] | {"rate": rate}
+        for name, rate in zip(RATES, rates, strict=True)
+    }
+    method = trnet.make(**WATCHED | optimisers)
+    return method.stages[0].step(key, state, batch)
+
+
+def moved_by(key, state, batch, rates=(1e-3, 1e-3)):
+    return play(np.float32(rates), key, state, batch)
+
+
 @pytest.fixture(scope="module")
 def started():
-    """A method, its compiled step, and its state before the first."""
-    method = trnet.make(**TINY, penalty=1.0)
+    """The first game, its compiled step, and its state before the first."""
+    method = trnet.make(**WATCHED)
     state = jax.jit(method.init)(jax.random.key(0), pairs())
-    return method, jax.jit(method.stages[0].step), state
+    return method._replace(predict=jax.jit(method.predict)), moved_by, state
+
+
+@pytest.fixture(scope="module")
+def played(started):
+    """States before and after each of four steps, and the losses of the generator."""
+    method, step, state = started
+    states = [state]
+    losses = []
+    for number in range(4):
+        state, metrics = step(jax.random.key(number), state, pairs())
+        states.append(state)
+        losses.append(float(metrics["loss"]))
+    return method, states, losses
+
+
+@pytest.fixture(scope="module")
+def vgg_file(tmp_path_factory):
+    """Random weights under torchvision's names, as far as relu1_2 and a bit more."""
+    path = tmp_path_factory.mktemp("vgg") / "vgg16.safetensors"
+    draw = np.random.default_rng(1)
+    shapes = {0: (64, 3), 2: (64, 64), 5: (128, 64)}
+    arrays = {}
+    for place, shape in shapes.items():
+        kernel = draw.normal(0, 0.1, (*shape, 3, 3))
+        arrays[f"features.{place}.weight"] = np.float32(kernel)
+        arrays[f"features.{place}.bias"] = np.float32(draw.normal(0, 0.1, shape[0]))
+    save_file(arrays, path)
+    return path, arrays
+
+
+@pytest.fixture(scope="module")
+def with_statistics(vgg_file):
+    """The second game, its state before and after a step, and the step's metrics."""
+    path, _ = vgg_file
+    method = trnet.make(
+        **TINY | {"critic": {"width": 4, "norm": "batch"}},
+        similarity="vgg",
+        features={"weights": str(path), "layer": "relu1_2"},
+        cutoff=CUTOFF,
+    )
+    state = jax.jit(method.init)(jax.random.key(0), pairs())
+    stepped, metrics = jax.jit(method.stages[0].step)(jax.random.key(1), state, pairs())
+    return method, state, stepped, metrics
 
 
 def test_adversarial_losses_equal_their_formulas():
@@ -136,8 +206,14 @@ def test_losses_of_pictures_and_their_gradients(name, shape):
     a, b = pictures(2, *shape), pictures(2, *shape)
     wide = list(zip(np.float64(a), np.float64(b), strict=True))
     expected = [formula(x, y) for x, y in wide]
-    np.testing.assert_allclose(loss(a, b), expected, rtol=5e-3)
-    slopes = jax.grad(lambda a: loss(a, b).sum())(a)
+
+    @jax.jit
+    def values_and_slopes(a):
+        values, backward = jax.vjp(lambda a: loss(a, b), a)
+        return values, *backward(jnp.ones_like(values))
+
+    values, slopes = values_and_slopes(a)
+    np.testing.assert_allclose(values, expected, rtol=5e-3)
     for slope, (x, y) in zip(slopes, wide, strict=True):
         length = np.linalg.norm(slope)
         way = 1e-5 * np.float64(slope) / length
@@ -145,24 +221,42 @@ def test_losses_of_pictures_and_their_gradients(name, shape):
         np.testing.assert_allclose(rise, length, rtol=1e-2)
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_gradients_of_the_losses_reach_the_generator(name):
-    net, batch = models.build("trnet_generator", **TINY["generator"]), pairs()
-    params = net.init(jax.random.key(0), batch["image"])["params"]
+def test_gradients_of_the_losses_reach_the_generator():
+    net = models.build("trnet_generator", **TINY["generator"])
+    batch = pairs()
 
-    def total(params):
-        attacked = net.apply({"params": params}, batch["image"])
-        return LOSSES[name][0](attacked, batch["real"]).sum()
+    @jax.jit
+    def slopes_of_all(params):
+        """Of every loss, with the generator compiled once."""
+        attacked, backward = jax.vjp(
+            lambda params: net.apply({"params": params}, batch["image"]), params
+        )
+        of_pictures = []
+        for loss, _ in LOSSES.values():
+            values, to_picture = jax.vjp(
+                lambda x, f=loss: f(x, batch["real"]), attacked
+            )
+            of_pictures += to_picture(jnp.ones_like(values))
+        return jax.vmap(backward)(jnp.stack(of_pictures))
 
-    for path, slope in jax.tree.leaves_with_path(jax.jit(jax.grad(total))(params)):
+    (slopes,) = slopes_of_all(filled_params(net, batch["image"]))
+    for path, slope in jax.tree.leaves_with_path(slopes):
         if path[-1].key == "kernel":
-            assert np.isfinite(slope).all() and np.abs(slope).max() > 0, path
+            for name, of_loss in zip(LOSSES, slope, strict=True):
+                where = name, path
+                assert np.isfinite(of_loss).all(), where
+                assert np.abs(of_loss).max() > 0, where
 
 
-def test_a_step_moves_every_player_and_stays_finite(started):
-    _, step, state = started
-    moved, metrics = step(jax.random.key(1), state, pairs())
-    assert moved.nets.keys() == PLAYERS
+@pytest.mark.parametrize("game", ["watched", "with statistics"])
+def test_a_step_moves_every_player_and_stays_finite(game, request):
+    if game == "watched":
+        _, step, state = request.getfixturevalue("started")
+        moved, metrics = step(jax.random.key(1), state, pairs())
+        assert moved.nets.keys() == PLAYERS | {"chosen", "plateau"}
+    else:
+        _, state, moved, metrics = request.getfixturevalue("with_statistics")
+        assert moved.nets.keys() == PLAYERS | {"features"}
     for name in PLAYERS:
         pair = (jax.tree.leaves(s.nets[name].params) for s in (state, moved))
         assert any(np.abs(a - b).max() > 0 for a, b in zip(*pair, strict=True)), name
@@ -170,13 +264,12 @@ def test_a_step_moves_every_player_and_stays_finite(started):
     assert all(np.isfinite(value) for value in metrics.values())
 
 
-@pytest.mark.parametrize("still", ["optimiser", "critic_optimiser"])
-def test_a_player_with_no_rate_stands_still(still):
+@pytest.mark.parametrize("still", RATES)
+def test_a_player_with_no_rate_stands_still(still, started):
     """What one player learns does not leak into another's weights."""
-    settings = {still: {"name": "rmsprop", "rate": 0.0}, "generator": {"widths": (4,)}}
-    method = trnet.make(**TINY | settings)
-    state = jax.jit(method.init)(jax.random.key(0), pairs())
-    moved, _ = jax.jit(method.stages[0].step)(jax.random.key(1), state, pairs())
+    _, step, state = started
+    rates = [0.0 if name == still else 1e-3 for name in RATES]
+    moved, _ = step(jax.random.key(1), state, pairs(), rates)
     standing = {"generator"} if still == "optimiser" else {*trnet.CRITICS}
     for name in PLAYERS:
         pair = (jax.tree.leaves(s.nets[name].params) for s in (state, moved))
@@ -198,21 +291,19 @@ def test_padding_counts_for_nothing(started):
         np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-3)
 
 
-def test_statistics_of_a_kind_are_not_those_of_another():
+def test_statistics_of_a_kind_are_not_those_of_another(with_statistics):
     """With batch normalisation, what reals look like does not change what is said of
     attacked pictures; statistics gather all kinds that the critic saw."""
-    method = trnet.make(**TINY | {"critic": {"width": 4, "norm": "batch"}})
-    state = jax.jit(method.init)(jax.random.key(0), pairs())
+    _, state, stepped, _ = with_statistics
     net = models.build("trnet_discriminator", view="image", width=4, norm="batch")
     held, (a, b) = state.nets["spatial"], (pictures(4, 16, 16), pictures(4, 16, 16))
-    look = partial(forward, net, held.params, train=True)
+    look = jax.jit(partial(forward, net, held.params, train=True))
     (_, said), moved = trnet._looks(look, held.stats, a, b)
     (_, again), _ = trnet._looks(look, held.stats, a / 2, b)
     np.testing.assert_array_equal(said["logits"], again["logits"])
     alone, once = look(held.stats, a)
     expected = look(once, b)[1]
     assert jax.tree.all(jax.tree.map(np.array_equal, moved, expected))
-    stepped, _ = jax.jit(method.stages[0].step)(jax.random.key(1), state, pairs())
     pair = (jax.tree.leaves(s.nets["fingerprint"].stats) for s in (state, stepped))
     assert not any(np.array_equal(x, y) for x, y in zip(*pair, strict=True))
 
@@ -220,7 +311,7 @@ def test_statistics_of_a_kind_are_not_those_of_another():
 def test_without_statistics_two_kinds_are_seen_at_once_and_kept_apart():
     net = models.build("trnet_discriminator", view="image", width=4, sources=3)
     a, b = pictures(4, 16, 16), pictures(4, 16, 16)
-    look = partial(forward, net, net.init(jax.random.key(0), a)["params"], train=True)
+    look = jax.jit(partial(forward, net, filled_params(net, a), train=True))
     told, stats = trnet._looks(look, {}, a, b)
     assert stats == {}
     for found, kind in zip(told, (a, b), strict=True):
@@ -240,7 +331,7 @@ def test_the_penalty_of_a_linear_critic_is_its_weight():
 
 def test_what_it_predicts_is_a_picture(started):
     method, _, state = started
-    attacked = jax.jit(method.predict)(state, pairs())["image"]
+    attacked = method.predict(state, pairs())["image"]
     assert attacked.shape == (4, 16, 16, 3) and attacked.dtype == jnp.float32
     assert attacked.min() >= 0 and attacked.max() <= 1
 
@@ -248,9 +339,9 @@ def test_what_it_predicts_is_a_picture(started):
 def test_the_second_step_compiles_nothing(started):
     _, step, state = started
     state, _ = step(jax.random.key(1), state, pairs())
-    compiled = step._cache_size()
+    compiled = play._cache_size()
     step(jax.random.key(2), state, pairs())
-    assert step._cache_size() == compiled
+    assert play._cache_size() == compiled
 
 
 @pytest.mark.parametrize(
@@ -269,20 +360,8 @@ def test_misspelt_settings_are_named(setting, value, message):
         trnet.make(**TINY | {setting: value})
 
 
-def played(steps, **settings):
-    """States before and after each step, and the losses of the generator."""
-    method = trnet.make(**TINY, **settings)
-    states, losses = [jax.jit(method.init)(jax.random.key(0), pairs())], []
-    step = jax.jit(method.stages[0].step)
-    for number in range(steps):
-        state, metrics = step(jax.random.key(number), states[-1], pairs())
-        states.append(state)
-        losses.append(float(metrics["loss"]))
-    return method, states, losses
-
-
-def test_the_generator_of_the_least_loss_is_kept():
-    method, states, losses = played(4, last=3)
+def test_the_generator_of_the_least_loss_is_kept(played):
+    method, states, losses = played
     best = 1 + int(np.argmin(losses[1:]))
     kept, known = states[-1].nets["chosen"], states[best].nets["generator"]
     assert kept.opt == () and kept.stats["loss"] == np.float32(losses[best])
@@ -292,7 +371,7 @@ def test_the_generator_of_the_least_loss_is_kept():
     judges = {name: states[best + 1].nets[name] for name in trnet.CRITICS}
     nets = judges | {"generator": known}  # critics move before they judge
     shown, simple = pairs(), trnet.make(**TINY)
-    expected = simple.predict(states[best].replace(nets=nets), shown)
+    expected = jax.jit(simple.predict)(states[best].replace(nets=nets), shown)
     found = method.predict(states[-1], shown)
     assert found.keys() == expected.keys()
     for name in found:
@@ -301,8 +380,8 @@ def test_the_generator_of_the_least_loss_is_kept():
         trnet.make(**TINY, last=5)
 
 
-def test_rates_are_halved_where_the_loss_does_not_fall():
-    _, states, losses = played(4, epoch=1)
+def test_rates_are_halved_where_the_loss_does_not_fall(played):
+    _, states, losses = played
     paces, least = [1.0], np.inf
     for loss in losses:
         better = loss < least - 1e-4 * abs(least) if np.isfinite(least) else True
@@ -321,31 +400,14 @@ def test_it_shows_what_critics_see(started):
     assert found["fingerprint_sources"].shape == (4, 3)
 
 
-@pytest.fixture(scope="module")
-def vgg_file(tmp_path_factory):
-    """Random weights under torchvision's names, as far as relu1_2 and a bit more."""
-    path = tmp_path_factory.mktemp("vgg") / "vgg16.safetensors"
-    draw = np.random.default_rng(1)
-    shapes = {0: (64, 3), 2: (64, 64), 5: (128, 64)}
-    arrays = {}
-    for place, shape in shapes.items():
-        kernel = draw.normal(0, 0.1, (*shape, 3, 3))
-        arrays[f"features.{place}.weight"] = np.float32(kernel)
-        arrays[f"features.{place}.bias"] = np.float32(draw.normal(0, 0.1, shape[0]))
-    save_file(arrays, path)
-    return path, arrays
-
-
-def test_vgg_likeness_is_of_low_bands(vgg_file):
+def test_vgg_likeness_is_of_low_bands(vgg_file, with_statistics):
     """Eq. 9 by scipy's correlations."""
-    path, arrays = vgg_file
-    features = {"weights": str(path), "layer": "relu1_2"}
-    method = trnet.make(**TINY, similarity="vgg", features=features, cutoff=CUTOFF)
-    state = method.init(jax.random.key(0), pairs())
+    _, arrays = vgg_file
+    method, state, stepped, metrics = with_statistics
     assert state.nets["features"].opt == ()
     a, b = pictures(2, 16, 16), pictures(2, 16, 16)
     game = method.stages[0].step.args[0]
-    found = game.similarity(state.nets, jnp.asarray(a), jnp.asarray(b))
+    found = jax.jit(game.similarity)(state.nets, a, b)
 
     def seen(image):
         rows, columns = np.meshgrid(*2 * [np.fft.fftfreq(16) * 16], indexing="ij")
@@ -367,10 +429,9 @@ def test_vgg_likeness_is_of_low_bands(vgg_file):
         np.square(seen(x) - seen(y)).sum(-1).mean() for x, y in zip(a, b, strict=True)
     ]
     np.testing.assert_allclose(found, expected, rtol=1e-3)
-    after, metrics = method.stages[0].step(jax.random.key(0), state, pairs())
     assert jnp.isfinite(metrics["similarity"])
-    same = jax.tree.map(np.array_equal, after.nets["features"], state.nets["features"])
-    assert jax.tree.all(same)
+    frozen = (nets["features"] for nets in (stepped.nets, state.nets))
+    assert jax.tree.all(jax.tree.map(np.array_equal, *frozen))
     assert len(method.settings["features"]["sha256"]) == 64
 
 

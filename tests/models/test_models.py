@@ -123,8 +123,10 @@ def trace(name, settings, size, batch=2):
     """Shapes of the variables and of the logits, without compiling anything."""
     module = models.build(name, **settings)
     image = jax.ShapeDtypeStruct((batch, size, size, 3), jnp.float32)
-    variables = jax.eval_shape(module.init, jax.random.key(0), image)
-    return variables, jax.eval_shape(module.apply, variables, image)
+    logits, variables = jax.eval_shape(
+        module.init_with_output, jax.random.key(0), image
+    )
+    return variables, logits
 
 
 @pytest.mark.parametrize(("name", "settings", "size", "count"), TABLE)

@@ -1,11 +1,14 @@
 """TR-Net's networks and GANprintR's against scipy, layer by layer in float64."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage, signal
+from variables import filled
 
 from jaxforensics import models
 
@@ -16,14 +19,13 @@ def picture(height, width, batch=2):
     return np.float32(random.random((batch, height, width, 3)))
 
 
-def disturbed(variables):
-    """Parameters without zeros and ones among them, statistics that moved."""
-    leaves, structure = jax.tree.flatten(variables)
-    changed = [
-        np.asarray(x) * 1.5 + np.float32(random.uniform(0.05, 0.3, x.shape))
-        for x in leaves
-    ]
-    return jax.tree.unflatten(structure, changed)
+def initial(net, x):
+    """Variables as the network starts with them, compiled at once."""
+    return jax.jit(net.init)(jax.random.key(0), x)
+
+
+def applied(net, variables, x):
+    return jax.jit(net.apply)(variables, x)
 
 
 def convolved(x, layer, *, stride=1, padding):
@@ -84,12 +86,12 @@ def generated(x, params, stats, stages):
 def test_the_generator_is_the_u_net_of_the_paper(norm, shape):
     net = models.build("trnet_generator", widths=(2, 3, 4), norm=norm)
     x = picture(*shape)
-    variables = disturbed(net.init(jax.random.key(0), x))
+    variables = filled(random, net, x)
     expected = [
         generated(one, variables["params"], variables.get("batch_stats"), 3)
         for one in np.float64(x)
     ]
-    given = net.apply(variables, x)
+    given = applied(net, variables, x)
     np.testing.assert_allclose(given, np.tanh(expected), rtol=1e-4, atol=1e-5)
 
 
@@ -98,7 +100,7 @@ def test_the_generator_starts_alike_with_either_norm():
     given = []
     for norm in ("batch", "affine"):
         net = models.build("trnet_generator", norm=norm, activation="sigmoid")
-        given.append(net.apply(net.init(jax.random.key(0), x), x))
+        given.append(applied(net, initial(net, x), x))
     np.testing.assert_allclose(*given, atol=1e-3)
     assert given[0].min() > 0 and given[0].max() < 1
 
@@ -146,8 +148,8 @@ def judged(x, params, stages):
 def test_a_discriminator_judges_its_view(view):
     net = models.build("trnet_discriminator", view=view, width=3, sources=4)
     x = picture(16, 16)
-    variables = disturbed(net.init(jax.random.key(0), x))
-    params, given = variables["params"], net.apply(variables, x)
+    variables = filled(random, net, x)
+    params, given = variables["params"], applied(net, variables, x)
     for one, feature, logit, sources in zip(
         views(np.float64(x))[view],
         given["features"],
@@ -175,8 +177,9 @@ def test_a_discriminator_sees_squares_that_can_be_halved(shape):
 def test_gradients_reach_the_picture_through_every_view(view):
     net = models.build("trnet_discriminator", view=view, width=2)
     x = jnp.concatenate([picture(16, 16), jnp.zeros((1, 16, 16, 3))])
-    variables = net.init(jax.random.key(0), x)
-    slopes = jax.grad(lambda x: net.apply(variables, x)["logits"].sum())(x)
+    variables = initial(net, x)
+    total = jax.grad(lambda x: net.apply(variables, x)["logits"].sum())
+    slopes = jax.jit(total)(x)
     assert jnp.all(jnp.isfinite(slopes))
     assert jnp.all(jnp.abs(slopes[:2]).max((1, 2, 3)) > 0)
 
@@ -184,12 +187,13 @@ def test_gradients_reach_the_picture_through_every_view(view):
 def test_batch_norm_moves_its_statistics_in_training_alone():
     net = models.build("trnet_discriminator", width=2, norm="batch")
     x = picture(16, 16)
-    variables = net.init(jax.random.key(0), x)
-    _, moved = net.apply(variables, x, train=True, mutable=["batch_stats"])
+    variables = filled(random, net, x)
+    train = partial(net.apply, train=True, mutable=["batch_stats"])
+    _, moved = jax.jit(train)(variables, x)
     before, after = (jax.tree.leaves(v["batch_stats"])[0] for v in (variables, moved))
     assert not np.allclose(before, after)
     layered = models.build("trnet_discriminator", width=2)
-    assert "batch_stats" not in layered.init(jax.random.key(0), x)
+    assert "batch_stats" not in filled(random, layered, x)
 
 
 def redrawn(x, params, stages):
@@ -218,9 +222,10 @@ def redrawn(x, params, stages):
 def test_ganprintr_puts_maxima_back(shape):
     net = models.build("ganprintr", widths=(3, 4), code=3)
     x = picture(*shape)
-    variables = disturbed(net.init(jax.random.key(0), x))
+    variables = filled(random, net, x)
     expected = [redrawn(one, variables["params"], 2) for one in np.float64(x)]
-    np.testing.assert_allclose(net.apply(variables, x), expected, rtol=1e-4, atol=1e-5)
+    given = applied(net, variables, x)
+    np.testing.assert_allclose(given, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["trnet_generator", "ganprintr"])
@@ -234,16 +239,17 @@ def test_neither_network_has_a_transposed_convolution(name):
 def test_what_is_added_to_a_picture_starts_at_nothing(key):
     image = jax.random.uniform(key, (2, 17, 20, 3))
     net = models.build("trnet_generator", widths=(4, 6), norm="affine", residual=True)
-    variables = net.init(key, image)
-    np.testing.assert_array_equal(net.apply(variables, image), image)
+    variables = jax.jit(net.init)(key, image)
 
-    def far(params):
-        return jnp.sum(net.apply({"params": params}, image) ** 2)
+    @jax.jit
+    def added_and_slopes(params):
+        given, backward = jax.vjp(lambda p: net.apply({"params": p}, image), params)
+        return given, backward(2 * given)[0]  # of the sum of squares
 
-    slopes = jax.grad(far)(variables["params"])
-    assert (
-        jnp.abs(slopes["output"]["kernel"]).max() > 0
-    )  # and so the rest, from then on
+    given, slopes = added_and_slopes(variables["params"])
+    np.testing.assert_array_equal(given, image)
+    steepest = jnp.abs(slopes["output"]["kernel"]).max()
+    assert steepest > 0  # and so the rest, from then on
     both = models.build("trnet_generator", residual=True, activation="sigmoid")
     with pytest.raises(ValueError, match="both signs: tanh"):
         both.init(key, image)
@@ -254,6 +260,6 @@ def test_critics_of_any_width_start_at_one_scale(key, width):
     """That of weights times the root of their number."""
     image = 0.5 + 0.02 * jax.random.normal(key, (4, 32, 32, 3))
     net = models.build("trnet_discriminator", view="residual", width=width)
-    params = net.init(key, image)["params"]
+    params = jax.jit(net.init)(key, image)["params"]
     deviation = jnp.std(params["conv_2"]["kernel"]) * np.sqrt(width)
     assert deviation == pytest.approx(0.02 * np.sqrt(128), rel=0.05)

@@ -141,7 +141,9 @@ def test_gradient_equals_float64_differences(name, size):
     step = 1e-6
     ahead, behind = (reference(image + s * direction, size) for s in (step, -step))
     want = np.sum(cotangent * (ahead - behind)) / (2 * step)
-    gradient = jax.grad(lambda x: jnp.sum(cotangent.astype("f4") * ours(x, size)))
+    gradient = jax.jit(
+        jax.grad(lambda x: jnp.sum(cotangent.astype("f4") * ours(x, size)))
+    )
     got = np.sum(np.float64(gradient(jnp.float32(image))) * direction)
     np.testing.assert_allclose(got, want, rtol=2e-5)
 
@@ -150,7 +152,7 @@ def test_gradient_equals_float64_differences(name, size):
 @pytest.mark.parametrize("value", (0.0, 0.3, 1.0))
 def test_flat_pictures_have_finite_gradients(name, value):
     image = jnp.full((5, 6, 3), value)
-    gradient = jax.grad(lambda x: jnp.sum(jnp.sin(OPS[name][0](x, 3))))(image)
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(jnp.sin(OPS[name][0](x, 3)))))(image)
     assert jnp.isfinite(gradient).all()
 
 
@@ -177,9 +179,11 @@ def test_sigma_per_image_is_that_of_each_image():
 
 def test_gradient_of_sigma():
     image, step = np.float64(random_image((2, 8, 9, 3))), 1e-6
-    loss = jax.grad(
-        lambda s: jnp.sum(
-            filters.gaussian_blur(jnp.float32(image), size=5, sigma=s) ** 2
+    loss = jax.jit(
+        jax.grad(
+            lambda s: jnp.sum(
+                filters.gaussian_blur(jnp.float32(image), size=5, sigma=s) ** 2
+            )
         )
     )
     got = loss(jnp.array([0.7, 0.0]))
@@ -220,7 +224,7 @@ def test_pixelwise_limits_are_the_identity_and_the_mean():
     np.testing.assert_allclose(blur(image, precision), mean, rtol=0, atol=1e-6)
     for value in (200, 1e6, 3e38):
         np.testing.assert_array_equal(blur(image, precision + value), image)
-        gradients = jax.grad(lambda *x: jnp.sum(blur(*x) ** 2), (0, 1))(
+        gradients = jax.jit(jax.grad(lambda *x: jnp.sum(blur(*x) ** 2), (0, 1)))(
             image, precision + value
         )
         np.testing.assert_allclose(gradients[0], 2 * image, rtol=1e-6)
@@ -263,7 +267,9 @@ def test_pixelwise_keeps_no_patches(gradient):
         return filters.pixelwise_gaussian_blur(*arrays, size=9)
 
     if gradient:
-        function = jax.grad(lambda *arrays: jnp.sum(blur(*arrays) ** 2), (0, 1))
+        function = jax.jit(
+            jax.grad(lambda *arrays: jnp.sum(blur(*arrays) ** 2), (0, 1))
+        )
     else:
         function = blur
     shapes = [jax.ShapeDtypeStruct(s, "float32") for s in ((64, 64, 3), (64, 64))]
@@ -296,7 +302,7 @@ def test_a_batch_over_four_devices_stays_there(name):
 
     @jax.jit
     def gradient(image):
-        return jax.grad(lambda x: jnp.sum(OPS[name][0](x, 3) ** 2))(image)
+        return jax.jit(jax.grad(lambda x: jnp.sum(OPS[name][0](x, 3) ** 2)))(image)
 
     spread = jax.device_put(image, sharding)
     program = gradient.lower(spread).compile()

@@ -215,7 +215,7 @@ def test_warp_gradient_is_that_of_the_interpolation():
     def loss(image, flow):
         return jnp.sum(weight * resample.warp(image, flow))
 
-    along_image, along_flow = jax.grad(loss, (0, 1))(image, flow)
+    along_image, along_flow = jax.jit(jax.grad(loss, (0, 1)))(image, flow)
     direction = random(5, 6, 2, seed=3) - 0.5
     step = 0.1
     difference = (
@@ -278,7 +278,9 @@ def test_bfloat16(name):
 def test_gradients_are_finite(name):
     image, extra = inputs()
     extra[0, 0, :2] = np.round(extra[0, 0, :2])  # on pixel centres as well
-    gradients = jax.grad(lambda *x: jnp.sum(CALLS[name](*x) ** 2), (0, 1))(image, extra)
+    gradients = jax.jit(jax.grad(lambda *x: jnp.sum(CALLS[name](*x) ** 2), (0, 1)))(
+        image, extra
+    )
     assert all(np.isfinite(g).all() for g in gradients)
     assert np.any(gradients[0])
     assert np.any(gradients[1]) == (name in ("crop_resize", "warp"))

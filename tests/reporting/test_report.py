@@ -98,6 +98,17 @@ def test_remarks_reach_page_readme_and_tables(tmp_path):
     assert files["tables/numbers.csv"].splitlines()[2] == "b,,,,on 4 devices"
 
 
+def test_numbers_of_a_paper_have_no_remarks(tmp_path):
+    report = Report(tmp_path, remarks={"a": "by other code"})
+    report.table("ours", [{"net": "a", "auc": 0.5}])
+    report.table("paper", [{"net": "a", "auc": 0.9}], about=())
+    report.write(title="T")
+    assert "by other code" in (tmp_path / "tables/ours.csv").read_text()
+    assert (tmp_path / "tables/paper.csv").read_text() == "net,auc\na,0.9\n"
+    page = (tmp_path / "index.html").read_text()
+    assert page.count(">a †</td>") == page.count(">a</td>") == 1
+
+
 def test_a_report_without_findings_begins_with_its_first_section(tmp_path):
     report = Report(tmp_path)
     report.section("Data", "None.")
@@ -114,3 +125,25 @@ def test_names_make_no_folders_and_are_not_used_twice(tmp_path):
     ]
     with pytest.raises(ValueError, match="both called tables/.._.._a_b.md"):
         report.table(".._.._a/b", ROWS)
+
+
+PAIR = [{"who": "net", "auc": 0.9}, {"who": "other", "auc": 0.8}]
+
+
+@pytest.mark.parametrize(
+    ("about", "marked"),
+    [
+        (None, ["net"]),
+        ((), []),  # a paper's own numbers
+        (("net",), ["net", "other"]),  # both rows are of this net
+        (("unaffected",), []),
+        ({"other": ("unaffected", "net")}, ["net", "other"]),  # such as an average
+    ],
+)
+def test_remarks_go_to_the_rows_that_rest_on_a_net(tmp_path, about, marked):
+    report = Report(tmp_path, remarks={"net": "is of other code"})
+    report.table("rows", PAIR, about=about)
+    lines = (tmp_path / "tables/rows.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith("| ")]
+    assert [r["who"] for r in PAIR if any(f"{r['who']} †" in x for x in rows)] == marked
+    assert any("is of other code" in line for line in lines) == bool(marked)

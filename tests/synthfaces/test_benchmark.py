@@ -5,10 +5,11 @@ from contextlib import closing
 
 import pytest
 
-from configs import synthfaces as study
+from configs import synthfaces as config
 from jaxforensics.audit import audit
 from jaxforensics.commands import data_sets
-from jaxforensics.experiments import synthfaces as experiment
+from jaxforensics.experiments import synthfaces
+from jaxforensics.experiments.common import study
 from jaxforensics.settings import call
 from jaxforensics.workspace import Workspace
 
@@ -24,19 +25,20 @@ def test_pairs_have_no_shortcuts(tmp_path):
 @pytest.mark.slow
 def test_generators_have_no_shortcuts_but_room(tmp_path):
     """The study of docs/synthfaces.md with its quicker detector and one generator."""
-    config, known, title = study.get_config(), "bilinear", "model_base"
-    settings = dict(config.experiment)
-    settings["detectors"] = {title: config.experiment.detectors[title]}
-    settings["editors"] = (*set(study.GENERATORS) - {known}, *study.EDITORS)
+    preset, known, title = config.get_config(), "bilinear", "model_base"
+    settings = dict(preset.experiment)
+    settings["detectors"] = {title: preset.experiment.detectors[title]}
+    settings["editors"] = (*set(config.GENERATORS) - {known}, *config.EDITORS)
     settings["generators"] = (known,)
     del settings["name"]
     view = {"view": "generators", "size": 64, "faces": 600}
     report = data_sets.synthfaces(tmp_path, **view)
     assert not leaks_of(report.root)
-    data = dict(config.data) | {"root": report.root, "view": None}
-    opened = data_sets.open_data(directory=tmp_path, **data)
-    with closing(call(Workspace, config.run, tmp_path / "run")) as workspace:
-        call(experiment.run, settings, workspace, opened, where="experiment")
+    data = dict(preset.data) | {"root": report.root, "view": None}
+    sets = study.Sets(data_sets.open_data(directory=tmp_path, **data), {})
+    settings = call(synthfaces.Settings, settings, where="experiment")
+    with closing(call(Workspace, preset.run, tmp_path / "run")) as workspace:
+        study.run(synthfaces, workspace, settings, sets)
     with (tmp_path / "run/report/tables/room.csv").open() as file:
         (row,) = csv.DictReader(file)
     found = {name: value.split(" ")[0] for name, value in row.items()}

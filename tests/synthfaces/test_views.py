@@ -9,17 +9,27 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxforensics.commands import data_sets
 from jaxforensics.data import corpus, records
-from jaxforensics.synthfaces import sources, views
+from jaxforensics.synthfaces import photos, sources, views
 from jaxforensics.synthfaces.drawing import render, scenes
 
 ROOT = Path(__file__).resolve().parents[2]
 FACES = 20  # two tens: 14, 2 and 4
+ROOM = 16  # rows computed together: no set here has more faces in a split
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_chunks():
+    """No time for rows that only fill up a chunk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(photos, "CHUNK", ROOM)
+        yield
 
 
 def pixels(data):
@@ -200,9 +210,16 @@ def contents(root):
 def test_killed_and_resumed_gives_the_same_bytes(pairs, tmp_path):
     script = (
         "from jaxforensics.commands import data_sets\n"
+        "from jaxforensics.synthfaces import photos\n"
+        f"photos.CHUNK = {ROOM}\n"
         f"data_sets.synthfaces({str(tmp_path)!r}, faces={FACES})\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    # With as many devices as here, what is compiled is found in the cache.
+    devices = str(jax.device_count())
+    environment = os.environ | {
+        "JAX_NUM_CPU_DEVICES": devices,
+        "PYTHONPATH": str(ROOT),
+    }
     worker = subprocess.Popen([sys.executable, "-c", script], env=environment)
     while not list(tmp_path.rglob("shards/*.json")) and worker.poll() is None:
         time.sleep(0.05)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from types import SimpleNamespace
 
 import pytest
 
@@ -14,9 +13,8 @@ from jaxforensics.training import team
 
 LEADER = """
 import sys, time
-from types import SimpleNamespace
 from jaxforensics.training import team
-shares, role = team.begin(2, SimpleNamespace(SHARED=True))
+shares, role = team.begin(2)
 if "helper" in role:
     print("helper", flush=True)
     time.sleep(float(sys.argv[2]))
@@ -44,9 +42,6 @@ def two_cores(cores):
     return cores
 
 
-ALIKE = SimpleNamespace(SHARED=True)
-
-
 @pytest.fixture
 def bare(monkeypatch):
     """A machine without accelerators, in no cluster."""
@@ -54,7 +49,7 @@ def bare(monkeypatch):
 
 
 def test_cores_are_divided_equally(two_cores, bare):
-    others, role = team.begin(2, ALIKE)
+    others, role = team.begin(2)
     own = os.sched_getaffinity(0)
     rest = {int(core) for core in others[0].split(",")}
     assert role == {"processes": 2}
@@ -63,30 +58,25 @@ def test_cores_are_divided_equally(two_cores, bare):
 
 
 def test_one_process_keeps_all_cores(cores):
-    assert team.begin(1, SimpleNamespace()) == ([], {})
+    assert team.begin(1) == ([], {})
     assert sorted(os.sched_getaffinity(0)) == cores
 
 
 @pytest.mark.parametrize("processes", [-1, 0, 100_000])
 def test_more_processes_than_cores_are_refused(cores, bare, processes):
     with pytest.raises(ValueError, match=f"--processes={processes}: there are"):
-        team.begin(processes, ALIKE)
-
-
-def test_what_builds_on_each_other_is_not_shared(cores):
-    with pytest.raises(ValueError, match="start from each other"):
-        team.begin(2, SimpleNamespace())
+        team.begin(processes)
 
 
 def test_hosts_are_not_divided(cores, monkeypatch):
     monkeypatch.setattr("jax.distributed.is_initialized", lambda: True)
     with pytest.raises(ValueError, match="of one machine"):
-        team.begin(2, ALIKE)
+        team.begin(2)
 
 
 def test_beside_an_accelerator_one_process_does_it_all(cores, monkeypatch, capsys):
     monkeypatch.setattr(team, "_alone", lambda: "there is an accelerator")
-    assert team.begin(2, ALIKE) == ([], {})
+    assert team.begin(2) == ([], {})
     assert sorted(os.sched_getaffinity(0)) == cores
     assert "there is an accelerator" in capsys.readouterr().out
 

@@ -1,0 +1,222 @@
+"""The jobs that cells of an arena need: networks → victims → attacks → answers.
+
+Names of jobs are paths below the run's directory:
+
+    networks/NETWORK/[KNOWLEDGE/]seedN            a network that redraws pictures
+    victims/VICTIM/DEFENCE/seedN                  a detector
+    …/validation, …/test                          what it says of both splits
+    attacks/ATTACK/[KNOWLEDGE/]seedN/SPLIT        the attacked fakes of a split
+    victims/…/seedN/after/ATTACK[/KNOWLEDGE]      what it says of those of the test
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxforensics.data.items import is_real_source
+from jaxforensics.data.marks import mark
+from jaxforensics.experiments.common import detectors
+from jaxforensics.experiments.common.arena.attacker import OUTPUTS, Attacker
+from jaxforensics.experiments.common.arena.rows import THRESHOLD, UNDEFENDED
+from jaxforensics.experiments.common.jobs import Job
+from jaxforensics.settings import choose, digest, plain
+
+SHARE = 0.5  # of attacked fakes among the fakes that a hardened victim trains on
+
+
+class Attacked(NamedTuple):
+    """The attacked fakes of a split: what was made, and what identifies it."""
+
+    columns: dict  # image (8 bits), index, source, psnr, ssim: a row per picture
+    digest: str
+
+
+class Arena(NamedTuple):
+    """Victims, attacks and networks {title: row} on one corpus.
+
+    `operations` {defence: operations of `degrade`} are what the training pictures of
+    defended victims go through; under HARDENED half of their fakes are shown as the
+    attack leaves them.  `knowledge` {name: TrainingData} are what networks may learn
+    from; '' is all of it.
+    """
+
+    data: Any
+    victims: dict
+    attacks: dict
+    networks: dict
+    operations: dict
+    knowledge: dict
+
+    @property
+    def fakes(self):
+        """The fakes of the test split: those that are attacked."""
+        return self.data.test.labelled(1)
+
+    @property
+    def reals(self):
+        """Numbers of the sources that are real."""
+        names = enumerate(self.data.train.sources)
+        return tuple(number for number, name in names if is_real_source(name))
+
+    def jobs(self, cells):
+        """All jobs that these cells need, each once."""
+        graph = {}
+        for cell in cells:
+            for job in self._cell_jobs(cell):
+                # Cells share most of their jobs: those of one name are the same job.
+                graph.setdefault(job.name, job)
+        return list(graph.values())
+
+    def undefended_name(self, victim, seed):
+        """The job that trains a victim without defence; attacks follow such ones."""
+        return _path("victims", victim, UNDEFENDED, f"seed{seed}")
+
+    def victim_name(self, cell):
+        """The job that trains the victim of a cell."""
+        defence = cell.defence
+        if cell.hardened_against:
+            defence = f"{defence} against {cell.hardened_against}"
+        return _path("victims", cell.victim, defence, f"seed{cell.seed}")
+
+    def network_name(self, network, seed, *, knowledge=""):
+        """The job that trains a network."""
+        return _path("networks", network, knowledge, f"seed{seed}")
+
+    def attacked_name(self, attack, seed, *, knowledge="", split="test"):
+        """The job that attacks the fakes of a split."""
+        return _path("attacks", attack, knowledge, f"seed{seed}", split)
+
+    def answers_name(self, cell):
+        """The job that asks the victim of a cell about the attacked test fakes."""
+        return _path(self.victim_name(cell), "after", cell.attack, cell.knowledge)
+
+    def undefended_job(self, victim, seed):
+        """The job that `undefended_name` names."""
+        name = self.undefended_name(victim, seed)
+        return self._victim_job(name, victim, UNDEFENDED, seed)
+
+    def attack_jobs(self, attack, seed, *, knowledge="", split="test"):
+        """The job that attacks a split, after those that it needs."""
+        row = choose(self.attacks, attack, "attack")
+        needs = []
+        if row.follows:
+            yield self.undefended_job(row.follows, seed)
+            needs.append(self.undefended_name(row.follows, seed))
+        if row.network:
+            network = self.network_name(row.network, seed, knowledge=knowledge)
+            yield self._network_job(network, row.network, seed, knowledge, attack)
+            needs.append(network)
+        name = self.attacked_name(attack, seed, knowledge=knowledge, split=split)
+        yield self._attacked_job(name, attack, seed, split, needs, knowledge)
+
+    def exam(self, attacked):
+        """The test fakes as an attack has left them, of its `Attacked`."""
+        columns = attacked.columns
+        return self.fakes.shown_as(columns["image"], columns["index"], attacked.digest)
+
+    def _cell_jobs(self, cell):
+        victim = self.victim_name(cell)
+        needs = []
+        if cell.hardened_against:
+            yield from self.attack_jobs(cell.attack, cell.seed, split="train")
+            needs = [self.attacked_name(cell.attack, cell.seed, split="train")]
+        yield self._victim_job(victim, cell.victim, cell.defence, cell.seed, needs)
+
+        # Only a threshold has to be chosen on validation.
+        train = None
+        if self.victims[cell.victim].decides == THRESHOLD:
+            train = self.data.train
+        yield from detectors.answers_jobs(
+            victim, victim, train=train, test=self.data.test, title=cell.victim
+        )
+        yield from self.attack_jobs(cell.attack, cell.seed, knowledge=cell.knowledge)
+        yield self._answers_job(cell)
+
+    def _victim_job(self, name, title, defence, seed, needs=()):
+        """Train a victim; `needs` are attacked fakes of the training split."""
+        row = choose(self.victims, title, "victim")
+
+        def train(workspace, made):
+            data = self.data.train
+            for attacked_name in needs:
+                attacked = made[attacked_name]
+                data = data.shown_as(
+                    attacked.columns["image"],
+                    attacked.columns["index"],
+                    attacked.digest,
+                    share=SHARE,
+                )
+            if row.plain:
+                data = data.plain()
+            method = row.method(self.operations.get(defence, ()))
+            return workspace.train(name, method, data, watch=row.watch, seed=seed)
+
+        return Job(name, train, tuple(needs), title)
+
+    def _network_job(self, name, network, seed, knowledge, title):
+        """Train a network on what it may know, for the attack of this title."""
+        row = choose(self.networks, network, "network")
+        data = self.knowledge[knowledge].labelled(row.label)
+
+        def train(workspace, made):
+            del made
+            return workspace.train(name, row.method(), data, seed=seed)
+
+        return Job(name, train, title=title)
+
+    def _attacked_job(self, name, title, seed, split, needs, knowledge):
+        """Attack the fakes of a split once: the result is an `Attacked`."""
+        row = self.attacks[title]
+        if split == "test":
+            fakes = self.fakes
+            batches = fakes.batches
+        else:
+            fakes = self.data.train.labelled(1)
+            batches = fakes.once
+        # Each split of each seed draws random numbers of its own.
+        key = jax.random.fold_in(jax.random.key(seed), split == "test")
+
+        def attack(workspace, made):
+            settings = dict(row.settings)
+            identity = [title, row.name, plain(row.settings), seed]
+            predict = None
+            if row.follows:
+                victim = made[self.undefended_name(row.follows, seed)]
+                predict = victim.function("logits")
+                identity.append(victim.digest)
+            if row.network:
+                network_name = self.network_name(row.network, seed, knowledge=knowledge)
+                network = made[network_name]
+                settings["network"] = network.function("image")
+                identity.append(network.digest)
+
+            attacker = Attacker(
+                row.build(predict, **settings),
+                key,
+                workspace.mesh,
+                digest=digest(identity),
+                notice=mark(title, [row.name, row.settings]),
+            )
+            columns = workspace.predict(
+                name, attacker, batches, fakes.digest, outputs=OUTPUTS
+            )
+            return Attacked(columns, digest([*identity, fakes.digest]))
+
+        return Job(name, attack, tuple(needs), title)
+
+    def _answers_job(self, cell):
+        """Ask the victim of a cell about the attacked test fakes."""
+        name = self.answers_name(cell)
+        victim = self.victim_name(cell)
+        attacked = self.attacked_name(cell.attack, cell.seed, knowledge=cell.knowledge)
+
+        def ask(workspace, made):
+            exam = self.exam(made[attacked])
+            return workspace.predict(name, made[victim], exam.batches, exam.digest)
+
+        return Job(name, ask, (victim, attacked), cell.victim)
+
+
+def _path(*parts):
+    """The parts that are not empty, as a path."""
+    return "/".join(part for part in parts if part)

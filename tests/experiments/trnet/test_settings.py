@@ -1,0 +1,200 @@
+"""TR-Net's presets, and what their rows become in the arena."""
+
+import inspect
+from dataclasses import fields
+
+import jax
+import jax.numpy as jnp
+import pytest
+import tiny_arena
+
+from configs import trnet as config
+from jaxforensics import attacks
+from jaxforensics.experiments.common import checks
+from jaxforensics.experiments.common.arena import LIKELIEST, THRESHOLD, Cell
+from jaxforensics.experiments.common.study import Sets
+from jaxforensics.experiments.trnet import Settings, jobs, settings
+from jaxforensics.methods import trnet
+from jaxforensics.models.trnet_discriminator import TRNetDiscriminator
+from jaxforensics.models.trnet_generator import TRNetGenerator
+from jaxforensics.ops import degrade
+
+PRESETS = "default", "demo", "quick", "full", "paper", "released", "folder"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tiny_arena.pairs(tmp_path_factory.mktemp("trnet"))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_selection_names_known_victims_and_attacks(preset):
+    chosen = config.get_config(preset).experiment
+    selections = [*chosen.defences.values(), chosen.limited, chosen.traces]
+    for selection in selections:
+        assert set(selection.victims) <= set(chosen.victims)
+        titles = selection.attacks if "attacks" in selection else (selection.attack,)
+        assert set(titles) <= set(chosen.attacks)
+        assert 1 <= selection.seeds <= len(chosen.seeds)
+    for row in chosen.attacks.values():
+        if "follows" in row:
+            assert row.follows in chosen.victims
+        if row.attack in ("ganprintr", "trnet"):
+            assert row.network in chosen.networks
+    for row in chosen.victims.values():
+        if row.method == "classifier":
+            assert {"model", "target", "steps", "optimiser"} <= set(row)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_setting_of_the_game_can_be_overridden(preset):
+    game = config.get_config(preset).experiment.networks.trnet
+    known = inspect.signature(trnet.make).parameters.keys()
+    assert {*game} - {"method", "learns_from"} == known - {"sources"}
+    for name, model in (("generator", TRNetGenerator), ("critic", TRNetDiscriminator)):
+        assert {*game[name]} <= {field.name for field in fields(model)}
+    assert {*game.generator} >= {"widths", "norm", "activation", "residual"}
+
+
+def test_a_new_victim_is_a_row(monkeypatch, data):
+    row = {
+        "method": "classifier",
+        "model": "meso4",
+        "target": "label",
+        "optimiser": {"name": "adam", "rate": 1e-3},
+    }
+    monkeypatch.setitem(config.VICTIMS, "Meso-4", row)
+    for preset in ("full", "paper", "released"):
+        chosen = config.get_config(preset).experiment
+        assert chosen.victims["Meso-4"].steps > 0
+        assert "Meso-4" in chosen.defences.none.victims
+    victim = settings.victim(chosen.victims["Meso-4"], "Meso-4", chosen, data)
+    assert victim.binary and victim.decides == LIKELIEST
+    assert victim.method(()).settings["model"] == "meso4"
+
+
+def test_a_new_attack_is_a_row(monkeypatch, data):
+    """Besides that of all attacks: it then has a column and jobs of its own."""
+
+    def lift(predict, *, amount):
+        return lambda key, image, label: image + amount
+
+    monkeypatch.setitem(attacks.NAMES, "lift", lift)
+    row = {"attack": "lift", "follows": "Xception", "amount": 0.1}
+    monkeypatch.setitem(config.ATTACKS, "Lift", row)
+    for preset in PRESETS:
+        chosen = config.get_config(preset)
+        assert "Lift" in chosen.experiment.attacks
+        assert "Lift" in chosen.experiment.defences.none.attacks
+
+    chosen = checks.check(config.get_config("default"), Settings)
+    arena = settings.arena(chosen, data)
+    followed = chosen.attacks["Lift"]["follows"]
+    assert followed == "Patch-CNN"  # as all that follow gradients there
+    (cell,) = [
+        cell
+        for cell in settings.defence_cells(chosen, "none")
+        if (cell.victim, cell.attack) == ("DCTA", "Lift")
+    ]
+    graph = {job.name: job for job in arena.jobs([cell])}
+    lifted = graph[arena.attacked_name("Lift", 0)]
+    assert lifted.needs == (arena.undefended_name("Patch-CNN", 0),)
+    attack = arena.attacks["Lift"].build(None, **arena.attacks["Lift"].settings)
+    assert attack(None, 0.5, 1) == pytest.approx(0.6)
+
+
+def test_rows_become_victims_attacks_and_networks(data):
+    chosen = checks.check(config.get_config("full"), Settings)
+    arena = settings.arena(chosen, data)
+    assert arena.victims["NF"].decides == THRESHOLD and arena.victims["NF"].plain
+    assert not arena.victims["LF"].binary  # it tells sources apart
+    assert arena.victims["LF"].method(()).settings["num_classes"] == 3
+    operations = arena.operations["weak"]
+    assert arena.victims["DCTA"].method(operations).settings["augment"] == operations
+    assert {row.follows for row in arena.attacks.values()} == {"", "Xception"}
+    labels = {title: network.label for title, network in arena.networks.items()}
+    assert labels == {"ganprintr": 0, "trnet": 1}
+    assert arena.networks["trnet"].method().settings["sources"] == 3
+
+
+@pytest.mark.parametrize(
+    ("section", "row", "message"),
+    [
+        ("victims", {"model": "meso4"}, "victims.Mine needs 'method'"),
+        (
+            "victims",
+            {"method": "classifer"},
+            "no method of Mine 'classifer'.*did you mean 'classifier'",
+        ),
+        (
+            "victims",
+            {"method": "classifier", "model": "meso4", "target": "label", "steps": 1},
+            "victims.Mine needs 'optimiser'",
+        ),
+        ("attacks", {"follows": "NF"}, "attacks.Mine needs 'attack'"),
+        ("attacks", {"attack": "nois"}, "did you mean 'noise'"),
+        ("networks", {"method": "trnet"}, "networks.Mine needs 'learns_from'"),
+        ("networks", {"learns_from": "fakes"}, "networks.Mine needs 'method'"),
+        (
+            "networks",
+            {"method": "trnet", "learns_from": "fake"},
+            "did you mean 'fakes'",
+        ),
+    ],
+)
+def test_what_a_row_lacks_is_said_in_a_line(data, section, row, message):
+    with pytest.raises(ValueError, match=message):
+        settings.arena(tiny_arena.settings(**{section: {"Mine": row}}), data)
+
+
+def test_less_knowledge_has_networks_of_its_own(data):
+    """Half of the pairs, and all without a kind of fake; all of them only once."""
+    limited = {
+        "attack": "Redraw",
+        "victims": ("NF",),
+        "fractions": (0.5, 1),
+        "leave_out": ("began",),
+        "seeds": 1,
+    }
+    network = {
+        "method": "reconstruction",
+        "learns_from": "reals",
+        "steps": 1,
+        "optimiser": {"name": "adam", "rate": 1e-3},
+    }
+    chosen = tiny_arena.settings(
+        attacks={
+            "Noise": tiny_arena.NOISE,
+            "Redraw": {"attack": "ganprintr", "network": "autoencoder"},
+        },
+        networks={"autoencoder": network},
+        limited=limited,
+    )
+    assert settings.limits(chosen, data) == ["share 0.5", "without began"]
+    cells = [cell for cell in settings.all_cells(chosen, data) if cell.knowledge]
+    assert cells == [
+        Cell("NF", "Redraw", 0, knowledge="share 0.5"),
+        Cell("NF", "Redraw", 0, knowledge="without began"),
+    ]
+    graph = jobs(chosen, Sets(data, {}))
+    networks = [job.name for job in graph if job.name.startswith("networks/")]
+    assert networks == [
+        "networks/autoencoder/seed0",
+        "networks/autoencoder/share 0.5/seed0",
+        "networks/autoencoder/without began/seed0",
+    ]
+    knowledge = settings.arena(chosen, data).knowledge
+    assert knowledge["without began"].counts["train"]["began"] == 0
+    assert knowledge["share 0.5"].num_train < data.train.num_train
+
+
+def test_weak_defences_are_operations():
+    for row in (config._weak(), config._weak(gandct_compat=True)):
+        image = jnp.full((4, 16, 16, 3), 0.5)
+        out = degrade.from_config(row)(jax.random.key(0), image)
+        assert out.shape == image.shape and jnp.isfinite(out).all()
+    names = [row["name"] for row in config._weak()]
+    assert names == ["blur", "crop", "jpeg", "noise"]
+    assert all(row["probability"] == 0.5 for row in config._weak())
+    compat = config._weak(gandct_compat=True)
+    assert compat[0]["sigma"] == 4 and compat[2]["low"] == compat[2]["high"] == 95
