@@ -103,7 +103,7 @@ def measure(made, settings, data):
         answers=answers,
         summaries={run: _summary(each) for run, each in answers.items()},
         by_source={
-            title: _by_source(each.test, data.main.test.sources)
+            title: detectors.auc_by_source(each.test, data.main.test.sources)
             for title, each in first.items()
         },
         robustness={
@@ -189,17 +189,6 @@ def _summary(answered):
         groups=test["group"],
         threshold=detectors.threshold(answered),
     )
-
-
-def _by_source(test, sources):
-    rows = protocols.per_source(
-        test["label"],
-        test["score"],
-        test["source"],
-        {"auc": metrics.auc},
-        groups=test["group"],
-    )
-    return {sources[row["source"]]: _interval(row, "auc") for row in rows}
 
 
 def _robustness(predictions, cells):

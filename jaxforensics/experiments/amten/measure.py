@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxforensics.evaluation import metrics, protocols
 from jaxforensics.evaluation.intervals import bootstrap
 from jaxforensics.experiments.amten import accuracy, grid, sets, traces
 from jaxforensics.experiments.amten import claims as amten_claims
@@ -148,18 +147,8 @@ def _by_source(answers, settings, corpora):
     tables = {}
     for network in networks_of(settings, "identification"):
         test = answers[network, network.trained_on].test
-        rows = protocols.per_source(
-            test["label"],
-            test["score"],
-            test["source"],
-            {"auc": metrics.auc},
-            groups=test["group"],
-        )
         names = corpora[network.trained_on].test.sources
-        aucs = {
-            names[row["source"]]: (row["auc"], row["auc_low"], row["auc_high"])
-            for row in rows
-        }
+        aucs = detectors.auc_by_source(test, names)
         table = tables.setdefault(network.trained_on, {})
         table.setdefault(network.title, []).append(aucs)
     return tables

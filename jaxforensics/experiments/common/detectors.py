@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxforensics.evaluation import metrics, protocols
 from jaxforensics.evaluation.calibration import choose_threshold
 from jaxforensics.evaluation.decisions import taken_for_fake
 from jaxforensics.experiments.common.jobs import Job
@@ -112,6 +113,24 @@ def balanced_accuracy(answered, *, chosen=True):
     labels = answered.test["label"]
     accuracies = [hits[chosen & (labels == label)].mean() for label in (0, 1)]
     return float(np.mean(accuracies))
+
+
+def auc_by_source(test, sources):
+    """{source: (AUC, low, high)} of all reals against the fakes of one source.
+
+    `test` are columns of answers, `sources` the names that its numbers stand for.
+    """
+    rows = protocols.per_source(
+        test["label"],
+        test["score"],
+        test["source"],
+        {"auc": metrics.auc},
+        groups=test["group"],
+    )
+    return {
+        sources[row["source"]]: (row["auc"], row["auc_low"], row["auc_high"])
+        for row in rows
+    }
 
 
 def counts(data):
