@@ -143,12 +143,21 @@ def test_shapes_and_counts_of_others(name, settings, size, count, shapes):
     assert jax.tree.map(lambda x: x.shape, given) == shapes
 
 
-@pytest.mark.parametrize("shape", [(32, 32, 3), (2, 32, 32, 1)])
-@pytest.mark.parametrize("name", models.NAMES)
+REFUSED = [
+    (name, shape)
+    for name in models.NAMES
+    for shape in ((32, 32, 3), (2, 32, 32, 1))
+    if not (name in ("meso4", "mesoinception4") and len(shape) == 3)
+]
+
+
+@pytest.mark.parametrize(("name", "shape"), REFUSED)
 def test_other_shapes_are_refused_by_name(name, shape):
+    """MesoNet's networks also take a picture by itself, see their own tests."""
     module = models.build(name)
     image = jax.ShapeDtypeStruct(shape, jnp.float32)
-    with pytest.raises(AssertionError, match=r"shape \(.*\) but expected \(None, "):
+    expected = r"shape \(.*\) but expected \((None|\.\.\.), "
+    with pytest.raises(AssertionError, match=expected):
         jax.eval_shape(module.init, jax.random.key(0), image)
 
 
