@@ -69,8 +69,9 @@ def devices():
     return text
 
 
+@functools.cache
 def versions():
-    """{library: version} of those that compute."""
+    """{library: version} of those that compute; asked for beside every net."""
     return {name: _version(name) for name in LIBRARIES}
 
 

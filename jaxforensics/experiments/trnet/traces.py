@@ -59,36 +59,38 @@ def measure(results, settings):
     seeds = rows.seeds_of(settings, selection)
     real, fake = originals(results.arena)
     fingerprints = _fingerprints(results)
+    profile_of_originals = _profile(results, "originals", real)
+    profile_of_fakes = _profile(results, "fakes", fake)
+    near_fakes = _similarities(results, "fakes", fake, fingerprints)
+    distance_of_fakes = _distance(profile_of_fakes, profile_of_originals, near_fakes)
+
     # Claims are about all seeds, pictures and curves show the first.
-    attacked = {
-        (attack, seed): _columns(results, attack, seed)
-        for attack in selection["attacks"]
-        for seed in seeds
-    }
-    first = {attack: attacked[attack, seeds[0]] for attack in selection["attacks"]}
+    attacked = {}
+    distances = {}
+    for attack in selection["attacks"]:
+        for seed in seeds:
+            where = f"after {attack}/seed{seed}"
+            pictures = _columns(results, attack, seed)
+            profile = _profile(results, where, pictures)
+            attacked.setdefault(attack, profile)
+            near = _similarities(results, where, pictures, fingerprints)
+            distance = _distance(profile, profile_of_originals, near)
+            row = {"fake": distance_of_fakes, "attacked": distance}
+            distances.setdefault(attack, []).append(row)
     return Traces(
         attention={
             victim: _attention(results, victim, seeds[0], fake, selection["layer"])
             for victim in selection["victims"]
         },
-        originals=_profile(results, "originals", real),
-        fakes=_profile(results, "fakes", fake),
+        originals=profile_of_originals,
+        fakes=profile_of_fakes,
         correlations=_correlations(results, fingerprints, real, fake),
-        attacked={
-            attack: _profile(results, f"after {attack}/seed{seeds[0]}", pictures)
-            for attack, pictures in first.items()
-        },
+        attacked=attacked,
         features={
             attack: _features(results, attack, seeds[0], selection["pictures"])
             for attack in selection["attacks"]
         },
-        distances={
-            attack: [
-                _distances(results, attack, seed, attacked[attack, seed], fingerprints)
-                for seed in seeds
-            ]
-            for attack in selection["attacks"]
-        },
+        distances=distances,
     )
 
 
@@ -264,28 +266,21 @@ def _features(results, attack, seed, pictures):
     return {n: {title: arrays[f"{n}/{title}"] for title in exams} for n in critics}
 
 
-def _distances(results, attack, seed, attacked, fingerprints):
-    """{'fake', 'attacked'}: how far spectra are from those of the originals, and NCC.
+def _distance(profile, originals, similarities):
+    """How far spectra are from those of the originals, and NCC.
 
     'spectrum' is the mean over sources and frequencies of |difference of mean log
     magnitudes|, 'correlation' the mean over pictures with the fingerprint of their own
     source, of the training split.
     """
-    real, fake = originals(results.arena)
-    target = _profile(results, "originals", real).spectra
-    distances = {}
-    for name, where, pictures in (
-        ("fake", "fakes", fake),
-        ("attacked", f"after {attack}/seed{seed}", attacked),
-    ):
-        spectra = _profile(results, where, pictures).spectra
-        gaps = [np.abs(spectra[source] - target[source]) for source in spectra]
-        near = _similarities(results, where, pictures, fingerprints)
-        distances[name] = {
-            "spectrum": float(np.mean(gaps)),
-            "correlation": float(np.concatenate(near).mean()),
-        }
-    return distances
+    gaps = [
+        np.abs(spectrum - originals.spectra[source])
+        for source, spectrum in profile.spectra.items()
+    ]
+    return {
+        "spectrum": float(np.mean(gaps)),
+        "correlation": float(np.concatenate(similarities).mean()),
+    }
 
 
 def _similarities(results, where, pictures, fingerprints):
