@@ -1,28 +1,54 @@
-"""Accuracy of several classes: the mean over classes of what is recognised of each."""
+"""Accuracy of the likeliest class: the share of pictures, and the mean over classes.
+
+The paper's accuracies are shares of pictures: its Table IV has 98.52 % of them on the
+diagonal, and 97.85 % of each class on average.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxforensics.evaluation import metrics
 
 
-def of_sources(answers, *, logits="logits"):
-    """The accuracy of predictions {'source', logits, …}, a row per picture."""
-    sources = answers["source"]
-    all_once = np.ones((1, len(sources)))
-    hits = likeliest(answers, logits=logits)
-    return float(mean_of_classes(sources, hits, valid=all_once)[0])
+class Shares(NamedTuple):
+    """Two accuracies of the same answers; they are equal where classes are as large."""
+
+    pictures: float  # the share of pictures whose likeliest class is the right one
+    classes: float  # the mean over classes of what is recognised of each
 
 
-def likeliest(answers, *, logits="logits"):
-    """Whether the likeliest class of each picture is its source, (n,)."""
-    return np.argmax(answers[logits], axis=-1) == answers["source"]
+def of(answers, task, *, logits="logits"):
+    """The `Shares` of predictions {task, logits, …}, a row per picture.
+
+    `task` names the column of the right classes: 'source' or 'label'.
+    """
+    hits = likeliest(answers, task, logits=logits)
+    all_once = np.ones((1, len(hits)))
+    return Shares(
+        pictures=float(share_of_pictures(hits, valid=all_once)[0]),
+        classes=float(mean_of_classes(answers[task], hits, valid=all_once)[0]),
+    )
+
+
+def likeliest(answers, task, *, logits="logits"):
+    """Whether the likeliest class of each picture is the right one, (n,)."""
+    return np.argmax(answers[logits], axis=-1) == answers[task]
+
+
+# Both accuracies under weights, as `bootstrap` draws them: rows of `valid` (samples, n)
+# say how often a resample holds each picture.
+
+
+def share_of_pictures(hits, *, valid):
+    """The share of pictures that are hits (n,) in each resample, (samples,)."""
+    return valid @ hits / valid.sum(-1)
 
 
 def mean_of_classes(classes, hits, *, valid):
-    """Accuracy under weights: classes and hits (n,), valid (samples, n) -> (samples,).
+    """The mean over classes (n,) of the share of hits (n,), per resample: (samples,).
 
-    Rows of `valid` say how often a resample holds each picture, as `bootstrap` draws
-    them.  A class that a resample does not hold is left out of its mean.
+    A class that a resample does not hold is left out of its mean.
     """
     is_member = classes[:, None] == np.unique(classes)  # (n, classes)
     counts = valid @ is_member

@@ -1,6 +1,7 @@
 """What AMTEN's study found, in a few lines for the head of its page."""
 
-from jaxforensics.experiments.common import claims
+from jaxforensics.experiments.amten import claims
+from jaxforensics.experiments.amten.settings import LABEL, SOURCE
 from jaxforensics.reporting import tables
 
 TRIVIAL = "spectrum_linear"  # the model that everything has to beat
@@ -12,19 +13,22 @@ def findings(measured, settings):
     accuracies = measured.identification or measured.design
     if accuracies:
         first_set, per_seed = _first_set(accuracies)
-        chance = measured.chance[first_set]
+        commonest = measured.commonest[first_set][SOURCE]
         title = _headline(per_seed, settings)
         lines.append(
             f"{title} names the source of a picture with accuracy "
-            f"{tables.spread(per_seed[title])} on {first_set} (chance {chance:.3f})."
+            f"{tables.spread(per_seed[title])} on {first_set} (always the commonest: "
+            f"{commonest:.3f})."
         )
         lines += _beside(title, per_seed, settings)
     if measured.binary:
         first_set, per_seed = _first_set(measured.binary)
+        commonest = measured.commonest[first_set][LABEL]
         title = _headline(per_seed, settings)
         line = (
             f"{title} tells real from fake with accuracy "
-            f"{tables.spread(per_seed[title])} on {first_set} (chance 0.500)."
+            f"{tables.spread(per_seed[title])} on {first_set} (always the commonest: "
+            f"{commonest:.3f})."
         )
         lines.append(" ".join([line, *_beside(title, per_seed, settings)]))
     return lines

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 
 from jaxforensics.experiments.amten import accuracy
+from jaxforensics.experiments.amten.settings import SOURCE
 from jaxforensics.experiments.common import detectors
 from jaxforensics.ops import degrade
 
@@ -39,9 +40,13 @@ def job(network, settings, test):
 def accuracies(made, networks):
     """{column: accuracies of sources}, a value for each of the networks."""
     answers = [made[_name(network)] for network in networks]
-    return {
-        column: np.array([accuracy.of_sources(each, logits=column) for each in answers])
+    shares = {
+        column: [accuracy.of(each, SOURCE, logits=column) for each in answers]
         for column in COLUMNS
+    }
+    return {
+        column: np.array([each.pictures for each in of_column])
+        for column, of_column in shares.items()
     }
 
 

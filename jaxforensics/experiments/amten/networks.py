@@ -10,8 +10,8 @@ from jaxforensics.training.watch import Watch
 
 
 def summarise_sources(columns):
-    """{'accuracy'} of sources, of gathered predictions."""
-    return {"accuracy": accuracy.of_sources(columns)}
+    """{'accuracy'} of sources, mean over classes, of gathered predictions."""
+    return {"accuracy": accuracy.of(columns, SOURCE).classes}
 
 
 # What is measured on validation, and by which value the state is chosen.

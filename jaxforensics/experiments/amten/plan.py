@@ -22,24 +22,15 @@ def jobs(settings, data):
     answers = [
         job
         for network, name in all_exams(settings)
-        for job in _answers_jobs(network, name, corpora[name])
+        for job in detectors.answers_jobs(
+            network.answers_name(name),
+            network.name,
+            test=corpora[name].test,
+            title=network.title,
+        )
     ]
     grids = [
         grid.job(network, settings, corpora[network.trained_on].test)
         for network in networks_of(settings, "grid")
     ]
     return [*trainings, *answers, *grids]
-
-
-def _answers_jobs(network, tested_on, corpus):
-    """What a network says of the test split of a set; of its own also validation."""
-    train = None
-    if tested_on == network.trained_on:
-        train = corpus.train  # a threshold may be chosen there
-    return detectors.answers_jobs(
-        network.answers_name(tested_on),
-        network.name,
-        train=train,
-        test=corpus.test,
-        title=network.title,
-    )

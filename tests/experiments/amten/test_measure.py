@@ -43,6 +43,8 @@ class Answered(dict):
             share = right[job.title]
             said = np.where(rng.random(60) < share, source, (source + 1) % 3)
             logits = 4.0 * np.eye(3)[said]
+            if "/label/" in job.name:
+                logits = 4.0 * np.eye(2)[np.int32(said > 0)]
             score = np.where(said > 0, 0.9, 0.1)
             names = ["logits"]
             if job.name.endswith("/grid"):
@@ -74,16 +76,20 @@ def study(tiny, settings_of, no_groups):
     return settings, amten.measure(made, settings, tiny)
 
 
-def test_numbers_are_those_of_the_answers(study):
+def test_numbers_are_those_of_the_answers(study, tiny):
     _, measured = study
     for group in (measured.identification, measured.design, measured.binary):
         assert group["AMTENnet", "Raw"].per_seed.tolist() == [1, 1]
         assert group["AMTENnet", "Raw"].interval == (1, 1, 1)
         point, low, high = group["1-D spectrum", "Raw"].interval
         assert low < point < high
-    assert measured.chance == dict.fromkeys(
-        ("Raw", "JP60", "GB-mix", "GC-mix"), pytest.approx(1 / 3)
-    )
+    assert measured.commonest.keys() == {"Raw", "JP60", "GB-mix", "GC-mix"}
+    (counts,) = tiny.main.test.counts.values()
+    assert measured.commonest["Raw"] == {
+        "source": max(counts.values()) / sum(counts.values()),
+        "label": max(counts["real"], counts["began"] + counts["pggan"])
+        / sum(counts.values()),
+    }
     confusion = measured.confusions["AMTENnet", "Raw"]
     np.testing.assert_allclose(confusion.shares, np.eye(3))
     assert confusion.rows == confusion.columns
@@ -109,30 +115,37 @@ def test_the_page_begins_with_claims_and_the_trivial_baseline(study, tmp_path):
     assert 3 <= len(lines) <= 8
     assert "AMTENnet beats model_base on Raw" in lines[0]
     assert "AMTENnet names the source of a picture" in findings
-    assert "(chance 0.333)" in findings and "1-D spectrum" in findings
+    assert "(always the commonest: 0." in findings and "1-D spectrum" in findings
     assert "AMTENnet tells real from fake" in lines[-1]
     tables = {path.stem for path in (tmp_path / "tables").glob("*.csv")}
     assert tables == {
         "binary",
+        "binary_classes",
         "binary_intervals",
         "claims",
+        "comparisons",
         "confusion_1-D spectrum_Raw",
         "confusion_AMTENnet_Raw",
         "confusion_model_base_Raw",
         "crossed_AMTENnet",
+        "crossed_AMTENnet_classes",
         "crossed_paper",
         "data",
         "design",
+        "design_classes",
         "design_intervals",
         "error_reduction",
         "identification",
+        "identification_classes",
         "identification_intervals",
         "mixed_AMTENnet",
+        "mixed_AMTENnet_classes",
         "mixed_paper",
         "robustness_Raw",
         "sources_Raw",
         "sources_Raw_seeds",
         "unseen_AMTENnet",
+        "unseen_AMTENnet_classes",
     }
 
 
@@ -142,8 +155,9 @@ def test_diverged_trainings_decide_nothing(study, tiny):
     right = dict.fromkeys(("AMTENnet", "model_base", "1-D spectrum"), 1.0)
     made = Answered(graph, right=right)
     made.workspace = SimpleNamespace(diverged=["AMTENnet/source/Raw/seed0"])
-    verdicts = {row["verdict"] for row in amten.measure(made, settings, tiny).claims}
-    assert verdicts == {"says nothing: trainings diverged"}
+    decided = amten.measure(made, settings, tiny).claims
+    rows = sum(decided.comparisons.values(), decided.main)
+    assert {row["verdict"] for row in rows} == {"says nothing: trainings diverged"}
 
 
 @pytest.mark.slow

@@ -175,19 +175,18 @@ def test_jobs_are_trainings_and_all_that_is_asked_of_them(tiny, settings_of):
     }
     assert {name for name, job in graph.items() if not job.needs} == trainings
     asked = {
-        "AMTENnet/source/Raw/seed0": {"Raw": 2},
-        "Meso-4/label/Raw/seed0": {"Raw": 2},
-        "Meso-4/source/HQ/seed0": {"HQ": 2},
-        "Meso-4/source/JP60/seed0": {"Raw": 1, "JP60": 2},
-        "Meso-4/source/Raw/seed0": {"Raw": 2, "JP60": 1, "JP2-mix": 1},
-        "Meso-4/source/Small/seed0": {"JP2-mix": 1},
-        "model_base/source/Raw/seed0": {"Raw": 2},
+        "AMTENnet/source/Raw/seed0": ("Raw",),
+        "Meso-4/label/Raw/seed0": ("Raw",),
+        "Meso-4/source/HQ/seed0": ("HQ",),
+        "Meso-4/source/JP60/seed0": ("Raw", "JP60"),
+        "Meso-4/source/Raw/seed0": ("Raw", "JP60", "JP2-mix"),
+        "Meso-4/source/Small/seed0": ("JP2-mix",),
+        "model_base/source/Raw/seed0": ("Raw",),
     }
     answers = {
-        f"{network}/on {name}/{split}": network
-        for network, count in asked.items()
-        for name, splits in count.items()
-        for split in ("test", "validation")[:splits]
+        f"{network}/on {name}/test": network
+        for network, names in asked.items()
+        for name in names
     }
     answers["Meso-4/source/Raw/seed0/grid"] = "Meso-4/source/Raw/seed0"
     needs = {name: job.needs for name, job in graph.items() if job.needs}
