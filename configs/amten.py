@@ -7,8 +7,9 @@
 Presets: `default`, a telling part in minutes on two cores; `quick`, for tests; `full`,
 every network and protocol on embedded data, in hours; `paper`, the paper's sizes on
 prepared data (its videos: --config.others.HQ.root=DIR and LQ); `folder`, three networks
-on your own prepared pictures; `variant=NAME`, one of Table VI against the full network.
-`paper` and `folder` train by the paper's rule, the others with Adam.
+on your own prepared pictures; `variant=NAME`, one of Table VI against the full network;
+`me5`, whether AMTENnet learns behind a mean over 5 x 5 pixels.  `paper`, `folder` and
+`me5` train by the paper's rule, the others with Adam.
 """
 
 from configs import common
@@ -82,6 +83,7 @@ def get_config(preset="default"):
         full=_full,
         paper=_paper,
         folder=_folder,
+        me5=_me5,
     )
     return make()
 
@@ -203,6 +205,20 @@ def _folder():
     return _config(data, groups, rates=_falling(), steps=1000)
 
 
+def _me5():
+    """The paper's rule to its end, with its batches, on pictures after ME5.
+
+    The rate is halved five times in 6,000 steps: their rates sum up to 1.97, those of
+    an endless training to 2.
+    """
+    groups = {
+        "identification": _group("AMTENnet", sets=("ME5",)),
+        "traces": _traces("AMTENnet", sets=("ME5",), after=()),
+    }
+    data = _embedded(batch_size=64)
+    return _config(data, groups, steps=6000, evaluate_every=250)
+
+
 def _everything(*, after):
     every = _group(*ALL, sets=(*OPERATIONS, "HQ", "LQ"))
     return {
@@ -285,15 +301,15 @@ def _mixed(*models, sets, tested_on, unseen=UNSEEN):
     return _group(*models, sets=sets) | {"tested_on": tested_on, "unseen": unseen}
 
 
-def _traces(*models, after, seeds=3):
+def _traces(*models, after, sets=("Raw",), seeds=3):
     """Networks with AMTEN, looked into after some steps."""
-    return _group(*models, seeds=seeds) | {"after": after}
+    return _group(*models, sets=sets, seeds=seeds) | {"after": after}
 
 
-def _embedded(*, faces=600, fakes=None):
+def _embedded(*, faces=600, fakes=None, batch_size=BATCH):
     """The view of SynthFaces that has eight classes, as HFF has; `fakes`: some."""
     data = common.embedded(
-        "hybrid", faces=faces, size=64, batch_size=BATCH, fakes=fakes
+        "hybrid", faces=faces, size=64, batch_size=batch_size, fakes=fakes
     )
     return data | {"balance": "source"}
 

@@ -142,7 +142,7 @@ def of_mixing(accuracies, *, unseen):
 
 
 def comparisons(design, identification, binary, *, base):
-    """{table of the paper: rows, one per other network and set} of what base beats.
+    """{table of the paper: rows, one per other network and set that base beats there}.
 
     Each argument is {(title, trained on): a value per seed} of a group.
     """
@@ -154,16 +154,14 @@ def comparisons(design, identification, binary, *, base):
     }
     decided = {}
     for table, (printed, accuracies) in tables.items():
-        rows = [
-            claims.decided(
-                f"Table {table}, {trained_on}: {base} beats {title}",
-                gain(values, accuracies[base, trained_on]),
-            )
-            for (title, trained_on), values in accuracies.items()
-            if title != base
-            and trained_on in printed.get(title, {})
-            and (base, trained_on) in accuracies
-        ]
+        rows = []
+        for (title, trained_on), values in accuracies.items():
+            of_base = accuracies.get((base, trained_on))
+            share = printed.get(title, {}).get(trained_on)
+            is_claimed = share is not None and share < printed[base][trained_on]
+            if of_base is not None and is_claimed:
+                claim = f"Table {table}, {trained_on}: {base} beats {title}"
+                rows.append(claims.decided(claim, gain(values, of_base)))
         if rows:
             decided[table] = rows
     return decided

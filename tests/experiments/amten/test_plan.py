@@ -1,5 +1,6 @@
 """AMTEN's jobs: what is checked before, what is trained, what is asked of whom."""
 
+import numpy as np
 import pytest
 
 from configs import amten as config
@@ -8,11 +9,13 @@ from jaxforensics.experiments.amten.checks import check
 from jaxforensics.experiments.amten.settings import (
     GROUPS,
     Network,
+    all_networks,
     cells_of,
     networks_of,
     over_seeds,
 )
 from jaxforensics.experiments.common.jobs import in_order
+from jaxforensics.training import optimisers
 
 MESO = {"models": ("Meso-4",), "sets": ("Raw",), "seeds": 1, "fewer": {}, "only": {}}
 
@@ -84,7 +87,7 @@ def test_another_set_has_a_name_of_its_own(tiny, changed):
 
 def test_every_group_names_known_networks_and_sets():
     names = {*sets.OPERATIONS, *sets.MIXTURES}
-    presets = "default", "full", "paper", "folder", "quick", "variant=AMTEN_6"
+    presets = "default", "full", "paper", "folder", "quick", "me5", "variant=AMTEN_6"
     for preset in presets:
         chosen = config.get_config(preset)
         known = names | set(chosen.others)
@@ -158,6 +161,21 @@ def test_the_paper_s_own_comparison_has_ten_seeds(settings_of, preset):
     own = {(title, "Raw"): 10 for title in config.OWN}
     others = {(t, "Raw"): 5 for t in (*config.FRONT_ENDS, *config.ABLATIONS)}
     assert counts == own | (others if preset == "full" else {})
+
+
+def test_me5_is_trained_by_the_paper_s_rule_to_its_end(settings_of):
+    """Rates of the steps sum up to 1.97 of 2, three seeds, batches of 64."""
+    assert config.get_config("me5").data.batch_size == 64
+    settings = settings_of("me5")
+    trainings = all_networks(settings)
+    assert [(n.title, n.trained_on, n.seed) for n in trainings] == [
+        ("AMTENnet", "ME5", seed) for seed in range(3)
+    ]
+    method = networks.method(trainings[0], settings, ("real", "fake"))
+    chosen = method.settings["optimiser"]
+    assert chosen["name"] == "sgd" and chosen["schedule"] == "step"
+    rates = optimisers.step(rate=chosen["rate"], **chosen["schedule_settings"])
+    assert sum(rates(np.arange(6000))) == pytest.approx(1.97, abs=2e-3)
 
 
 def test_jobs_are_trainings_and_all_that_is_asked_of_them(tiny, settings_of):
