@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxforensics.experiments.common import detectors
 from jaxforensics.experiments.common.arena import Cell, Results, likeness
-from jaxforensics.experiments.trnet import claims, traces
+from jaxforensics.experiments.trnet import claims, thresholds, traces
 from jaxforensics.experiments.trnet import settings as rows
 from jaxforensics.experiments.trnet.checks import used_attacks
 
@@ -39,6 +39,7 @@ class Measured(NamedTuple):
     left_out: dict  # {(source, 'with' or 'without'): Limited}
     traces: traces.Traces | None
     claims: claims.Claims
+    thresholds: tuple = ()  # of thresholds.Rule: each victim without defence
 
 
 def measure(made, settings, data):
@@ -58,6 +59,7 @@ def measure(made, settings, data):
         left_out=_left_out(results, settings),
         traces=measured_traces,
         claims=decided.unless_diverged(made.workspace.diverged),
+        thresholds=tuple(thresholds.measure(results, settings)),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxforensics.data import marks
 from jaxforensics.experiments.common import claims
 from jaxforensics.experiments.common.arena import HARDENED, UNDEFENDED
-from jaxforensics.experiments.trnet import findings, paper, trace_figures
+from jaxforensics.experiments.trnet import findings, paper, thresholds, trace_figures
 from jaxforensics.experiments.trnet import settings as rows
 from jaxforensics.experiments.trnet.claims import CAPTION
 from jaxforensics.reporting import figures, tables
@@ -16,8 +16,9 @@ from jaxforensics.reporting import figures, tables
 TITLE = "TR-Net"
 PROTOCOL = """\
 Victims are trained on the training split; their checkpoint is the one of highest AUC on
-the unattacked validation split, and the likeliest class decides. NF is not trained: it
-cuts at the equal-error threshold of the validation split. GANprintR is trained on real
+the unattacked validation split, and the likeliest class decides, unless a victim's row
+has the equal-error threshold of validation decide. NF is not trained, and always cuts
+at that threshold. GANprintR is trained on real
 pictures, TR-Net on pairs of a fake and its original or nearest real, neither on any
 victim. FGSM and PGD follow the gradients of one undefended victim, named with their
 settings, or those of the victim itself, with its defence; of a victim that tells
@@ -70,6 +71,7 @@ def report(measured, settings, report):
     report.table("data", measured.counts, caption="Pictures per split and source.")
     for defence in rows.DEFENCES:
         _report_defence(measured, settings, defence, report)
+    thresholds.report(measured.thresholds, report)
     _report_averages(measured.accuracies, report)
     _report_quality(measured, settings, report)
     _report_limited(measured, report)

@@ -208,7 +208,7 @@ def _fingerprint(row, where, settings, data):
     del settings
     decides = _decision(row, where, default="threshold")
     if decides != THRESHOLD:
-        raise ValueError(f"{where}.decides: correlations need a 'threshold'")
+        raise ValueError(f"{where}.decides: correlations take a 'threshold' alone")
     of_data = {
         "sources": len(data.train.sources),
         "reals": _reals(data),
@@ -220,7 +220,7 @@ def _fingerprint(row, where, settings, data):
         complete = row | of_data | {"augment": operations}
         return call(fingerprint.make, complete, where=where)
 
-    return Victim(method, decides=decides, plain=True)
+    return Victim(method, decides=decides, rules=(THRESHOLD,), plain=True)
 
 
 def _decision(row, where, *, default):

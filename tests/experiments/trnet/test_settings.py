@@ -132,6 +132,8 @@ def test_rows_become_victims_attacks_and_networks(data):
     arena = settings.arena(chosen, data)
     assert arena.victims["NF"].decides == THRESHOLD and arena.victims["NF"].plain
     assert arena.victims["LF"].method(()).settings["num_classes"] == 3
+    assert arena.victims["LF"].decides == THRESHOLD
+    assert arena.victims["DCTA"].decides == LIKELIEST
     operations = arena.operations["weak"]
     assert arena.victims["DCTA"].method(operations).settings["augment"] == operations
     assert {row.follows for row in arena.attacks.values()} == {"", "Xception", ITSELF}

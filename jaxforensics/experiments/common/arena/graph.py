@@ -173,9 +173,10 @@ class Arena(NamedTuple):
     def _cell_jobs(self, cell):
         yield from self._victim_jobs(cell)
 
-        # Only a threshold has to be chosen on validation.
+        # A threshold is chosen on validation: by it a victim decides, or could.
         train = None
-        if self.victims[cell.victim].decides == THRESHOLD:
+        decides = self.victims[cell.victim].decides
+        if decides == THRESHOLD or cell.defence == UNDEFENDED:
             train = self.data.train
         victim = self.victim_name(cell)
         yield from detectors.answers_jobs(

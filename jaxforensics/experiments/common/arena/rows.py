@@ -23,6 +23,8 @@ class Victim(NamedTuple):
     watch: Any = None
     # LIKELIEST or THRESHOLD.
     decides: str = LIKELIEST
+    # All by which it could decide.
+    rules: tuple = (LIKELIEST, THRESHOLD)
     # Whether it is trained on every picture once, neither mirrored nor balanced.
     plain: bool = False
 
