@@ -120,7 +120,7 @@ def _check_sizes(arena, victims, attacks):
     """Whether pictures are as large as all networks need, before any is trained."""
     methods = [_undefended(arena, victim) for victim in victims]
     networks = {arena.attacks[attack].network for attack in attacks} - {""}
-    methods += [arena.networks[network].method() for network in networks]
+    methods += [arena.networks[network].method(1) for network in networks]
     batch = _pictures(arena)
     # Shapes alone are computed: nothing is compiled.
     for method in methods:

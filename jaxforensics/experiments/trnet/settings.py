@@ -23,6 +23,10 @@ from jaxforensics.settings import call, choose
 WEAK = "weak"  # the defence of victims that learn from degraded pictures
 DEFENCES = UNDEFENDED, WEAK, HARDENED  # of Tables 1, 2 and 3
 LABELS = {"reals": 0, "fakes": 1}  # what a network learns from
+# What counts steps in a network's row, and in the schedules of its optimisers.
+STEPS = "steps", "epoch", "last"
+SCHEDULE_STEPS = "steps", "every"
+OPTIMISERS = {"optimiser", "critic_optimiser"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +95,7 @@ def network(row, title, data):
     label = choose(LABELS, part, f"part of the data for {title}")
     method = _required(row, "method", where)
     make = choose(REDRAWERS, method, f"method of {title}")
-    return Network(partial(make, row, where, data), label)
+    return Network(lambda share: make(_in_proportion(row, share), where, data), label)
 
 
 def all_cells(settings, data):
@@ -208,6 +212,34 @@ def _reconstruction(row, where, data):
 # What rows of the config name as their 'method', of victims and of networks.
 DETECTORS = {"classifier": _classifier, "fingerprint": _fingerprint}
 REDRAWERS = {"trnet": _removal, "reconstruction": _reconstruction}
+
+
+def _in_proportion(row, share):
+    """A network's row for a share of the examples: as many epochs, at least a step."""
+    if share == 1:
+        return row
+    row = _fewer(row, STEPS, share)
+    for player in OPTIMISERS.intersection(row):
+        optimiser = dict(row[player])
+        if "schedule_settings" in optimiser:
+            schedule = _fewer(optimiser["schedule_settings"], SCHEDULE_STEPS, share)
+            if schedule.get("warmup", 0) >= 1:  # below 1 it is a share itself
+                rising = int(share * schedule["warmup"])
+                # Some steps have to remain after it.
+                last = schedule.get("steps", row["steps"]) - 1
+                schedule["warmup"] = min(rising, last)
+            optimiser["schedule_settings"] = schedule
+        row[player] = optimiser
+    return row
+
+
+def _fewer(numbers, names, share):
+    """The settings with a share of the steps under `names`; 0 remains what it is."""
+    fewer = dict(numbers)
+    for name in names:
+        if fewer.get(name):
+            fewer[name] = max(1, round(share * fewer[name]))
+    return fewer
 
 
 def _required(row, name, where):

@@ -1,7 +1,7 @@
 """TR-Net's presets, and what their rows become in the arena."""
 
 import inspect
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import jax
 import jax.numpy as jnp
@@ -114,7 +114,7 @@ def test_rows_become_victims_attacks_and_networks(data):
     assert {row.follows for row in arena.attacks.values()} == {"", "Xception"}
     labels = {title: network.label for title, network in arena.networks.items()}
     assert labels == {"ganprintr": 0, "trnet": 1}
-    assert arena.networks["trnet"].method().settings["sources"] == 3
+    assert arena.networks["trnet"].method(1).settings["sources"] == 3
 
 
 @pytest.mark.parametrize(
@@ -186,6 +186,87 @@ def test_less_knowledge_has_networks_of_its_own(data):
     knowledge = settings.arena(chosen, data).knowledge
     assert knowledge["without began"].counts["train"]["began"] == 0
     assert knowledge["share 0.5"].num_train < data.train.num_train
+
+
+class Recorder:
+    """A workspace that trains nothing: the settings of what it is asked to train."""
+
+    def __init__(self):
+        self.trained = {}
+
+    def train(self, name, method, data, *, seed):
+        self.trained[name] = method.settings
+
+
+def trained_networks(preset, data, **changed):
+    """{job: settings} of all TR-Nets and autoencoders that a preset trains."""
+    chosen = replace(checks.check(config.get_config(preset), Settings), **changed)
+    arena = settings.arena(chosen, data)
+    workspace = Recorder()
+    for job in arena.jobs(settings.all_cells(chosen, data)):
+        if job.name.startswith("networks/"):
+            job.make(workspace, {})
+    return workspace.trained
+
+
+def limited(**changed):
+    selection = {"attack": "TR-Net", "victims": ("NF",), "seeds": 1}
+    return selection | {"fractions": (0.5, 1), "leave_out": ("began",)} | changed
+
+
+def test_less_knowledge_is_trained_on_for_fewer_steps(data):
+    """As many epochs of fewer pairs; the tiny set has six of BEGAN, three of PGGAN."""
+    trained = trained_networks("paper", data, limited=limited())
+    numbers = {
+        name: (made["steps"], made["epoch"], made["last"])
+        for name, made in trained.items()
+        if name.startswith("networks/trnet/") and name.endswith("seed0")
+    }
+    pairs = data.train.share(0.5).labelled(1).num_train
+    assert 0 < pairs < 9
+    half = round(3200 * pairs / 9), round(400 * pairs / 9), round(400 * pairs / 9)
+    assert numbers == {
+        "networks/trnet/seed0": (3200, 400, 400),
+        "networks/trnet/without began/seed0": (1067, 133, 133),
+        "networks/trnet/share 0.5/seed0": half,
+    }
+
+
+def test_an_autoencoder_learns_from_reals_whatever_fakes_are_left_out(data):
+    selection = limited(attack="GANprintR")
+    trained = trained_networks("paper", data, limited=selection)
+    reals = (
+        data.train.share(0.5).labelled(0).num_train / data.train.labelled(0).num_train
+    )
+    assert 0 < reals < 1
+    autoencoders = "networks/ganprintr/seed0", "networks/ganprintr/without began/seed0"
+    assert [trained[name]["steps"] for name in autoencoders] == [80_000] * 2
+    halved = trained["networks/ganprintr/share 0.5/seed0"]
+    assert halved["steps"] == round(80_000 * reals)
+
+
+def test_rates_fall_within_fewer_steps(data):
+    """A short game has a warm-up, which shrinks too; nothing shrinks to no step."""
+    chosen = checks.check(config.get_config("default"), Settings)
+    make = settings.arena(chosen, data).networks["trnet"].method
+    for share, steps, warmup in ((1, 1200, 50), (0.1, 120, 5), (1e-4, 1, 0)):
+        made = make(share).settings
+        assert (made["steps"], made["epoch"], made["last"]) == (steps, 0, 0)
+        for player in ("optimiser", "critic_optimiser"):
+            assert made[player]["schedule_settings"]["warmup"] == warmup
+
+    row = {"steps": 4, "optimiser": {"schedule": "cosine"}, "epoch": 1}
+    for schedule_settings, expected in (
+        ({"warmup": 3}, {"warmup": 0}),  # a third of it would leave nothing of a step
+        ({"warmup": 0.2}, {"warmup": 0.2}),  # a share of the steps
+        ({"every": 9}, {"every": 3}),
+        ({"steps": 12, "warmup": 6}, {"steps": 4, "warmup": 2}),
+    ):
+        row["optimiser"]["schedule_settings"] = schedule_settings
+        fewer = settings._in_proportion(row, 1 / 3 + 1e-9)
+        assert fewer["optimiser"]["schedule_settings"] == expected
+        assert (fewer["steps"], fewer["epoch"]) == (1, 1)
+    assert row["steps"] == 4 and row["optimiser"]["schedule_settings"]["steps"] == 12
 
 
 def test_weak_defences_are_operations():
