@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxforensics.experiments.common import detectors
 from jaxforensics.experiments.common.arena import Cell, Results, likeness
+from jaxforensics.experiments.common.checks import fakes
 from jaxforensics.experiments.trnet import claims, traces
 from jaxforensics.experiments.trnet import settings as rows
 from jaxforensics.experiments.trnet.checks import used_attacks
@@ -19,12 +20,21 @@ class Accuracies(NamedTuple):
     attacked: np.ndarray
 
 
-class Limited(NamedTuple):
-    """What an attack that has learnt from less does: values per seed."""
+class Outcome(NamedTuple):
+    """What an attack does to fakes, of one source or of all: values per seed."""
 
     accuracies: dict  # {victim: of attacked fakes}
     psnr: list
     ssim: list
+
+
+class LeftOut(NamedTuple):
+    """Fakes of one source, after an attack that lacks one kind of fakes."""
+
+    kind: str  # that the attack has never seen
+    source: str  # whose fakes are attacked: that kind, or one that it knows
+    known: Outcome  # after the attack that knows all kinds
+    lacking: Outcome
 
 
 class Measured(NamedTuple):
@@ -35,8 +45,8 @@ class Measured(NamedTuple):
     intervals: dict  # the same cells: {'real', …: (point, low, high)}, first seed
     quality: dict  # {attack: {'psnr', 'ssim': (mean, standard deviation)}}, first seed
     examples: dict  # {source: {'fake' or attack: a test picture}}
-    fractions: dict  # {share of the pairs: Limited}
-    left_out: dict  # {(source, 'with' or 'without'): Limited}
+    fractions: dict  # {share of the pairs: Outcome}
+    left_out: list  # of LeftOut: each kind left out, the fakes of each source
     traces: traces.Traces | None
     claims: claims.Claims
 
@@ -117,7 +127,7 @@ def _look(results, settings):
 
 
 def _fractions(results, settings):
-    """Fig. 14 a and b: {share of the pairs: Limited}."""
+    """Fig. 14 a and b: {share of the pairs: Outcome}."""
     if not rows.limits_knowledge(settings):
         return {}
     return {
@@ -127,41 +137,52 @@ def _fractions(results, settings):
 
 
 def _left_out(results, settings):
-    """Fig. 14 c and d: fakes of one source, which was in training or was not."""
+    """Fig. 14 c and d: the fakes of each source, without one kind in training."""
     if not rows.limits_knowledge(settings):
-        return {}
-    names = results.arena.data.train.sources
-    return {
-        (source, presence): _limited(
-            results, settings, knowledge, source=names.index(source)
+        return []
+    data = results.arena.data
+    tested = fakes(data.test.counts["test"])
+    # What knows all kinds is the attack of Table 1.
+    known = {source: _limited(results, settings, "", source) for source in tested}
+    return [
+        LeftOut(
+            kind,
+            source,
+            known[source],
+            _limited(results, settings, rows.knowledge_of(without=kind), source),
         )
-        for source in rows.left_out(settings, results.arena.data)
-        for presence, knowledge in (
-            # What knows all sources is the attack of Table 1.
-            ("with", ""),
-            ("without", rows.knowledge_of(without=source)),
-        )
-    }
+        for kind in rows.left_out(settings, data)
+        for source in tested
+    ]
 
 
-def _limited(results, settings, knowledge, *, source=None):
-    """Accuracies and likeness of attacked fakes, of one source or of all."""
-    sources = None
+def _limited(results, settings, knowledge, source=None):
+    """What the attack of Fig. 14 does, having learnt from this part of the data."""
+    attack = settings.limited["attack"]
+    attacked = [
+        results.attacked(attack, seed, knowledge=knowledge)
+        for seed in rows.seeds_of(settings, settings.limited)
+    ]
+    cells = rows.limited_cells(settings, knowledge)
+    return _outcome(results, cells, attacked, source)
+
+
+def _outcome(results, cells, attacked, source=None):
+    """The `Outcome` for fakes of a source, or of all; `attacked` has a set per seed."""
+    numbers = None
     if source is not None:
-        sources = (source,)
+        numbers = (results.arena.data.test.sources.index(source),)
     accuracies = {}
-    for cell in rows.limited_cells(settings, knowledge):
-        value = results.attacked_accuracy(cell, sources=sources)
+    for cell in cells:
+        value = results.attacked_accuracy(cell, sources=numbers)
         accuracies.setdefault(cell.victim, []).append(value)
 
     psnr = []
     ssim = []
-    for seed in rows.seeds_of(settings, settings.limited):
-        attack = settings.limited["attack"]
-        columns = results.attacked(attack, seed, knowledge=knowledge)
+    for columns in attacked:
         chosen = slice(None)
         if source is not None:
-            chosen = columns["source"] == source
+            chosen = np.isin(columns["source"], numbers)
         psnr.append(likeness(columns["psnr"][chosen])[0])
         ssim.append(likeness(columns["ssim"][chosen])[0])
-    return Limited(accuracies, psnr, ssim)
+    return Outcome(accuracies, psnr, ssim)

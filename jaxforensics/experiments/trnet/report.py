@@ -8,7 +8,12 @@ import numpy as np
 from jaxforensics.data import marks
 from jaxforensics.experiments.common import claims
 from jaxforensics.experiments.common.arena import HARDENED, UNDEFENDED
-from jaxforensics.experiments.trnet import findings, paper, trace_figures
+from jaxforensics.experiments.trnet import (
+    findings,
+    knowledge_tables,
+    paper,
+    trace_figures,
+)
 from jaxforensics.experiments.trnet import settings as rows
 from jaxforensics.experiments.trnet.claims import CAPTION
 from jaxforensics.reporting import figures, tables
@@ -51,10 +56,6 @@ All cells of the tables above, one per row, of the first seed: accuracy within a
 and how much of that of fakes an attack takes away, with 95 % bootstrap intervals over
 groups of pictures.
 """
-LIMITED = """\
-TR-Net trained on a part of the pairs alone, or without one kind of fake; Fig. 14.
-Victims are undefended.
-"""
 
 
 def report(measured, settings, report):
@@ -66,7 +67,7 @@ def report(measured, settings, report):
         _report_defence(measured, settings, defence, report)
     _report_averages(measured.accuracies, report)
     _report_quality(measured, settings, report)
-    _report_limited(measured, report)
+    knowledge_tables.report(measured, report)
     trace_figures.report(measured.traces, settings, report)
     claims.report(report, measured.claims.rows, caption=CAPTION)
     _report_every_accuracy(measured.intervals, report)
@@ -253,74 +254,6 @@ def _mean_and_deviation(pair, digits):
         return None
     mean, deviation = pair
     return f"{mean:.{digits}f} ± {deviation:.{digits}f}"
-
-
-def _report_limited(measured, report):
-    """Fig. 14."""
-    if not (measured.fractions or measured.left_out):
-        return
-    report.section("What TR-Net has to know", LIMITED)
-    if measured.fractions:
-        _report_fractions(measured.fractions, report)
-    if measured.left_out:
-        _report_left_out(measured.left_out, report)
-
-
-def _report_fractions(fractions, report):
-    """Fig. 14 a and b: {share of the pairs: Limited}."""
-    lines = [
-        {"pairs": f"{100 * fraction:g} %"} | _limited_columns(limited)
-        for fraction, limited in fractions.items()
-    ]
-    caption = (
-        "Accuracy of attacked fakes, and their likeness, by the pairs in training."
-    )
-    report.table("fractions", lines, caption=caption, about=_asked(fractions))
-    percents = [100 * fraction for fraction in fractions]
-    victims = next(iter(fractions.values())).accuracies
-    curves = {
-        victim: [limited.accuracies[victim] for limited in fractions.values()]
-        for victim in victims
-    }
-    figure = figures.curves(
-        # Rows are seeds, columns are shares of the pairs.
-        {victim: (percents, np.transpose(per)) for victim, per in curves.items()},
-        x_label="pairs in training, %",
-        y_label="accuracy of attacked fakes",
-        x_log=True,
-        y_limits=(-0.02, 1.02),
-    )
-    report.figure("fractions", figure, caption="A band holds all seeds.")
-
-
-def _report_left_out(left_out, report):
-    """Fig. 14 c and d: {(source, 'with' or 'without'): Limited}."""
-    lines = [
-        {"source": source, "in training": presence} | _limited_columns(limited)
-        for (source, presence), limited in left_out.items()
-    ]
-    caption = "Accuracy of attacked fakes of one kind, which TR-Net knew or did not."
-    report.table("left_out", lines, caption=caption, about=_asked(left_out))
-    # Its text names these few numbers of Fig. 14 c and d.
-    of_paper = [
-        {"source": "ProGAN", "in training": presence} | row
-        for presence, row in zip(("with", "without"), paper.LEFT_OUT, strict=True)
-    ]
-    caption = "In the paper, which trains on two kinds each time; what its text says."
-    report.table("left_out_paper", of_paper, caption=caption, about=())
-
-
-def _asked(cells):
-    """The victims of {…: Limited}; what attacks them shows in their answers."""
-    return tuple(next(iter(cells.values())).accuracies)
-
-
-def _limited_columns(limited):
-    """Columns of a table, over the seeds."""
-    columns = {v: tables.spread(per) for v, per in limited.accuracies.items()}
-    columns["PSNR"] = tables.spread(limited.psnr, digits=2)
-    columns["SSIM"] = tables.spread(limited.ssim, digits=3)
-    return columns
 
 
 def _report_every_accuracy(intervals, report):

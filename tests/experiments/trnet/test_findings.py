@@ -32,7 +32,7 @@ def measured(cells, claims=None):
         quality={attack: {"psnr": (psnr, 0.1)} for attack, psnr in PSNR.items()},
         examples={},
         fractions={},
-        left_out={},
+        left_out=[],
         traces=None,
         claims=claims or Claims([], [], []),
     )
