@@ -7,7 +7,7 @@ import numpy as np
 from jaxforensics.experiments.common import detectors
 from jaxforensics.experiments.common.arena import Cell, Results, likeness
 from jaxforensics.experiments.common.checks import fakes
-from jaxforensics.experiments.trnet import claims, traces
+from jaxforensics.experiments.trnet import claims, pairs, traces
 from jaxforensics.experiments.trnet import settings as rows
 from jaxforensics.experiments.trnet.checks import used_attacks
 
@@ -41,6 +41,7 @@ class Measured(NamedTuple):
     """What the report says."""
 
     counts: list  # rows: pictures per split and source
+    pairs: dict  # {source: pairs.Pairs}
     accuracies: dict  # {(victim, attack, defence): Accuracies}
     intervals: dict  # the same cells: {'real', …: (point, low, high)}, first seed
     quality: dict  # {attack: {'psnr', 'ssim': (mean, standard deviation)}}, first seed
@@ -60,6 +61,7 @@ def measure(made, settings, data):
     decided = claims.decide(results, settings, accuracies, measured_traces)
     return Measured(
         counts=detectors.counts(data.main),
+        pairs=pairs.examples(data.main.test),
         accuracies=accuracies,
         intervals=_intervals(results, settings, accuracies),
         quality=quality,

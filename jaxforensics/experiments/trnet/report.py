@@ -11,6 +11,7 @@ from jaxforensics.experiments.common.arena import HARDENED, UNDEFENDED
 from jaxforensics.experiments.trnet import (
     findings,
     knowledge_tables,
+    pairs,
     paper,
     trace_figures,
 )
@@ -63,6 +64,7 @@ def report(measured, settings, report):
     report.findings(findings.lines(measured, settings))
     report.section("Data and protocol", PROTOCOL)
     report.table("data", measured.counts, caption="Pictures per split and source.")
+    pairs.report(measured.pairs, report)
     for defence in rows.DEFENCES:
         _report_defence(measured, settings, defence, report)
     _report_averages(measured.accuracies, report)

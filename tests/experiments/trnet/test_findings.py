@@ -27,6 +27,7 @@ def accuracies(real, fake, attacked, *, seeds=2):
 def measured(cells, claims=None):
     return Measured(
         counts=[],
+        pairs={},
         accuracies=cells,
         intervals={},
         quality={attack: {"psnr": (psnr, 0.1)} for attack, psnr in PSNR.items()},
