@@ -40,6 +40,7 @@ def settings(**changed):
             "leave_out": (),
             "seeds": 1,
         },
+        "critics": NOBODY,
         "traces": NOBODY | {"layer": "", "pictures": 8},
     }
     return Settings(**(given | changed))

@@ -13,13 +13,15 @@ from jaxforensics.settings import choose
 def check(settings, data):
     """An error says what cannot be done with these settings, and what helps."""
     selections = _selections(settings)
-    for selection in selections:
+    for selection in (*selections, settings.critics):
         if selection["victims"] and not selection["attacks"]:
             raise ValueError(f"victims {selection['victims']} without attacks")
-    selections.append(settings.limited)
+    selections += [settings.limited, settings.critics]
     _check_seeds(settings, selections)
 
-    attacks = used_attacks(settings)
+    attacks = list(
+        dict.fromkeys([*used_attacks(settings), *rows.critic_attacks(settings)])
+    )
     victims = {v for selection in selections for v in selection["victims"]}
     for victim in victims:
         choose(settings.victims, victim, "victim")
@@ -28,6 +30,9 @@ def check(settings, data):
         _check_attack(settings, title, row)
         if row.follows:
             victims.add(row.follows)
+
+    for title in settings.critics["attacks"]:
+        rows.critics_of(settings, title)
 
     _check_data(data, rows.left_out(settings, data))
     # From here on rows are those that can be built.
@@ -40,7 +45,10 @@ def check(settings, data):
 
 
 def used_attacks(settings):
-    """Titles of the attacks that are selected, each once."""
+    """Titles of the attacks that tables and traces select, each once.
+
+    Those of one critic or several have a table of their own.
+    """
     titles = [a for selection in _selections(settings) for a in selection["attacks"]]
     if rows.limits_knowledge(settings):
         titles.append(settings.limited["attack"])

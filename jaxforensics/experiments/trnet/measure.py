@@ -37,6 +37,14 @@ class LeftOut(NamedTuple):
     lacking: Outcome
 
 
+class Critics(NamedTuple):
+    """What attacks do whose networks learnt from one critic, or from several."""
+
+    critics: dict  # {attack: names of its critics}
+    outcomes: dict  # {attack: Outcome, of sound victims alone}
+    noise: dict  # the same after noise of the attack's PSNR, where there is such noise
+
+
 class Measured(NamedTuple):
     """What the report says."""
 
@@ -48,6 +56,7 @@ class Measured(NamedTuple):
     examples: dict  # {source: {'fake' or attack: a test picture}}
     fractions: dict  # {share of the pairs: Outcome}
     left_out: list  # of LeftOut: each kind left out, the fakes of each source
+    critics: Critics | None
     traces: traces.Traces | None
     claims: claims.Claims
 
@@ -68,6 +77,7 @@ def measure(made, settings, data):
         examples=examples,
         fractions=_fractions(results, settings),
         left_out=_left_out(results, settings),
+        critics=_critics(results, settings),
         traces=measured_traces,
         claims=decided.unless_diverged(made.workspace.diverged),
     )
@@ -156,6 +166,35 @@ def _left_out(results, settings):
         for kind in rows.left_out(settings, data)
         for source in tested
     ]
+
+
+def _critics(results, settings):
+    """The `Critics` that the settings ask for, or None."""
+    selection = settings.critics
+    if not (selection["victims"] and selection["attacks"]):
+        return None
+    seeds = rows.seeds_of(settings, selection)
+
+    def outcome(attack):
+        cells = rows.critic_cells(settings, attack)
+        attacked = [results.attacked(attack, seed) for seed in seeds]
+        return _outcome(results, [c for c in cells if c.victim in sound], attacked)
+
+    # Without attack the victims are the same, whatever they are shown then.
+    cleans = {}
+    for cell in rows.critic_cells(settings, selection["attacks"][0]):
+        cleans.setdefault(cell.victim, []).append(results.clean(cell))
+    sound = [
+        victim
+        for victim, clean in cleans.items()
+        if np.mean(np.min(clean, axis=1)) >= claims.limit(victim)
+    ]
+    noises = {a: rows.equal_noise(settings, a) for a in selection["attacks"]}
+    return Critics(
+        critics={a: rows.critics_of(settings, a) for a in selection["attacks"]},
+        outcomes={attack: outcome(attack) for attack in selection["attacks"]},
+        noise={attack: outcome(noise) for attack, noise in noises.items() if noise},
+    )
 
 
 def _limited(results, settings, knowledge, source=None):

@@ -9,6 +9,7 @@ from jaxforensics.data import marks
 from jaxforensics.experiments.common import claims
 from jaxforensics.experiments.common.arena import HARDENED, UNDEFENDED
 from jaxforensics.experiments.trnet import (
+    critics_tables,
     findings,
     knowledge_tables,
     pairs,
@@ -70,6 +71,7 @@ def report(measured, settings, report):
     _report_averages(measured.accuracies, report)
     _report_quality(measured, settings, report)
     knowledge_tables.report(measured, report)
+    critics_tables.report(measured.critics, report)
     trace_figures.report(measured.traces, settings, report)
     claims.report(report, measured.claims.rows, caption=CAPTION)
     _report_every_accuracy(measured.intervals, report)

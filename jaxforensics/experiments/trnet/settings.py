@@ -47,6 +47,7 @@ class Settings:
     # Fig. 14, a selection of one 'attack' that has less to learn from: 'fractions' of
     # the pairs, or all without one of the kinds of fakes 'leave_out'.
     limited: dict
+    critics: dict  # a selection of attacks whose networks learnt from some critics
     # Figs. 3 to 6 and 15 to 17, a selection: Grad-CAM of 'layer', t-SNE of 'pictures'.
     traces: dict
 
@@ -103,6 +104,8 @@ def all_cells(settings, data):
     cells = [cell for defence in DEFENCES for cell in defence_cells(settings, defence)]
     for knowledge in ("", *limits(settings, data)):
         cells += limited_cells(settings, knowledge)
+    for title in critic_attacks(settings):
+        cells += critic_cells(settings, title)
     return cells
 
 
@@ -115,6 +118,43 @@ def defence_cells(settings, defence):
         for attack in selection["attacks"]
         for seed in seeds_of(settings, selection)
     ]
+
+
+def critic_attacks(settings):
+    """The attacks of one critic or several, and noise that equals them."""
+    titles = settings.critics["attacks"]
+    noises = [equal_noise(settings, title) for title in titles]
+    return [*titles, *filter(None, noises)]
+
+
+def critic_cells(settings, attack):
+    """The cells of an attack of one critic or several, or of noise that equals it."""
+    selection = settings.critics
+    return [
+        Cell(victim, attack, seed)
+        for victim in selection["victims"]
+        for seed in seeds_of(settings, selection)
+    ]
+
+
+def critics_of(settings, attack):
+    """The critics that the network of an attack learns from."""
+    network = settings.attacks[attack].get("network", "")
+    row = settings.networks.get(network, {})
+    if row.get("method") != "trnet":
+        raise ValueError(
+            f"critics.attacks: {attack!r} has no critics, as no network of method "
+            "'trnet' makes its pictures"
+        )
+    return tuple(row.get("critics", trnet.CRITICS))
+
+
+def equal_noise(settings, attack):
+    """The attack that has the PSNR of this one, by its row's 'equals', or ''."""
+    for title, row in settings.attacks.items():
+        if row.get("equals") == attack:
+            return title
+    return ""
 
 
 def limits_knowledge(settings):

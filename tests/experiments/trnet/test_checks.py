@@ -63,6 +63,15 @@ def test_what_is_used_is_found(data):
             },
             "traces.layer, of NF: 0 layers are called 'block_2'.*none with maps",
         ),
+        ({"critics": selection(victims=("NF",))}, "without attacks"),
+        (
+            {"critics": selection(victims=("NF",), attacks=("Noise",))},
+            "critics.attacks: 'Noise' has no critics, as no network of method 'trnet'",
+        ),
+        (
+            {"critics": selection(victims=("NF",), attacks=("Nois",))},
+            "did you mean 'Noise'",
+        ),
         (
             {"defences": defences(selection(victims=("NG",), attacks=("Noise",)))},
             "no victim 'NG'.*did you mean 'NF'",

@@ -34,6 +34,7 @@ def measured(cells, claims=None):
         examples={},
         fractions={},
         left_out=[],
+        critics=None,
         traces=None,
         claims=claims or Claims([], [], []),
     )

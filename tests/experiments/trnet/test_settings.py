@@ -30,7 +30,8 @@ def data(tmp_path_factory):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_selection_names_known_victims_and_attacks(preset):
     chosen = config.get_config(preset).experiment
-    selections = [*chosen.defences.values(), chosen.limited, chosen.traces]
+    selections = [*chosen.defences.values(), chosen.limited, chosen.critics]
+    selections.append(chosen.traces)
     for selection in selections:
         assert set(selection.victims) <= set(chosen.victims)
         titles = selection.attacks if "attacks" in selection else (selection.attack,)
@@ -113,7 +114,8 @@ def test_rows_become_victims_attacks_and_networks(data):
     assert arena.victims["DCTA"].method(operations).settings["augment"] == operations
     assert {row.follows for row in arena.attacks.values()} == {"", "Xception"}
     labels = {title: network.label for title, network in arena.networks.items()}
-    assert labels == {"ganprintr": 0, "trnet": 1}
+    of_critics = {f"trnet, {title}": 1 for title in config._sets_of_critics()}
+    assert labels == {"ganprintr": 0, "trnet": 1} | of_critics and len(of_critics) == 6
     assert arena.networks["trnet"].method(1).settings["sources"] == 3
 
 
@@ -198,9 +200,13 @@ class Recorder:
         self.trained[name] = method.settings
 
 
-def trained_networks(preset, data, **changed):
-    """{job: settings} of all TR-Nets and autoencoders that a preset trains."""
-    chosen = replace(checks.check(config.get_config(preset), Settings), **changed)
+def trained_networks(preset, data, *, limited):
+    """{job: settings} of the networks that a preset trains for tables and Fig. 14."""
+    chosen = replace(
+        checks.check(config.get_config(preset), Settings),
+        limited=limited,
+        critics=tiny_arena.NOBODY,
+    )
     arena = settings.arena(chosen, data)
     workspace = Recorder()
     for job in arena.jobs(settings.all_cells(chosen, data)):
@@ -267,6 +273,31 @@ def test_rates_fall_within_fewer_steps(data):
         assert fewer["optimiser"]["schedule_settings"] == expected
         assert (fewer["steps"], fewer["epoch"]) == (1, 1)
     assert row["steps"] == 4 and row["optimiser"]["schedule_settings"]["steps"] == 12
+
+
+@pytest.mark.parametrize("preset", ["full", "paper", "released"])
+def test_all_sets_of_critics_are_compared(preset):
+    """Three alone, three pairs, and all three; all else is the same game."""
+    chosen = checks.check(config.get_config(preset), Settings)
+    titles = chosen.critics["attacks"]
+    sets = [settings.critics_of(chosen, title) for title in titles]
+    assert sorted(map(len, sets)) == [1, 1, 1, 2, 2, 2, 3]
+    assert len(set(sets)) == 7
+    whole = dict(chosen.networks["trnet"]) | {"critics": ()}
+    for title in titles:
+        network = chosen.networks[chosen.attacks[title]["network"]]
+        assert dict(network) | {"critics": ()} == whole
+    cells = settings.critic_cells(chosen, titles[1])
+    assert {cell.victim for cell in cells} == {*config.VICTIMS}
+
+
+def test_noise_that_equals_an_attack_is_found_by_its_row():
+    attacks = {"A": {"attack": "trnet"}, "B": {"attack": "noise", "equals": "A"}}
+    critics = tiny_arena.NOBODY | {"attacks": ("A",)}
+    chosen = tiny_arena.settings(attacks=attacks, critics=critics)
+    assert settings.equal_noise(chosen, "A") == "B"
+    assert settings.equal_noise(chosen, "B") == ""
+    assert settings.critic_attacks(chosen) == ["A", "B"]
 
 
 def test_weak_defences_are_operations():
