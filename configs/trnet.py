@@ -226,7 +226,8 @@ def _quick():
 def _full():
     """In hours; Xception, F3-Net and LF take nearly all of them.
 
-    Strong defences are one training per victim and attack: of the two quickest alone.
+    Strong defences are one training per victim and attack: of all victims against
+    TR-Net and the strongest by gradients, of the two quickest against all attacks.
     """
     steps = dict.fromkeys(VICTIMS, 600)
     steps |= {"Xception": 300, "F3-Net": 200, "DCTA": 2000}
@@ -243,7 +244,10 @@ def _full():
         defences={
             "none": _selection(*VICTIMS, attacks=ATTACKS, seeds=3),
             "weak": _selection(*VICTIMS, attacks=ATTACKS),
-            "strong": _selection("DCTA", "NF", attacks=ATTACKS),
+            "strong": (
+                _selection(*VICTIMS, attacks=("PGD", "TR-Net")),
+                _selection("DCTA", "NF", attacks=ATTACKS),
+            ),
         },
         limited=_limited("Xception", "DCTA", fractions=(0.1, 1), leave_out=FAKES),
         critics=_selection(*VICTIMS, attacks=("TR-Net", *_attacks_of_critics())),

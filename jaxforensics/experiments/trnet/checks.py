@@ -12,6 +12,7 @@ from jaxforensics.settings import choose
 
 def check(settings, data):
     """An error says what cannot be done with these settings, and what helps."""
+    _check_tables(settings)
     selections = _selections(settings)
     for selection in (*selections, settings.critics):
         if selection["victims"] and not selection["attacks"]:
@@ -57,7 +58,12 @@ def used_attacks(settings):
 
 def _selections(settings):
     """The selections with any number of attacks, of tables and traces."""
-    return [*settings.defences.values(), settings.traces]
+    of_tables = [
+        selection
+        for defence in settings.defences
+        for selection in rows.selections(settings, defence)
+    ]
+    return [*of_tables, settings.traces]
 
 
 def _check_seeds(settings, selections):
@@ -66,6 +72,23 @@ def _check_seeds(settings, selections):
             raise ValueError(
                 f"a table asks for {selection['seeds']} seeds, there are "
                 f'{settings.seeds}: --config.experiment.seeds="(0, 1, 2)" has more'
+            )
+
+
+def _check_tables(settings):
+    """Whether several selections make one table, and the others one each."""
+    if len(rows.selections(settings, UNDEFENDED)) != 1:
+        raise ValueError(
+            f"defences.{UNDEFENDED} is one selection: with its victims and attacks all "
+            "other tables are compared"
+        )
+    for defence in rows.DEFENCES:
+        parts = rows.selections(settings, defence)
+        seeds = sorted({part["seeds"] for part in parts if part["victims"]})
+        if len(seeds) > 1:
+            raise ValueError(
+                f"the selections of defences.{defence} take {seeds} seeds: one table "
+                "takes the same number everywhere"
             )
 
 

@@ -64,7 +64,9 @@ def examples(test, *, shown=SHOWN):
 
 
 def report(pairs, report):
-    """A figure of pairs: fakes of each source above their originals."""
+    """A figure of pairs, if there are any: fakes of each source above originals."""
+    if not pairs:
+        return
     names = []
     pictures = []
     for source, part in pairs.items():

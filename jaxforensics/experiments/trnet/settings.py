@@ -43,7 +43,10 @@ class Settings:
     classifier: dict  # settings that all classifiers share
     weak: tuple  # operations of the weak defence
     seeds: tuple
-    defences: dict  # {'none', 'weak', 'strong': a selection}: Tables 1 to 3
+    # {'none', 'weak', 'strong': a selection}: Tables 1 to 3.  Several selections, as a
+    # tuple, make one table, such as all victims against some attacks and some against
+    # all.
+    defences: dict
     # Fig. 14, a selection of one 'attack' that has less to learn from: 'fractions' of
     # the pairs, or all without one of the kinds of fakes 'leave_out'.
     limited: dict
@@ -110,14 +113,33 @@ def all_cells(settings, data):
 
 
 def defence_cells(settings, defence):
-    """The cells of Table 1, 2 or 3."""
-    selection = settings.defences[defence]
-    return [
+    """The cells of Table 1, 2 or 3, each once."""
+    cells = [
         Cell(victim, attack, seed, defence)
+        for selection in selections(settings, defence)
         for victim in selection["victims"]
         for attack in selection["attacks"]
         for seed in seeds_of(settings, selection)
     ]
+    return list(dict.fromkeys(cells))
+
+
+def selections(settings, defence):
+    """The selections that make Table 1, 2 or 3, one or several."""
+    chosen = settings.defences[defence]
+    if hasattr(chosen, "keys"):
+        return (chosen,)
+    return tuple(chosen)
+
+
+def titles(settings, defence, of):
+    """The 'victims' or 'attacks' of Table 1, 2 or 3: its longest selection's first."""
+    chosen = sorted(
+        selections(settings, defence),
+        key=lambda selection: len(selection[of]),
+        reverse=True,
+    )
+    return list(dict.fromkeys(title for part in chosen for title in part[of]))
 
 
 def critic_attacks(settings):

@@ -30,8 +30,9 @@ def data(tmp_path_factory):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_selection_names_known_victims_and_attacks(preset):
     chosen = config.get_config(preset).experiment
-    selections = [*chosen.defences.values(), chosen.limited, chosen.critics]
-    selections.append(chosen.traces)
+    selections = [chosen.limited, chosen.critics, chosen.traces]
+    for defence in settings.DEFENCES:
+        selections += settings.selections(chosen, defence)
     for selection in selections:
         assert set(selection.victims) <= set(chosen.victims)
         titles = selection.attacks if "attacks" in selection else (selection.attack,)
@@ -102,6 +103,23 @@ def test_a_new_attack_is_a_row(monkeypatch, data):
     assert lifted.needs == (arena.undefended_name("Patch-CNN", 0),)
     attack = arena.attacks["Lift"].build(None, **arena.attacks["Lift"].settings)
     assert attack(None, 0.5, 1) == pytest.approx(0.6)
+
+
+def test_several_selections_make_one_table(data):
+    """Two victims against one attack, one of them against all; no cell comes twice."""
+    both = {"victims": ("NF", "LF"), "attacks": ("B",), "seeds": 2}
+    quick = {"victims": ("NF",), "attacks": ("A", "B", "C"), "seeds": 2}
+    defences = dict.fromkeys(("none", "weak"), tiny_arena.NOBODY)
+    defences["strong"] = (both, quick)
+    chosen = tiny_arena.settings(defences=defences, seeds=(3, 4, 5))
+    cells = settings.defence_cells(chosen, "strong")
+    assert {cell.seed for cell in cells} == {3, 4}
+    pairs = [(cell.victim, cell.attack) for cell in cells if cell.seed == 3]
+    assert sorted(pairs) == [("LF", "B"), ("NF", "A"), ("NF", "B"), ("NF", "C")]
+    assert len(set(cells)) == len(cells) == 8
+    assert settings.titles(chosen, "strong", "victims") == ["NF", "LF"]
+    assert settings.titles(chosen, "strong", "attacks") == ["A", "B", "C"]
+    assert settings.selections(chosen, "none") == (tiny_arena.NOBODY,)
 
 
 def test_rows_become_victims_attacks_and_networks(data):
