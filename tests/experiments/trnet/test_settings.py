@@ -34,10 +34,10 @@ def test_every_selection_names_known_victims_and_attacks(preset):
     for defence in settings.DEFENCES:
         selections += settings.selections(chosen, defence)
     for selection in selections:
-        assert set(selection.victims) <= set(chosen.victims)
-        titles = selection.attacks if "attacks" in selection else (selection.attack,)
-        assert set(titles) <= set(chosen.attacks)
-        assert 1 <= selection.seeds <= len(chosen.seeds)
+        assert set(selection["victims"]) <= set(chosen.victims)
+        attack = (selection["attack"],) if "attack" in selection else ()
+        assert {*selection.get("attacks", ()), *attack} <= set(chosen.attacks)
+        assert 1 <= selection["seeds"] <= len(chosen.seeds)
     for row in chosen.attacks.values():
         if "follows" in row:
             assert row.follows in chosen.victims
