@@ -220,19 +220,19 @@ def ssim_distance(attacked, image):
 
 
 def profile(image):
-    """Mean log power in rings of the high band, stretched to [0, 1]."""
+    """Mean log power in rings of the high band without their first tenth, in [0, 1]."""
     low = torch.fft.irfft2(torch.fft.rfft2(image) * LOW, s=(SIZE, SIZE))
     power = log_power(image - low).flatten(1) * SHARE
     rings = power.new_zeros(len(power), int(RING.max()) + 1).index_add(1, RING, power)
+    rings = rings[:, int(0.1 * rings.shape[1]) :]
     least = rings.amin(1, keepdim=True)
     most = rings.amax(1, keepdim=True)
     return (rings - least) / (most - least).clamp(min=1e-8)
 
 
 def log_distance(attacked, real):
-    """Mean squared distance of profiles, without their first tenth."""
-    difference = profile(attacked) - profile(real)
-    return difference[:, int(0.1 * difference.shape[1]) :].square().mean()
+    """Mean squared distance of profiles."""
+    return (profile(attacked) - profile(real)).square().mean()
 
 
 def _rings():

@@ -101,12 +101,18 @@ LIGHT = "Patch-CNN", "DCTA", "NF"  # a victim of each kind, those that are quick
 SHORT_RATES = {"Xception": 1e-3, "F3-Net": 1e-3, "LF": 4e-3}
 SHORT_SETTINGS = {"Patch-CNN": {"gain": 1.0}}
 
+CRITICS = "spatial", "spectral", "fingerprint"
+
 # The paper's game; numbers of training are those of Section 5.4.
 GAME = {
     "method": "trnet",
     "learns_from": "fakes",  # in pairs with their originals
-    # What D1, D2 and D3 look at: Section 4.2.2.
-    "views": {"spatial": "image", "spectral": "spectrum", "fingerprint": "residual"},
+    "critics": CRITICS,  # who plays: D1, D2 and D3 of Section 4.2.2
+    "views": {
+        "spatial": "image",
+        "spectral": "log_amplitude",  # ours; Eq. 5 has the "amplitude" itself
+        "fingerprint": "residual",
+    },
     "generator": {
         "widths": (32, 64, 128, 256),
         "norm": "batch",
@@ -121,6 +127,7 @@ GAME = {
     "regulariser": "power",  # Eqs. 10 and 11
     "cutoff": 1 / 16,
     "weights": {"adversarial": 1.0, "similarity": 1.0, "spectrum": 100.0},  # Eq. 13
+    "balanced": False,  # whether critics are made to pull equally at each picture
     "optimiser": {"name": "rmsprop", "rate": 1.6e-3},
     "critic_optimiser": {"name": "rmsprop", "rate": 1.6e-4},
     "epoch": 400,  # 60,000 pairs in batches of 150; rates are halved at its end

@@ -1,9 +1,24 @@
 """TR-Net: one generator removes a forgery's traces, three discriminators look for them.
 
 Liu et al., "Making DeepFakes more spurious: evading deep face forgery detection via
-trace removal attack" (2022).  The discriminators see a picture, its spectrum and its
-noise residual, and compare the original of a pair with what the generator makes of the
-fake; the last one also tells sources apart.  No detector takes part.
+trace removal attack" (2022).  The discriminators, here critics, see a picture, its
+spectrum and its noise residual, and compare the original of a pair with what the
+generator makes of the fake; the last one also tells sources apart.  No detector takes
+part.
+
+    name                        symbol       where in the paper
+    generator                   G            Section 4.2.1
+    critic 'spatial'            D1           4.2.2.1: sees the picture I
+    critic 'spectral'           D2           4.2.2.2, Eqs. 4, 5: its spectrum Î
+    critic 'fingerprint'        D3           4.2.2.3, Eq. 6: its noise residual Ĩ
+    batch['image']              I⁻, x⁻       the fake
+    batch['real']               I⁺, x⁺       its original
+    `attacked`                  G(I⁻)        the attacked picture
+    loss 'adversarial'          L_adv        Eq. 7: to pass for real with every critic
+    loss 'similarity'           L_sim        Eqs. 8, 9: to look like the fake
+    loss 'spectrum'             L_reg        Eqs. 10, 11: radial power of the original
+    loss 'source'               L_sou        Eq. 12: whose a fake is; of D3 alone
+    weights['spectrum']         λ            Eq. 13, the whole objective
 
 The attack exists to measure and to harden detectors; see docs/attacks.md.
 """
@@ -31,18 +46,22 @@ from jaxforensics.training.nets import (
     descend,
     forward,
     masked_mean,
+    masked_weights,
     new_net,
     new_state,
     shared_forward,
+    with_gradient,
 )
 from jaxforensics.training.optimisers import optimiser as build_optimiser
 from jaxforensics.training.optimisers import plateau
 
-CRITICS = {"spatial": "image", "spectral": "spectrum", "fingerprint": "residual"}
+# What each critic sees, a view of `models.trnet_discriminator`.
+CRITICS = {"spatial": "image", "spectral": "log_amplitude", "fingerprint": "residual"}
 IDENTIFIES = "fingerprint"  # the critic that also tells sources apart
 FEATURES = "features"  # VGG's, frozen
 WEIGHTS = {"adversarial": 1.0, "similarity": 1.0, "spectrum": 100.0}  # of Eq. 13
 START = 0.1  # of the radii: where profiles are compared from
+TINY = 1e-12  # a norm below which a gradient has no direction
 
 
 class Adversarial(NamedTuple):
@@ -61,6 +80,7 @@ class Game(NamedTuple):
     regulariser: Callable  # (attacked, original) -> (b,)
     penalty: float
     weights: dict[str, float]  # of the generator's losses
+    balanced: bool  # whether all critics pull equally at each picture
     txs: dict[str, Any]  # {player: its optimiser}
     epoch: int  # steps over which the mean loss has to fall, or rates are halved
     keep_from: int | None  # the step from which on the best generator is kept
@@ -75,6 +95,7 @@ class Game(NamedTuple):
 def make(
     *,
     sources,
+    critics=tuple(CRITICS),
     views=None,
     generator=None,
     critic=None,
@@ -85,6 +106,7 @@ def make(
     regulariser="log",
     cutoff=1 / 16,
     weights=None,
+    balanced=False,
     optimiser=None,
     critic_optimiser=None,
     epoch=0,
@@ -93,17 +115,20 @@ def make(
 ):
     """The game on pairs of a fake (`image`) and its original (`real`).
 
-    `sources` counts the real one and every fake one.  `views` {critic: what it sees},
-    `generator` and `critic` are settings of the networks.  `adversarial` is 'vanilla',
-    'lsgan' or 'wgan', `penalty` the weight of the critics' zero-centred gradient
-    penalty, `regulariser` 'log' or 'power'.  `similarity` is 'ssim', or 'vgg' with
-    `features` {'weights': a file of torchvision's vgg16, 'layer': such as 'relu3_3'},
-    which is part of every state.  Bands are split by a Gaussian of `cutoff`
-    times the picture's side, in DFT indices.  `weights` of the generator's losses are
-    those of 'adversarial', 'similarity' and 'spectrum'.  Rates of all players are
-    halved after `epoch` steps in which the generator's mean loss was not the least so
-    far, with 0 never.  The generator that attacks, and the critics that are shown, are
-    those of its least loss in the `last` steps, or with 0 those of the end.
+    `sources` counts the real one and every fake one.  `critics` names those that play,
+    all three unless some are left out.  `views` {critic: what it sees}, `generator` and
+    `critic` are settings of the networks.  `adversarial` is 'vanilla', 'lsgan' or
+    'wgan', `penalty` the weight of the critics' zero-centred gradient penalty,
+    `regulariser` 'log' or 'power'.  `similarity` is 'ssim', or 'vgg' with `features`
+    {'weights': a file of torchvision's vgg16, 'layer': such as 'relu3_3'}, which is
+    part of every state.  Bands are split by a Gaussian of `cutoff` times the picture's
+    side, in DFT indices.  `weights` of the generator's losses are those of
+    'adversarial', 'similarity' and 'spectrum'.  With `balanced` all critics pull
+    equally: their gradients at a picture are scaled to the mean of their norms.  Rates
+    of all players are halved after `epoch` steps in which the generator's mean loss was
+    not the least so far, with 0 never.  The generator that attacks, and the critics
+    that are shown, are those of its least loss in the `last` steps, or with 0 those of
+    the end.
     """
     settings = dict(locals())
     if not (features and features["weights"]):
@@ -116,7 +141,7 @@ def make(
         features = dict(features) | {"sha256": _file_digest(features["weights"])}
     settings["features"] = features
 
-    views = _merged(CRITICS, views, "critic")
+    views = _playing(_merged(CRITICS, views, "critic"), critics)
     if not 0 <= last <= steps:
         raise ValueError(f"there are {steps} steps: {last} cannot be the last")
     keep_from = None
@@ -135,6 +160,7 @@ def make(
         ),
         penalty=penalty,
         weights=_merged(WEIGHTS, weights, "loss"),
+        balanced=balanced,
         txs={"generator": tx} | dict.fromkeys(views, critic_tx),
         epoch=epoch,
         keep_from=keep_from,
@@ -220,22 +246,100 @@ def _critic_objective(game, key, name, nets, attacked, batch, params):
 def _generator_objective(game, attack, nets, batch, params):
     """The generator's loss, Eq. 13: to pass for real, alike, with a real spectrum."""
     attacked, moved = attack(params["generator"])
-    mean = partial(masked_mean, valid=batch["valid"])
-    # Critics look at attacked pictures alone, in training mode, and stay as they are.
-    judgements = (
-        forward(net, nets[name].params, nets[name].stats, attacked, train=True)[0]
-        for name, net in game.critics.items()
-    )
-    losses = {
-        "adversarial": sum(
-            mean(game.adversarial.of_generator(judgement["logits"]))
-            for judgement in judgements
-        ),
-        "similarity": mean(game.similarity(nets, attacked, batch["image"])),
-        "spectrum": mean(game.regulariser(attacked, batch["real"])),
+    weight = masked_weights(batch["valid"])
+    losses, pulls = _pulls(game, nets, batch, attacked, weight)
+
+    metrics = _balance(game, pulls)
+    critics_pulls = {name: pulls[name] for name in game.critics}
+    if game.balanced:
+        critics_pulls = _equally_strong(critics_pulls)
+    metrics |= _shares(critics_pulls)
+
+    by_loss = {
+        "adversarial": sum(losses[name] for name in game.critics),
+        "similarity": losses["similarity"],
+        "spectrum": losses["spectrum"],
     }
-    total = sum(game.weights[name] * loss for name, loss in losses.items())
-    return total, ({"generator": moved}, losses | {"loss": total})
+    total = sum(game.weights[name] * loss for name, loss in by_loss.items())
+    gradient = game.weights["adversarial"] * sum(critics_pulls.values())
+    for name in ("similarity", "spectrum"):
+        gradient += game.weights[name] * pulls[name]
+    # From the picture on back into the generator.
+    total = with_gradient(total, attacked, gradient)
+    return total, ({"generator": moved}, metrics | by_loss | {"loss": total})
+
+
+def _pulls(game, nets, batch, attacked, weight):
+    """What each critic and each other loss says of attacked pictures, and their pulls.
+
+    Two dicts {critic, 'similarity' or 'spectrum': …}: the mean loss, and its gradient
+    at the pictures, (b, h, w, 3).  `weight` (b,) are the pictures' shares of the mean.
+    """
+
+    def judged_by(name):
+        # Critics look at attacked pictures alone, in training mode, and stay as they
+        # are.
+        look = partial(forward, game.nets[name], nets[name].params, nets[name].stats)
+
+        def loss(pictures):
+            judgement, _ = look(pictures, train=True)
+            return game.adversarial.of_generator(judgement["logits"])
+
+        return loss
+
+    functions = {name: judged_by(name) for name in game.critics} | {
+        "similarity": lambda pictures: game.similarity(nets, pictures, batch["image"]),
+        "spectrum": lambda pictures: game.regulariser(pictures, batch["real"]),
+    }
+    losses = {}
+    pulls = {}
+    for name, function in functions.items():
+        values, backward = jax.vjp(function, attacked)
+        losses[name] = jnp.sum(weight * values)
+        (pulls[name],) = backward(weight)
+    return losses, pulls
+
+
+def _norms(gradients):
+    """The norm of each picture's gradient: (b, h, w, 3) -> (b, 1, 1, 1)."""
+    return jnp.sqrt(jnp.sum(jnp.square(gradients), axis=(1, 2, 3), keepdims=True))
+
+
+def _equally_strong(pulls):
+    """The critics' gradients, scaled at each picture to the mean of their norms."""
+    norms = {name: _norms(gradients) for name, gradients in pulls.items()}
+    mean_norm = sum(norms.values()) / len(norms)
+    return {
+        name: gradients * (mean_norm / jnp.maximum(norms[name], TINY))
+        for name, gradients in pulls.items()
+    }
+
+
+def _balance(game, pulls):
+    """Metrics: the norm at a picture of every loss's gradient, before any scaling.
+
+    Losses count with their weights.  Gradients are those of a mean over pictures, so
+    their norms add up to the mean norm of a picture's own loss.
+    """
+    weights = dict.fromkeys(game.critics, game.weights["adversarial"]) | game.weights
+    return {
+        f"pull_{name}": weights[name] * jnp.sum(_norms(gradients))
+        for name, gradients in pulls.items()
+    }
+
+
+def _shares(pulls):
+    """Metrics: the share of each critic in the gradient of all critics together.
+
+    That is the projection of its gradient on the sum, over the batch: shares add up to
+    one, and that of a critic which is overruled by the others is below zero.
+    """
+    total = sum(pulls.values())
+    length = jnp.maximum(jnp.sum(jnp.square(total)), TINY**2)
+    return {
+        f"share_{name}": jnp.sum(gradients * total) / length
+        for name, gradients in pulls.items()
+    }
 
 
 def _looks(look, stats, first, second):
@@ -347,6 +451,15 @@ def _better(chosen, players, loss, is_late):
     )
 
 
+def _playing(views, critics):
+    """The views of the critics that play."""
+    for name in critics:
+        choose(views, name, "critic")
+    if not critics:
+        raise ValueError("without critics there is no game: name one at least")
+    return {name: view for name, view in views.items() if name in critics}
+
+
 def _merged(defaults, changes, what):
     """The defaults with changes, whose names have to be among them."""
     for name in changes or ():
@@ -412,7 +525,8 @@ def power_distance(attacked, original, *, cutoff):
     """Squared distance of radial powers of the high bands; Eqs. 10 and 11 as printed.
 
     (b, h, w, 3), same -> (b,).  The integral over a ring is 2π times its mean, of a
-    unitary DFT.
+    unitary DFT.  Power falls so fast with frequency that nearly all of this distance
+    comes from the lowest rings: of high frequencies it says next to nothing.
     """
     height, width = original.shape[1:3]
     rings = min(height, width) // 2  # whole ones, without the corners
@@ -430,13 +544,15 @@ def log_distance(attacked, original, *, cutoff):
     The released script lost its gradient, compared with the mean over a batch, and
     split bands otherwise.
     """
+    profiles = (_high_power(image, cutoff, log=True) for image in (attacked, original))
+    # The lowest frequencies of a high band are next to nothing, and their logarithms
+    # far below all others: they are cut off first, or every profile is stretched
+    # between ln ε and its largest value, and all profiles look alike.
     first, second = (
-        _stretched(_high_power(image, cutoff, log=True))
-        for image in (attacked, original)
+        _stretched(profile[..., int(START * profile.shape[-1]) :])
+        for profile in profiles
     )
-    # The lowest frequencies of a high band are next to nothing.
-    start = int(START * first.shape[-1])
-    return jnp.mean(jnp.square(first - second)[..., start:], axis=-1)
+    return jnp.mean(jnp.square(first - second), axis=-1)
 
 
 def _high_power(image, cutoff, *, log=False):

@@ -27,8 +27,17 @@ WIDTH = 128  # the paper's, of the first layer
 SLOPE = 0.2  # of leaky ReLUs below zero
 
 
-def _spectrum(image):
-    """Log-amplitude and phase of the gray picture; Eqs. 4 and 5."""
+def _amplitude(image):
+    """Amplitude and phase of the gray picture; Eqs. 4 and 5."""
+    return amplitude_phase(to_gray(image))
+
+
+def _log_amplitude(image):
+    """The same with the logarithm of the amplitude, which is ours.
+
+    Amplitudes fall over five orders from DC to the corners: without the logarithm the
+    first layer sees DC and little else.
+    """
     return amplitude_phase(to_gray(image), log=True)
 
 
@@ -39,7 +48,8 @@ def _power(image):
 
 VIEWS = {
     "image": lambda image: image,
-    "spectrum": _spectrum,
+    "amplitude": _amplitude,
+    "log_amplitude": _log_amplitude,
     "power": _power,
     "residual": lambda image: srm(image, clip=CLIP),
 }
@@ -48,10 +58,11 @@ VIEWS = {
 class TRNetDiscriminator(nn.Module):
     """Convolutions of stride 2 down to 4 x 4 pixels, then one logit.
 
-    `view` is 'image' (D1), 'spectrum' (D2), 'power' (D2 as released) or 'residual'
-    (D3).  `norm` is 'layer', as goes with a gradient penalty, or 'batch'.  With
-    `sources` a head of two layers tells as many sources apart.  `width` is that of the
-    first layer; it doubles to four times.  Pictures have 4 * 2ⁿ pixels per side.
+    `view` is 'image' (D1), 'amplitude' (D2, Eq. 5), 'log_amplitude' (D2, ours), 'power'
+    (D2 as released) or 'residual' (D3).  `norm` is 'layer', as goes with a gradient
+    penalty, or 'batch'.  With `sources` a head of two layers tells as many sources
+    apart.  `width` is that of the first layer; it doubles to four times.  Pictures have
+    4 * 2ⁿ pixels per side.
     Weights of narrow networks start larger, lest signals fall below normalisation's ε.
     """
 

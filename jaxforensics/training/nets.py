@@ -80,10 +80,24 @@ def forward(module, params, stats, *inputs, train=False, key=None):
     return output, moved.get("batch_stats", stats)
 
 
+def masked_weights(valid):
+    """What each example weighs in a mean over those with `valid` 1."""
+    return valid / jnp.maximum(valid.sum(), 1.0)
+
+
 def masked_mean(values, valid):
     """Mean of one value per example over those with `valid` 1; zero without any."""
-    weight = valid / jnp.maximum(valid.sum(), 1.0)
-    return jnp.sum(values * weight)
+    return jnp.sum(values * masked_weights(valid))
+
+
+def with_gradient(value, output, gradient):
+    """A scalar of this value, whose gradient with respect to `output` is `gradient`.
+
+    For losses whose parts pull with other strengths than their gradients have: what is
+    descended is `gradient`, what is logged is `value`.
+    """
+    linear = jnp.sum(output * jax.lax.stop_gradient(gradient))
+    return jax.lax.stop_gradient(value - linear) + linear
 
 
 def shared_forward(function, params):

@@ -16,12 +16,20 @@ from jaxforensics.training.mesh import fetch, place
 from jaxforensics.training.nets import Net
 
 
-def save_net(path, net):
-    """Write a net's params and stats as safetensors, the whole file or nothing."""
+def save_net(path, net, *, half=False):
+    """Write a net's params and stats as safetensors, the whole file or nothing.
+
+    With `half` floats are written in half precision: half the size, for shipped files.
+    """
     # safetensors copies memory as it lies, so that it must lie in C order.
     arrays = {
         name: np.asarray(fetch(value), order="C") for name, value in _flat(net).items()
     }
+    if half:
+        arrays = {
+            name: np.float16(array) if array.dtype == np.float32 else array
+            for name, array in arrays.items()
+        }
     with replacing(path) as partial:
         safetensors.numpy.save_file(arrays, partial)
 
@@ -29,8 +37,9 @@ def save_net(path, net):
 def load_net(path, like):
     """The net `like` with params and stats from a file; its optimiser state stays.
 
-    One error lists every array that is missing, unexpected or of another shape or
-    type, with the nearest name.
+    Arrays in half precision are widened where the net has single precision.  One error
+    lists every array that is missing, unexpected or of another shape or type, with the
+    nearest name.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -79,6 +88,9 @@ def _name(path):
 def _filled(like, arrays, *, where):
     """The net `like` with other arrays, placed where its own are."""
     expected = _flat(like)
+    arrays = {
+        name: _widened(array, expected.get(name)) for name, array in arrays.items()
+    }
     problems = _problems(expected, arrays)
     if problems:
         raise ValueError("\n  ".join([f"{where} does not fit the net:", *problems]))
@@ -89,6 +101,13 @@ def _filled(like, arrays, *, where):
 
     filled = jax.tree_util.tree_map_with_path(fill, _trained(like))
     return like.replace(params=filled["params"], stats=filled["stats"])
+
+
+def _widened(array, like):
+    """An array of half precision in the single precision of `like`."""
+    if array.dtype == np.float16 and like is not None and like.dtype == np.float32:
+        return np.float32(array)
+    return array
 
 
 def _problems(expected, arrays):

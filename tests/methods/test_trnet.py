@@ -50,8 +50,10 @@ def filled_params(net, image):
 
 
 # A game takes long to compile, so these tests share two: one that keeps its best
-# generator, halves its rates and has a penalty, and below one with statistics.
-WATCHED = TINY | {"penalty": 1.0, "last": 3, "epoch": 1}
+# generator, halves its rates, is balanced and has a penalty, and below one of two
+# critics with statistics.
+WATCHED = TINY | {"penalty": 1.0, "last": 3, "epoch": 1, "balanced": True}
+FEW = "spectral", "fingerprint"
 
 
 @jax.jit
@@ -79,15 +81,15 @@ def started():
 
 @pytest.fixture(scope="module")
 def played(started):
-    """States before and after each of four steps, and the losses of the generator."""
+    """States before and after each of four steps, and what the steps reported."""
     method, step, state = started
     states = [state]
-    losses = []
+    reported = []
     for number in range(4):
         state, metrics = step(jax.random.key(number), state, pairs())
         states.append(state)
-        losses.append(float(metrics["loss"]))
-    return method, states, losses
+        reported.append(jax.device_get(metrics))
+    return method, states, reported
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +112,7 @@ def with_statistics(vgg_file):
     """The second game, its state before and after a step, and the step's metrics."""
     path, _ = vgg_file
     method = trnet.make(
-        **TINY | {"critic": {"width": 4, "norm": "batch"}},
+        **TINY | {"critic": {"width": 4, "norm": "batch"}, "critics": FEW},
         similarity="vgg",
         features={"weights": str(path), "layer": "relu1_2"},
         cutoff=CUTOFF,
@@ -184,10 +186,11 @@ def of_powers(x, y):
 
 
 def of_logs(x, y):
-    """Profiles of log powers between 0 and 1, the first tenth left out."""
+    """Profiles of log powers without the first tenth, between 0 and 1."""
     a, b = (profile(p, True) for p in (x, y))
+    a, b = (p[len(p) // 10 :] for p in (a, b))
     a, b = ((p - p.min()) / (p.max() - p.min()) for p in (a, b))
-    return np.square(a - b)[len(a) // 10 :].mean()
+    return np.square(a - b).mean()
 
 
 CUTOFF = 1 / 8
@@ -251,17 +254,68 @@ def test_gradients_of_the_losses_reach_the_generator():
 @pytest.mark.parametrize("game", ["watched", "with statistics"])
 def test_a_step_moves_every_player_and_stays_finite(game, request):
     if game == "watched":
+        critics = {*trnet.CRITICS}
         _, step, state = request.getfixturevalue("started")
         moved, metrics = step(jax.random.key(1), state, pairs())
         assert moved.nets.keys() == PLAYERS | {"chosen", "plateau"}
     else:
+        critics = {*FEW}
         _, state, moved, metrics = request.getfixturevalue("with_statistics")
-        assert moved.nets.keys() == PLAYERS | {"features"}
-    for name in PLAYERS:
+        assert moved.nets.keys() == critics | {"generator", "features"}
+    for name in critics | {"generator"}:
         pair = (jax.tree.leaves(s.nets[name].params) for s in (state, moved))
         assert any(np.abs(a - b).max() > 0 for a, b in zip(*pair, strict=True)), name
-    assert {*trnet.CRITICS, "adversarial", "similarity", "spectrum"} <= metrics.keys()
+    assert critics | {"adversarial", "similarity", "spectrum"} <= metrics.keys()
+    assert {f"share_{name}" for name in critics} == {
+        name for name in metrics if name.startswith("share_")
+    }
     assert all(np.isfinite(value) for value in metrics.values())
+
+
+def test_balanced_critics_pull_equally(played):
+    """Shares of the gradient at the picture, in each of four steps of the game."""
+    _, _, reported = played
+    for metrics in reported:
+        shares = [metrics[f"share_{name}"] for name in trnet.CRITICS]
+        np.testing.assert_allclose(sum(shares), 1, rtol=1e-4)
+        np.testing.assert_allclose(shares, 1 / 3, atol=0.1)
+        pulls = [metrics[f"pull_{name}"] for name in trnet.CRITICS]
+        assert max(pulls) > 1.5 * min(pulls)  # without the switch they would not
+
+
+def test_scaled_pulls_have_their_mean_norm_at_each_picture():
+    spreads = {"a": 1, "b": 10, "c": 0.1}
+    pulls = {n: random.normal(0, s, (5, 6, 4, 3)) for n, s in spreads.items()}
+    pulls["c"][2] = 0  # a critic that says nothing of a picture
+    scaled = trnet._equally_strong(pulls)
+    lengths = {n: np.linalg.norm(p.reshape(5, -1), axis=1) for n, p in pulls.items()}
+    mean = sum(lengths.values()) / 3
+    for name, gradients in scaled.items():
+        expected = np.where(lengths[name] > 0, mean, 0)
+        gradients = np.reshape(gradients, (5, -1))
+        norms = np.linalg.norm(gradients, axis=1)
+        np.testing.assert_allclose(norms, expected, rtol=1e-5)
+        cosine = (gradients * pulls[name].reshape(5, -1)).sum(1) / norms
+        # Scaled, not turned.
+        turned = cosine[expected > 0] / lengths[name][expected > 0]
+        np.testing.assert_allclose(turned, 1, rtol=1e-5)
+
+
+def test_shares_are_projections_on_the_sum():
+    a, b = random.normal(size=(2, 3, 4, 4, 3))
+    shares = trnet._shares({"a": jnp.float32(a), "b": jnp.float32(b)})
+    total = (a + b).ravel()
+    for name, gradients in (("a", a), ("b", b)):
+        expected = gradients.ravel() @ total / (total @ total)
+        np.testing.assert_allclose(shares[f"share_{name}"], expected, rtol=1e-5)
+
+
+def test_the_log_regulariser_hears_high_frequencies():
+    """The lowest ring of a high band is empty; its logarithm must not set the scale."""
+    x = np.float32(random.normal(0.5, 0.05, (4, 32, 32, 3)))
+    smooth = np.stack([blurred(picture) for picture in np.float64(x)])
+    distance = trnet.log_distance(np.float32(smooth), x, cutoff=1 / 16)
+    assert (distance > 0.05).all()  # 0.007 where ln ε is a profile's least value
 
 
 @pytest.mark.parametrize("still", RATES)
@@ -295,8 +349,10 @@ def test_statistics_of_a_kind_are_not_those_of_another(with_statistics):
     """With batch normalisation, what reals look like does not change what is said of
     attacked pictures; statistics gather all kinds that the critic saw."""
     _, state, stepped, _ = with_statistics
-    net = models.build("trnet_discriminator", view="image", width=4, norm="batch")
-    held, (a, b) = state.nets["spatial"], (pictures(4, 16, 16), pictures(4, 16, 16))
+    net = models.build(
+        "trnet_discriminator", view="residual", sources=3, width=4, norm="batch"
+    )
+    held, (a, b) = state.nets["fingerprint"], (pictures(4, 16, 16), pictures(4, 16, 16))
     look = jax.jit(partial(forward, net, held.params, train=True))
     (_, said), moved = trnet._looks(look, held.stats, a, b)
     (_, again), _ = trnet._looks(look, held.stats, a / 2, b)
@@ -351,6 +407,8 @@ def test_the_second_step_compiles_nothing(started):
         ("similarity", "sim", "no similarity loss"),
         ("regulariser", "logs", "did you mean 'log'"),
         ("views", {"spatal": "image"}, "did you mean 'spatial'"),
+        ("critics", ("spectal",), "did you mean 'spectral'"),
+        ("critics", (), "without critics there is no game"),
         ("weights", {"spectral": 1.0}, "did you mean 'spectrum'"),
         ("critic", {"widht": 3}, "'widht'; nearest: 'width'"),
     ],
@@ -361,7 +419,8 @@ def test_misspelt_settings_are_named(setting, value, message):
 
 
 def test_the_generator_of_the_least_loss_is_kept(played):
-    method, states, losses = played
+    method, states, reported = played
+    losses = [metrics["loss"] for metrics in reported]
     best = 1 + int(np.argmin(losses[1:]))
     kept, known = states[-1].nets["chosen"], states[best].nets["generator"]
     assert kept.opt == () and kept.stats["loss"] == np.float32(losses[best])
@@ -381,7 +440,8 @@ def test_the_generator_of_the_least_loss_is_kept(played):
 
 
 def test_rates_are_halved_where_the_loss_does_not_fall(played):
-    _, states, losses = played
+    _, states, reported = played
+    losses = [float(metrics["loss"]) for metrics in reported]
     paces, least = [1.0], np.inf
     for loss in losses:
         better = loss < least - 1e-4 * abs(least) if np.isfinite(least) else True

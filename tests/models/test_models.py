@@ -80,7 +80,7 @@ OTHERS = [
     ("trnet_discriminator", {"norm": "batch"}, 128, 11_028_097, dict([TRACES, REAL])),
     (
         "trnet_discriminator",
-        {"view": "spectrum"},
+        {"view": "log_amplitude"},
         128,
         11_026_049,
         dict([TRACES, REAL]),

@@ -112,6 +112,9 @@ def test_pictures_too_small_are_refused():
             net.init(jax.random.key(0), jnp.zeros((1, 7, 16, 3)))
 
 
+VIEWS = "image", "amplitude", "log_amplitude", "power", "residual"
+
+
 def views(x):
     """What the discriminators see of pictures (b, h, w, 3), by numpy and scipy."""
     gray = x @ [0.299, 0.587, 0.114]
@@ -127,7 +130,8 @@ def views(x):
     ]
     return {
         "image": x,
-        "spectrum": np.stack([power / 2, np.angle(spectrum)], axis=-1),
+        "amplitude": np.stack([np.abs(spectrum), np.angle(spectrum)], axis=-1),
+        "log_amplitude": np.stack([power / 2, np.angle(spectrum)], axis=-1),
         "power": power[..., None],
         "residual": np.clip(np.moveaxis(np.array(residuals), 1, -1), -3, 3),
     }
@@ -144,7 +148,7 @@ def judged(x, params, stages):
     return x, convolved(x, params["real"], padding=0)[0, 0, 0]
 
 
-@pytest.mark.parametrize("view", ["image", "spectrum", "power", "residual"])
+@pytest.mark.parametrize("view", VIEWS)
 def test_a_discriminator_judges_its_view(view):
     net = models.build("trnet_discriminator", view=view, width=3, sources=4)
     x = picture(16, 16)
@@ -173,7 +177,7 @@ def test_a_discriminator_sees_squares_that_can_be_halved(shape):
         net.init(jax.random.key(0), jnp.zeros((1, *shape, 3)))
 
 
-@pytest.mark.parametrize("view", ["image", "spectrum", "power", "residual"])
+@pytest.mark.parametrize("view", VIEWS)
 def test_gradients_reach_the_picture_through_every_view(view):
     net = models.build("trnet_discriminator", view=view, width=2)
     x = jnp.concatenate([picture(16, 16), jnp.zeros((1, 16, 16, 3))])

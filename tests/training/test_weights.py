@@ -49,6 +49,19 @@ def test_half_precision_and_named_tuples_come_back(tmp_path):
     assert same(weights.load_net(tmp_path / "net.safetensors", blank), net)
 
 
+def test_a_file_in_half_precision_is_widened(net, tmp_path):
+    path = tmp_path / "net.safetensors"
+    weights.save_net(path, net, half=True)
+    stored = safetensors.numpy.load_file(path)
+    assert {array.dtype for array in stored.values()} == {np.dtype(np.float16)}
+    read = weights.load_net(path, fresh(9).nets["a"])
+    for given, expected in zip(
+        jax.tree.leaves(read.params), jax.tree.leaves(net.params), strict=True
+    ):
+        assert given.dtype == np.float32
+        np.testing.assert_array_equal(given, np.float32(np.float16(expected)))
+
+
 def test_what_does_not_fit_is_listed_with_the_nearest_name(net, tmp_path):
     path = tmp_path / "net.safetensors"
     arrays = {
