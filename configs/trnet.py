@@ -205,7 +205,9 @@ def _demo():
 def _quick():
     """Everything once, with nets that learn nothing in so few steps."""
     victims = "Patch-CNN", "NF"
+    alone = "spatial"  # the critic that also plays by itself
     attacks = _following("Patch-CNN")
+    attacks[f"TR-Net, {alone}"] = _attacks_of_critics()[f"TR-Net, {alone}"]
     attacks["PGD"]["steps"] = 2
     game = _small_game(2)
     game["generator"] |= {"widths": (4, 8), "norm": "affine"}
@@ -217,13 +219,15 @@ def _quick():
         networks={
             "ganprintr": _ganprintr(2),
             "trnet": game,
+            f"trnet, {alone}": _networks_of_critics(game)[f"trnet, {alone}"],
         },
         defences={
-            "none": _selection(*victims, attacks=attacks),
+            "none": _selection(*victims, attacks=ATTACKS),
             "weak": _selection(*victims, attacks=("Noise",)),
             "strong": _selection(*victims, attacks=("GANprintR",)),
         },
         limited=_limited(*victims, fractions=(0.5, 1), leave_out=("nearest",)),
+        critics=_selection("NF", attacks=("TR-Net", f"TR-Net, {alone}")),
         traces=_traces("Patch-CNN", pictures=16),
         seeds=(0,),
         evaluate_every=2,
@@ -476,7 +480,7 @@ def _sets_of_critics():
     return {
         " and ".join(critics): critics
         for number in (1, 2)
-        for critics in itertools.combinations(GAME["views"], number)
+        for critics in itertools.combinations(CRITICS, number)
     }
 
 

@@ -315,11 +315,23 @@ def _knowledge(settings, data):
     """{name: TrainingData}: all there is to learn from, and the parts of Fig. 14."""
     parts = {"": data.train}
     for fraction in settings.limited["fractions"]:
-        parts[_share(fraction)] = data.train.share(fraction)
+        parts[_share(fraction)] = _part(data.train, fraction)
     for source in left_out(settings, data):
         others = [name for name in _fakes(data) if name != source]
         parts[_without(source)] = data.train.only(others)
     return parts
+
+
+def _part(train, fraction):
+    """A share of the training groups, in which there is something to learn from."""
+    where = f"limited.fractions has {fraction:g}, which is too little"
+    try:
+        part = train.share(fraction)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    if not checks.fakes(part.counts["train"]):
+        raise ValueError(f"{where}: no fake is among these groups")
+    return part
 
 
 def _reals(data):

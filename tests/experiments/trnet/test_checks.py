@@ -77,6 +77,10 @@ def test_what_is_used_is_found(data):
             },
             r"the selections of defences.strong take \[1, 2\] seeds",
         ),
+        (
+            {"limited": limited(fractions=(0.01, 1))},
+            "limited.fractions has 0.01, which is too little: .* no fake",
+        ),
         ({"critics": selection(victims=("NF",))}, "without attacks"),
         (
             {"critics": selection(victims=("NF",), attacks=("Noise",))},

@@ -294,7 +294,7 @@ def test_rates_fall_within_fewer_steps(data):
 
 
 @pytest.mark.parametrize("preset", ["full", "paper", "released"])
-def test_all_sets_of_critics_are_compared(preset):
+def test_all_sets_of_critics_are_compared(preset, data):
     """Three alone, three pairs, and all three; all else is the same game."""
     chosen = checks.check(config.get_config(preset), Settings)
     titles = chosen.critics["attacks"]
@@ -305,6 +305,10 @@ def test_all_sets_of_critics_are_compared(preset):
     for title in titles:
         network = chosen.networks[chosen.attacks[title]["network"]]
         assert dict(network) | {"critics": ()} == whole
+    # A hundredth of the tiny set has no fake.
+    networks = settings.arena(replace(chosen, limited=limited()), data).networks
+    made = [networks[chosen.attacks[title]["network"]].method(1) for title in titles]
+    assert [method.settings["critics"] for method in made] == sets
     cells = settings.critic_cells(chosen, titles[1])
     assert {cell.victim for cell in cells} == {*config.VICTIMS}
 
