@@ -56,10 +56,12 @@ def examples(test, *, shown=SHOWN):
             )
         pairs[source] = so_far
     return {
-        source: part._replace(
-            fakes=np.stack(part.fakes), originals=np.stack(part.originals)
+        source: pairs[source]._replace(
+            fakes=np.stack(pairs[source].fakes),
+            originals=np.stack(pairs[source].originals),
         )
-        for source, part in pairs.items()
+        for source in test.sources
+        if source in pairs
     }
 
 

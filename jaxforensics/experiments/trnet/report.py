@@ -187,14 +187,14 @@ def _report_hardened(cells, victims, attacks, report):
 def _why_left_out():
     """What a table says of cells that are not learned."""
     others = "".join(
-        f"; {victim}: {share:.0%}"
+        f" ({victim}: {100 * share:.0f} %)"
         for victim, share in SOUND_OF.items()
         if share < LEARNED
     )
     return (
         "Not learned: a defended victim that recognises less than "
-        f"{LEARNED:.0%} of the fakes without attack{others} says nothing of its "
-        "defence; averages and figures leave it out."
+        f"{100 * LEARNED:.0f} %{others} of the fakes without attack says nothing of "
+        "its defence; averages and figures leave it out."
     )
 
 
@@ -303,8 +303,8 @@ def _report_averages(accuracies, report):
             title, _ = DEFENCES[defence]
             mean = np.mean([by_victim[victim] for victim in shared])
             averages.setdefault(title, {})[attack] = mean
-    if not averages:
-        return
+    if len(averages) < 2:
+        return  # nothing to compare
 
     report.section("What defences are worth")
     figure = figures.bars(

@@ -95,7 +95,7 @@ def test_victims_that_have_not_learned_have_no_accuracy_after_attacks(report):
         *("0.850", "0.800", "0.450", "0.350")
     ]
     caption = page.caption("accuracy_weak")
-    assert "less than 85% of the fakes without attack; NF: 70%" in caption
+    assert "less than 85 % (NF: 70 %) of the fakes without attack" in caption
     assert caption.endswith("Averages are over A, NF.")
     rows, columns, numbers = page.cells("accuracy_weak")
     assert (rows, columns) == (["A", "NF"], ["real", "fake", "x", "y"])
@@ -118,6 +118,7 @@ def test_without_defence_every_victim_is_shown(report):
     page = report(cells, none=ALL | {"victims": ("B",), "attacks": ("x",)})
     assert page.rows("accuracy_none")["B"][2] == "0.200 ± 0.014"
     assert "Not learned" not in page.caption("accuracy_none")
+    assert "defences" not in page.drawn  # one level of defence is no comparison
 
 
 def test_a_table_of_several_selections_has_gaps(report):
