@@ -24,8 +24,10 @@ import itertools
 
 from configs import common
 
-# One row each: the attack's name in `attacks` and its settings; 'follows' is the victim
-# whose gradients it follows, 'network' what it redraws with.  Section 5.5.1.
+# One row each: the attack's name in `attacks` and its settings.  'follows' is whose
+# gradients it follows: an undefended victim's or, "itself", those of each victim as it
+# is.  'network' is what it redraws with, 'equals' the attack whose PSNR it has, picture
+# by picture.  Section 5.5.1.
 ATTACKS = {
     "Noise": {
         "attack": "noise",
@@ -44,6 +46,18 @@ ATTACKS = {
         "epsilon": 8 / 255,
         "steps": 10,  # ours: the paper does not say
     },
+    # Ours, as the paper does not say which of the two its Tables 2 and 3 show.
+    "FGSM, itself": {
+        "attack": "fgsm",
+        "follows": "itself",
+        "epsilon": 8 / 255,
+    },
+    "PGD, itself": {
+        "attack": "pgd",
+        "follows": "itself",
+        "epsilon": 8 / 255,
+        "steps": 10,
+    },
     "GANprintR": {
         "attack": "ganprintr",
         "network": "ganprintr",
@@ -51,6 +65,11 @@ ATTACKS = {
     "TR-Net": {
         "attack": "trnet",
         "network": "trnet",
+    },
+    # Ours, TR-Net's control: as much noise, which removes no trace.
+    "Equal noise": {
+        "attack": "noise_of_psnr",
+        "equals": "TR-Net",
     },
 }
 
@@ -175,7 +194,9 @@ def _light(data):
         defences={
             "none": _selection(*LIGHT, attacks=attacks),
             "weak": _selection(*LIGHT, attacks=attacks),
-            "strong": _selection("DCTA", "NF", attacks=("PGD", "TR-Net")),
+            "strong": _selection(
+                "DCTA", "NF", attacks=("PGD", "PGD, itself", "TR-Net", "Equal noise")
+            ),
         },
         traces=_traces("Patch-CNN"),
         seeds=(0,),
@@ -194,8 +215,12 @@ def _demo():
         },
         defences={
             "none": _selection(*LIGHT, attacks=ATTACKS),
-            "weak": _selection("DCTA", "NF", attacks=("Noise", "PGD", "TR-Net")),
-            "strong": _selection("NF", attacks=("TR-Net",)),
+            "weak": _selection(
+                "DCTA",
+                "NF",
+                attacks=("Noise", "PGD", "PGD, itself", "TR-Net", "Equal noise"),
+            ),
+            "strong": _selection("NF", attacks=("TR-Net", "Equal noise")),
         },
         traces=_traces("Patch-CNN"),
         seeds=(0,),
@@ -208,7 +233,8 @@ def _quick():
     alone = "spatial"  # the critic that also plays by itself
     attacks = _following("Patch-CNN")
     attacks[f"TR-Net, {alone}"] = _attacks_of_critics()[f"TR-Net, {alone}"]
-    attacks["PGD"]["steps"] = 2
+    for title in ("PGD", "PGD, itself"):
+        attacks[title]["steps"] = 2
     game = _small_game(2)
     game["generator"] |= {"widths": (4, 8), "norm": "affine"}
     game["critic"]["width"] = 4
@@ -371,11 +397,11 @@ def _victims(titles, steps, *, short=True):
 
 
 def _following(victim):
-    """All attacks, those by gradients by the gradients of this victim."""
+    """All attacks; those by gradients of one victim by the gradients of this one."""
     attacks = {}
     for title, row in ATTACKS.items():
         attacks[title] = dict(row)
-        if "follows" in row:
+        if row.get("follows", "itself") != "itself":
             attacks[title]["follows"] = victim
     return attacks
 

@@ -33,11 +33,14 @@ the unattacked validation split, and the likeliest class decides. NF is not trai
 cuts at the equal-error threshold of the validation split. GANprintR is trained on real
 pictures, TR-Net on pairs of a fake and its original or nearest real, neither on any
 victim. FGSM and PGD follow the gradients of one undefended victim, named with their
-settings. Each attacks the fakes of the test split, which are then stored in 8 bits, as
-a saved file would be, and shown to all victims. Accuracy is that within a class: of the
-reals, of the fakes, of the attacked fakes. Figures are means over seeds, ± the standard
-deviation; victims, networks and attacks of a seed belong together. The paper's numbers,
-of photographs, stand beside ours for orientation.
+settings, or those of the victim itself, with its defence; of a victim that tells
+sources apart, those of its likeliest fake source over its likeliest real one. White
+noise of the PSNR that TR-Net reached, picture by picture, is the control of TR-Net.
+Each attacks the fakes of the test split, which are then stored in 8 bits, as a saved
+file would be, and shown to all victims, or to the one followed. Accuracy is that within
+a class: of the reals, of the fakes, of the attacked fakes. Figures are means over
+seeds, ± the standard deviation; victims, networks and attacks of a seed belong
+together. The paper's numbers, of photographs, stand beside ours for orientation.
 """
 DEFENCES = {
     UNDEFENDED: (
@@ -52,12 +55,15 @@ DEFENCES = {
     HARDENED: (
         "Strong defence",
         "Half of the fakes in training are shown as the attack under test leaves them: "
-        "one training per victim and attack; Table 3.",
+        "one training per victim and attack; Table 3. What follows the victim itself "
+        "follows it without defence for training and hardened for the test.",
     ),
 }
 QUALITY = """\
 How much like the fakes the attacked ones are; Table 4. Mean ± standard deviation over
-the pictures of the first seed.
+the pictures of the first seed. Noise that equals an attack has its PSNR, picture by
+picture. What follows the victim itself makes pictures for each victim: the numbers are
+over all of them, and none is shown.
 """
 TRANSFER = """\
 All cells of the tables above, one per row, of the first seed: accuracy within a class
@@ -97,7 +103,7 @@ def _report_defence(measured, settings, defence, report):
     victims = rows.titles(settings, defence, "victims")
     attacks = rows.titles(settings, defence, "attacks")
     if defence == HARDENED:
-        _report_hardened(cells, victims, attacks, report)
+        _report_hardened(cells, victims, attacks, settings, report)
         return
 
     lines = []
@@ -130,7 +136,7 @@ def _report_defence(measured, settings, defence, report):
         report.table(f"accuracy_{defence}_paper", of_paper, caption=caption, about=())
 
 
-def _report_hardened(cells, victims, attacks, report):
+def _report_hardened(cells, victims, attacks, settings, report):
     """Table 3, a table for each kind of picture.
 
     Each cell has a victim of its own, hardened against the attack of its column.
@@ -157,6 +163,7 @@ def _report_hardened(cells, victims, attacks, report):
                     line[attack] = NOT_LEARNED
             lines.append(line)
         caption = f"Accuracy of {title}, after training against the attack of a column."
+        caption += _follow(settings, attacks)
         if left_out:
             who = [
                 f"{v} against {a}"
@@ -200,11 +207,16 @@ def _why_left_out():
 
 def _follow(settings, attacks):
     """Which victims the attacks follow: for others they are a transfer."""
-    return "".join(
-        f" {attack} follows {settings.attacks[attack]['follows']}."
-        for attack in attacks
-        if "follows" in settings.attacks[attack]
-    )
+    sentences = []
+    for attack in attacks:
+        row = settings.attacks[attack]
+        if rows.follows_itself(settings, attack):
+            sentences.append(f" “{attack}” follows the victim of the row.")
+        elif "follows" in row:
+            sentences.append(f" {attack} follows {row['follows']}, undefended.")
+        elif "equals" in row:
+            sentences.append(f" {attack} has the PSNR of {row['equals']}.")
+    return "".join(sentences)
 
 
 def _report_lines(name, lines, report, *, caption, left_out=()):
@@ -340,17 +352,19 @@ def _report_quality(measured, settings, report):
             line[f"{name.upper()}, paper"] = _mean_and_deviation(in_paper, digits)
         lines.append(line)
     report.table("quality", lines, caption="PSNR in dB, peak 1; SSIM.")
+    drawn = [attack for attack in attacks if not rows.follows_itself(settings, attack)]
+    columns = ["fake", *drawn]
     figure = figures.pictures(
         [
-            [pictures["fake"], *(pictures[attack] for attack in attacks)]
+            [pictures[column] for column in columns]
             for pictures in measured.examples.values()
         ],
-        columns=["fake", *attacks],
+        columns=columns,
         names=list(measured.examples),
     )
     caption = "The first test fake of each kind, and what each attack makes of it."
     # The file shows attacked pictures, so it is marked like one.
-    mark = marks.mark(", ".join(attacks), [settings.attacks[a] for a in attacks])
+    mark = marks.mark(", ".join(drawn), [settings.attacks[a] for a in drawn])
     report.figure("attacked", figure, caption=caption, texts={marks.FIELD: mark})
 
 

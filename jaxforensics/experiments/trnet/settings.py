@@ -8,6 +8,8 @@ from jaxforensics.data.items import is_real_source
 from jaxforensics.experiments.common import checks
 from jaxforensics.experiments.common.arena import (
     HARDENED,
+    ITSELF,
+    LIKELIEST,
     THRESHOLD,
     UNDEFENDED,
     Arena,
@@ -27,6 +29,8 @@ LABELS = {"reals": 0, "fakes": 1}  # what a network learns from
 STEPS = "steps", "epoch", "last"
 SCHEDULE_STEPS = "steps", "every"
 OPTIMISERS = {"optimiser", "critic_optimiser"}
+# What a victim's row may say of its decisions.
+DECISIONS = {"likeliest": LIKELIEST, "threshold": THRESHOLD}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +41,10 @@ class Settings:
     about, and how many of all `seeds` it takes, from the first on.
     """
 
-    victims: dict  # {title: {'method': of DETECTORS, and its settings}}
-    attacks: dict  # {title: {'attack': in `attacks`, 'follows', 'network', settings}}
+    # {title: {'method': of DETECTORS, 'decides': of DECISIONS, and its settings}}
+    victims: dict
+    # {title: {'attack': in `attacks`, 'follows', 'network', 'equals', its settings}}
+    attacks: dict
     networks: dict  # {title: {'method': of REDRAWERS, 'learns_from', settings}}
     classifier: dict  # settings that all classifiers share
     weak: tuple  # operations of the weak defence
@@ -86,9 +92,14 @@ def attack(row, title):
     row = dict(row)
     name = _required(row, "attack", f"attacks.{title}")
     choose(attacks.NAMES, name, "attack")
-    follows = row.pop("follows", "")
-    network = row.pop("network", "")
-    return Attack(name, partial(attacks.build, name), row, follows, network)
+    return Attack(
+        name,
+        partial(attacks.build, name),
+        follows=row.pop("follows", ""),
+        network=row.pop("network", ""),
+        equals=row.pop("equals", ""),
+        settings=row,
+    )
 
 
 def network(row, title, data):
@@ -179,6 +190,21 @@ def equal_noise(settings, attack):
     return ""
 
 
+def cells_of(settings, attack, seed):
+    """The cells of Tables 1 to 3 with this attack."""
+    return [
+        cell
+        for defence in DEFENCES
+        for cell in defence_cells(settings, defence)
+        if (cell.attack, cell.seed) == (attack, seed)
+    ]
+
+
+def follows_itself(settings, attack):
+    """Whether an attack follows each victim itself: its pictures differ by victim."""
+    return settings.attacks[attack].get("follows") == ITSELF
+
+
 def limits_knowledge(settings):
     """Whether Fig. 14 is asked for: who is attacked, and what the attack may lack."""
     selection = settings.limited
@@ -231,6 +257,7 @@ def _classifier(row, where, settings, data):
     common = dict(settings.classifier) | {"reals": _reals(data)}
     for name in ("model", "target", "steps", "optimiser"):
         common[name] = _required(row, name, where)
+    decides = _decision(row, where, default="likeliest")
     common["model_settings"] = row  # what is left in it
     if common["target"] == "source":
         # A class per source instead of one logit of real and fake.
@@ -239,12 +266,15 @@ def _classifier(row, where, settings, data):
     def method(operations):
         return call(classifier.make, common | {"augment": operations}, where=where)
 
-    return Victim(method, watch=WATCH, binary=common["target"] == "label")
+    return Victim(method, watch=WATCH, decides=decides)
 
 
 def _fingerprint(row, where, settings, data):
     """NF: mean noise residuals, averaged once over the training pictures."""
     del settings
+    decides = _decision(row, where, default="threshold")
+    if decides != THRESHOLD:
+        raise ValueError(f"{where}.decides: correlations need a 'threshold'")
     of_data = {
         "sources": len(data.train.sources),
         "reals": _reals(data),
@@ -256,7 +286,13 @@ def _fingerprint(row, where, settings, data):
         complete = row | of_data | {"augment": operations}
         return call(fingerprint.make, complete, where=where)
 
-    return Victim(method, decides=THRESHOLD, binary=False, plain=True)
+    return Victim(method, decides=decides, plain=True)
+
+
+def _decision(row, where, *, default):
+    """Take out of a victim's row how it decides."""
+    name = row.pop("decides", default)
+    return choose(DECISIONS, name, f"decision of {where}")
 
 
 def _removal(row, where, data):

@@ -11,7 +11,12 @@ import tiny_arena
 from configs import trnet as config
 from jaxforensics import attacks
 from jaxforensics.experiments.common import checks
-from jaxforensics.experiments.common.arena import LIKELIEST, THRESHOLD, Cell
+from jaxforensics.experiments.common.arena import (
+    ITSELF,
+    LIKELIEST,
+    THRESHOLD,
+    Cell,
+)
 from jaxforensics.experiments.common.study import Sets
 from jaxforensics.experiments.trnet import Settings, jobs, settings
 from jaxforensics.methods import trnet
@@ -39,13 +44,34 @@ def test_every_selection_names_known_victims_and_attacks(preset):
         assert {*selection.get("attacks", ()), *attack} <= set(chosen.attacks)
         assert 1 <= selection["seeds"] <= len(chosen.seeds)
     for row in chosen.attacks.values():
-        if "follows" in row:
+        if "follows" in row and row.follows != ITSELF:
             assert row.follows in chosen.victims
+        if "equals" in row:
+            assert row.equals in chosen.attacks
         if row.attack in ("ganprintr", "trnet"):
             assert row.network in chosen.networks
     for row in chosen.victims.values():
         if row.method == "classifier":
             assert {"model", "target", "steps", "optimiser"} <= set(row)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_tables_show_each_attack_beside_its_control(preset):
+    """Noise that equals TR-Net, and gradients of the victim itself."""
+    chosen = config.get_config(preset).experiment
+    for defence in settings.DEFENCES:
+        attacks = settings.titles(chosen, defence, "attacks")
+        for attack, other in (("TR-Net", "Equal noise"), ("PGD", "PGD, itself")):
+            assert (attack in attacks) == (other in attacks)
+
+
+def test_gradients_are_those_of_the_victim_that_a_preset_has():
+    followed = config.get_config("default").experiment.attacks
+    assert {row.follows for row in followed.values() if "follows" in row} == {
+        "Patch-CNN",
+        ITSELF,
+    }
+    assert followed["PGD, itself"].follows == followed["FGSM, itself"].follows == ITSELF
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -71,7 +97,7 @@ def test_a_new_victim_is_a_row(monkeypatch, data):
         assert chosen.victims["Meso-4"].steps > 0
         assert "Meso-4" in chosen.defences.none.victims
     victim = settings.victim(chosen.victims["Meso-4"], "Meso-4", chosen, data)
-    assert victim.binary and victim.decides == LIKELIEST
+    assert victim.decides == LIKELIEST
     assert victim.method(()).settings["model"] == "meso4"
 
 
@@ -126,11 +152,11 @@ def test_rows_become_victims_attacks_and_networks(data):
     chosen = checks.check(config.get_config("full"), Settings)
     arena = settings.arena(chosen, data)
     assert arena.victims["NF"].decides == THRESHOLD and arena.victims["NF"].plain
-    assert not arena.victims["LF"].binary  # it tells sources apart
     assert arena.victims["LF"].method(()).settings["num_classes"] == 3
     operations = arena.operations["weak"]
     assert arena.victims["DCTA"].method(operations).settings["augment"] == operations
-    assert {row.follows for row in arena.attacks.values()} == {"", "Xception"}
+    assert {row.follows for row in arena.attacks.values()} == {"", "Xception", ITSELF}
+    assert arena.attacks["Equal noise"].equals == "TR-Net"
     labels = {title: network.label for title, network in arena.networks.items()}
     of_critics = {f"trnet, {title}": 1 for title in config._sets_of_critics()}
     assert labels == {"ganprintr": 0, "trnet": 1} | of_critics and len(of_critics) == 6

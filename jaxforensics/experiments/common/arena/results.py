@@ -43,9 +43,16 @@ class Results(NamedTuple):
         return recognised(decisions, answers, label=1, chosen=chosen)
 
     def attacked(self, attack, seed, *, knowledge=""):
-        """Columns of the attacked test fakes, see `graph.Attacked`."""
+        """Columns of the attacked test fakes, see `graph.Attacked`.
+
+        Of an attack that makes the same pictures for all victims.
+        """
         name = self.arena.attacked_name(attack, seed, knowledge=knowledge)
         return self.made[name].columns
+
+    def shown(self, cell):
+        """Columns of the attacked test fakes that the victim of a cell is shown."""
+        return self.made[self.arena.attacked_name_of(cell)].columns
 
     def intervals(self, cell):
         """{'real', 'fake', 'attacked', 'fall'}: each with its bootstrap interval.
