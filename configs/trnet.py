@@ -272,7 +272,7 @@ def _full():
     return _config(
         data=_embedded(faces=2400, batch_size=16),
         victims=_victims(VICTIMS, steps),
-        attacks=ATTACKS | _attacks_of_critics(),
+        attacks=ATTACKS | _attacks_of_critics() | _noise_of_critics(),
         networks={
             "ganprintr": _ganprintr(400),
             "trnet": game,
@@ -316,7 +316,7 @@ def _of_paper(game, *, weak):
         data=common.folder(size=128, batch_size=150) | {"flip": False},
         # Steps are ours: Section 5.4 says only that it followed the victims' authors.
         victims=_victims(VICTIMS, dict.fromkeys(VICTIMS, 20_000), short=False),
-        attacks=ATTACKS | _attacks_of_critics(),
+        attacks=ATTACKS | _attacks_of_critics() | _noise_of_critics(),
         networks={
             # 200 epochs of 60,000 reals at 224 x 224, as in its authors' code.
             "ganprintr": _ganprintr(80_000) | {"size": 224},
@@ -514,6 +514,17 @@ def _attacks_of_critics():
     """A row for each set of critics but all three, which are those of TR-Net itself."""
     return {
         f"TR-Net, {title}": {"attack": "trnet", "network": f"trnet, {title}"}
+        for title in _sets_of_critics()
+    }
+
+
+def _noise_of_critics():
+    """The control of each of those attacks: white noise of its PSNR."""
+    return {
+        f"Equal noise, {title}": {
+            "attack": "noise_of_psnr",
+            "equals": f"TR-Net, {title}",
+        }
         for title in _sets_of_critics()
     }
 

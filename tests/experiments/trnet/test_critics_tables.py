@@ -47,6 +47,7 @@ def test_attacks_are_measured_by_sound_victims(tmp_path, monkeypatch, sound):
         attacks={
             "All": {"attack": "trnet", "network": "all"},
             "One": {"attack": "trnet", "network": "one"},
+            "Noise": {"attack": "noise_of_psnr", "equals": "All"},
         },
         networks={"all": GAME, "one": GAME | {"critics": ("spectral",)}},
         defences=dict.fromkeys(("none", "weak", "strong"), tiny_arena.NOBODY),
@@ -61,6 +62,7 @@ def test_attacks_are_measured_by_sound_victims(tmp_path, monkeypatch, sound):
     assert critics.critics == {"All": everyone, "One": ("spectral",)}
     assert measured.quality == {}  # Table 4 is about the attacks of the other tables
 
+    assert [*critics.noise] == ["All"]
     results = Results(made, rows.arena(settings, data.main))
     for title, outcome in critics.outcomes.items():
         columns = results.attacked(title, 0)
@@ -71,6 +73,8 @@ def test_attacks_are_measured_by_sound_victims(tmp_path, monkeypatch, sound):
             (cell,) = rows.critic_cells(settings, title)
             expected = {"NF": [results.attacked_accuracy(cell)]}
         assert outcome.accuracies == expected
+    noise = results.attacked("Noise", 0)
+    assert critics.noise["All"].psnr == [pytest.approx(noise["psnr"].mean())]
 
     workspace.close()
     lines, figures = drawn(critics, tmp_path / "page")
@@ -79,7 +83,7 @@ def test_attacks_are_measured_by_sound_victims(tmp_path, monkeypatch, sound):
         "spatial, spectral and fingerprint",
     ]
     assert ("NF" in lines[0]) == ("mean" in lines[0]) == sound
-    assert figures == ({"critics"} if sound else set())
+    assert figures == ({"critics", "critics_mean"} if sound else set())
 
 
 def test_means_stand_beside_noise_of_the_same_psnr(tmp_path):

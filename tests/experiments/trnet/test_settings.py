@@ -332,6 +332,7 @@ def test_all_sets_of_critics_are_compared(preset, data):
         network = chosen.networks[chosen.attacks[title]["network"]]
         assert dict(network) | {"critics": ()} == whole
     # A hundredth of the tiny set has no fake.
+    assert all(settings.equal_noise(chosen, title) for title in titles)
     networks = settings.arena(replace(chosen, limited=limited()), data).networks
     made = [networks[chosen.attacks[title]["network"]].method(1) for title in titles]
     assert [method.settings["critics"] for method in made] == sets
