@@ -44,18 +44,25 @@ def _report_fractions(fractions, report):
 
     percents = [100 * fraction for fraction in fractions]
     curves = {
-        victim: [outcome.accuracies[victim] for outcome in fractions.values()]
-        for victim in victims
-    }
-    figure = figures.curves(
         # Rows are seeds, columns are shares of the pairs.
-        {victim: (percents, np.transpose(per)) for victim, per in curves.items()},
-        x_label="pairs in training, %",
+        quantity.title: (
+            percents,
+            np.transpose([quantity.values(outcome) for outcome in fractions.values()]),
+        )
+        for quantity in _quantities(victims)
+    }
+    settings = {"x_label": "pairs in training, %", "x_log": True}
+    figure = figures.curves(
+        {victim: curves[victim] for victim in victims},
         y_label="accuracy of attacked fakes",
-        x_log=True,
         y_limits=(-0.02, 1.02),
+        **settings,
     )
     report.figure("fractions", figure, caption="A band holds all seeds.")
+    for name, y_label in (("PSNR", "PSNR, dB"), ("SSIM", "SSIM")):
+        figure = figures.curves({name: curves[name]}, y_label=y_label, **settings)
+        caption = f"{y_label}, by the pairs in training."
+        report.figure(f"fractions_{name}", figure, caption=caption)
 
 
 def _report_left_out(left_out, report):
