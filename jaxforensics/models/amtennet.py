@@ -29,6 +29,9 @@ VARIANTS = {
     "AMTENnet_7": {"pool": "average"},
     "AMTENnet_8": {"last_size": 3},
 }
+# Conv1 to Conv6 subtract values of up to 255 that differ by about one: a GPU's usual
+# products, of 11 bits, would lose what is left.
+EXACT = "highest"
 POOLS = {"max": ceil_max_pool, "average": ceil_mean_pool}
 
 
@@ -63,12 +66,12 @@ class AMTEN(nn.Module):
     def _residual(self, x):
         # What its surroundings say of a pixel, minus the pixel: a small difference of
         # large numbers, which is not for half precision.
-        exact = {"kernel_init": XAVIER, "precision": "highest", "name": "conv_1"}
+        exact = {"kernel_init": XAVIER, "precision": EXACT, "name": "conv_1"}
         return Conv(3, self.predictor_size, use_bias=False, **exact)(x) - x
 
     def _convolve(self, width, names, x):
         for name in names[: self.depth]:  # linear: no activation between them
-            x = _conv(width, self.dtype, name)(x)
+            x = _conv(width, self.dtype, name, precision=EXACT)(x)
         return x
 
 
@@ -87,7 +90,8 @@ class HFE(nn.Module):
     @nn.compact
     def __call__(self, x, *, train):
         """(b, h, w, c) -> (b, h', w', 128); 128 x 128 becomes 7 x 7."""
-        x = self._pool(_conv(24, self.dtype, "conv_6")(x))
+        # Whatever of the picture is left in the maps is for this layer to cancel.
+        x = self._pool(_conv(24, self.dtype, "conv_6", precision=EXACT)(x))
         x = self._normalize(x, "norm_6", train)
         x = self._pool(_conv(48, self.dtype, "conv_7", padding="VALID")(x))
         x = self._normalize(x, "norm_7", train)
@@ -186,12 +190,13 @@ class AMTENnet(nn.Module):
         return Head(self.num_classes, self.dtype, name="head")(x)
 
 
-def _conv(width, dtype, name, *, size=3, padding="SAME"):
+def _conv(width, dtype, name, *, size=3, padding="SAME", precision=None):
     return Conv(
         width,
         size,
         padding=padding,
         kernel_init=XAVIER,
         dtype=dtype,
+        precision=precision,
         name=name,
     )

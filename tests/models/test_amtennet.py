@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.lax import Precision
 from scipy import ndimage
 from variables import filled
 
@@ -202,6 +203,41 @@ def test_the_module_of_traces_alone():
     maps, variables = jax.eval_shape(AMTEN().init_with_output, jax.random.key(0), image)
     assert maps.shape == (1, 20, 24, 12)
     assert sum(x.size for x in jax.tree.leaves(variables)) == 909
+
+
+def precisions(function, *arguments):
+    """What a function asks of each of its convolutions, in their order."""
+    jaxpr = jax.make_jaxpr(function)(*arguments)
+    equations = [e for e in jaxpr.eqns if e.primitive.name == "conv_general_dilated"]
+    return [equation.params["precision"] for equation in equations]
+
+
+def test_where_the_picture_is_cancelled_gpus_keep_every_digit(monkeypatch):
+    """A program for GPUs: six convolutions of AMTENnet, one of model_base."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    exact = (Precision.HIGHEST, Precision.HIGHEST)
+    for name, count in (("amtennet", 6), ("model_base", 1)):
+        module = models.build(name)
+        variables = filled(random, module, (1, 32, 32, 3))
+        image = jnp.zeros((1, 32, 32, 3))
+        expected = [exact] * count + [None] * 3
+        assert precisions(module.apply, variables, image) == expected
+
+
+@pytest.mark.parametrize("number", range(7))
+def test_gradients_of_the_module_of_traces_are_as_exact(monkeypatch, number):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    module = AMTEN(**amtennet.VARIANTS.get(f"AMTEN_{number}", {}))
+    x = jnp.zeros((1, 8, 8, 3))
+    variables = filled(random, module, x)
+
+    def total(variables, x):
+        return module.apply(variables, x).sum()
+
+    asked = precisions(jax.grad(total, argnums=(0, 1)), variables, x)
+    # A layer is three products: the maps, and the gradients of picture and kernel.
+    layers = len(variables["params"])
+    assert asked == 3 * layers * [(Precision.HIGHEST, Precision.HIGHEST)]
 
 
 def test_it_starts_uniform_within_the_fan_in(key):

@@ -44,10 +44,28 @@ def _check_group(settings, name, others):
         trained_on |= dict(others)
     for set_name in group["sets"]:
         choose(trained_on, set_name, f"set for {name}")
+    _check_exceptions(settings, name, trained_on)
 
     if name == "mixed":
         for set_name in (*group["tested_on"], *group["unseen"]):
             choose(sets.OPERATIONS, set_name, f"set of {sets.PLAIN}'s classes")
+
+
+def _check_exceptions(settings, name, known_sets):
+    """Whether the networks and sets that a group makes exceptions of are known.
+
+    They need not be in the group: its networks may have been chosen anew.
+    """
+    group = getattr(settings, name)
+    known = dict(settings.models) | known_sets
+    for exception, count in group["fewer"].items():
+        choose(known, exception, f"network or set for {name}.fewer")
+        if count < 1:
+            raise ValueError(f"{name}.fewer: {exception} needs a seed or more")
+    for title, of_title in group["only"].items():
+        choose(settings.models, title, f"network for {name}.only")
+        for set_name in of_title:
+            choose(known_sets, set_name, f"set for {name}.only")
 
 
 def _check_traces(settings):

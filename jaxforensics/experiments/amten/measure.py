@@ -11,6 +11,7 @@ from jaxforensics.experiments.amten.settings import (
     LABEL,
     SOURCE,
     all_exams,
+    cells_of,
     networks_of,
     over_seeds,
     tested_sets,
@@ -95,17 +96,15 @@ def _accuracies(answers, settings, group):
 
     `answers` {(network, name of a set): detectors.Answers} are those of all groups.
     """
-    chosen = getattr(settings, group)
     accuracies = {}
-    for title in chosen["models"]:
-        for trained_on in chosen["sets"]:
-            networks = over_seeds(settings, group, title, trained_on)
-            answered = [answers[network, trained_on] for network in networks]
-            task = networks[0].task
-            accuracies[title, trained_on] = Accuracy(
-                per_seed=np.array([_accuracy(each, task) for each in answered]),
-                interval=_interval(answered[0], task),
-            )
+    for title, trained_on in cells_of(settings, group):
+        networks = over_seeds(settings, group, title, trained_on)
+        answered = [answers[network, trained_on] for network in networks]
+        task = networks[0].task
+        accuracies[title, trained_on] = Accuracy(
+            per_seed=np.array([_accuracy(each, task) for each in answered]),
+            interval=_interval(answered[0], task),
+        )
     return accuracies
 
 
@@ -155,33 +154,28 @@ def _by_source(answers, settings, corpora):
 
 
 def _confusions(answers, settings, corpora):
-    """Tables III and IV, in the order of the sets."""
-    group = settings.confusions
+    """Tables III and IV."""
     confusions = {}
-    for trained_on in group["sets"]:
+    for title, trained_on in cells_of(settings, "confusions"):
         names = list(corpora[trained_on].test.sources)
-        for title in group["models"]:
-            tests = [
-                answers[network, trained_on].test
-                for network in over_seeds(settings, "confusions", title, trained_on)
-            ]
-            shares = np.mean([accuracy.confusion(test) for test in tests], axis=0)
-            occurring = [names[number] for number in np.unique(tests[0]["source"])]
-            confusions[title, trained_on] = Confusion(shares, occurring, names)
+        tests = [
+            answers[network, trained_on].test
+            for network in over_seeds(settings, "confusions", title, trained_on)
+        ]
+        shares = np.mean([accuracy.confusion(test) for test in tests], axis=0)
+        occurring = [names[number] for number in np.unique(tests[0]["source"])]
+        confusions[title, trained_on] = Confusion(shares, occurring, names)
     return confusions
 
 
 def _grid(made, settings):
     """Accuracies after every operation of Table IX."""
-    return {
-        trained_on: {
-            title: grid.accuracies(
-                made, over_seeds(settings, "grid", title, trained_on)
-            )
-            for title in settings.grid["models"]
-        }
-        for trained_on in settings.grid["sets"]
-    }
+    accuracies = {}
+    for title, trained_on in cells_of(settings, "grid"):
+        networks = over_seeds(settings, "grid", title, trained_on)
+        by_title = accuracies.setdefault(trained_on, {})
+        by_title[title] = grid.accuracies(made, networks)
+    return accuracies
 
 
 def _claims(settings, design, mixed):

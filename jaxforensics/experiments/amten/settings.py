@@ -35,7 +35,9 @@ class Settings:
 
     Groups of experiments (from `identification` to `traces`) name their `models`, the
     `sets` to train each of them on, and how many of the `seeds` they take at most, from
-    the first on.
+    the first on: two trainings of different numbers of seeds share the first of them.
+    `fewer` {network or set: number} says where they take fewer, `only` {network: sets}
+    which networks are trained on some of the sets alone.
     """
 
     models: dict  # {title: {'model': its name in `models`, and its settings}}
@@ -70,22 +72,36 @@ GROUPS = (
 WITHOUT_EXAMS = "grid", "traces"
 
 
+def cells_of(settings, group):
+    """(title, trained on) of every network of a group, whatever its seed."""
+    chosen = getattr(settings, group)
+    only = dict(chosen["only"])
+    return [
+        (title, trained_on)
+        for title in chosen["models"]
+        for trained_on in chosen["sets"]
+        if trained_on in only.get(title, chosen["sets"])
+    ]
+
+
 def over_seeds(settings, group, title, trained_on):
     """The networks of a group that differ in their seed alone."""
     task = SOURCE
     if group == "binary":
         task = LABEL
-    seeds = tuple(settings.seeds)[: getattr(settings, group)["seeds"]]
+    chosen = getattr(settings, group)
+    fewer = dict(chosen["fewer"])
+    most = chosen["seeds"]
+    count = min(fewer.get(title, most), fewer.get(trained_on, most), most)
+    seeds = tuple(settings.seeds)[:count]
     return [Network(title, trained_on, seed, task) for seed in seeds]
 
 
 def networks_of(settings, group):
     """The networks of a group of experiments, by its name."""
-    chosen = getattr(settings, group)
     return [
         network
-        for title in chosen["models"]
-        for trained_on in chosen["sets"]
+        for title, trained_on in cells_of(settings, group)
         for network in over_seeds(settings, group, title, trained_on)
     ]
 

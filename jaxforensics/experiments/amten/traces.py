@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxforensics.experiments.amten.settings import over_seeds
+from jaxforensics.experiments.amten.settings import cells_of, over_seeds
 from jaxforensics.models.amtennet import AMTEN
 from jaxforensics.ops.color import to_float
 
@@ -42,22 +42,19 @@ def moments(settings):
 
 def measure(made, settings, corpora):
     """{(title, trained on): Traces}, of every network and set of the group."""
-    group = settings.traces
     traces = {}
-    for trained_on in group["sets"]:
+    for title, trained_on in cells_of(settings, "traces"):
         test = corpora[trained_on].test
         images, sources = examples(test)
-        for title in group["models"]:
-            networks = over_seeds(settings, "traces", title, trained_on)
-            by_moment = {}
-            for name, after in moments(settings).items():
-                at_moment = [network._replace(after=after) for network in networks]
-                looks = [
-                    _look(made, network, settings, test, images)
-                    for network in at_moment
-                ]
-                by_moment[name] = _moment(looks)
-            traces[title, trained_on] = Traces(images, sources, by_moment)
+        networks = over_seeds(settings, "traces", title, trained_on)
+        by_moment = {}
+        for name, after in moments(settings).items():
+            at_moment = [network._replace(after=after) for network in networks]
+            looks = [
+                _look(made, network, settings, test, images) for network in at_moment
+            ]
+            by_moment[name] = _moment(looks)
+        traces[title, trained_on] = Traces(images, sources, by_moment)
     return traces
 
 

@@ -24,7 +24,7 @@ def settings_of():
 @pytest.fixture(scope="session")
 def no_groups():
     """{group: no networks at all}."""
-    nobody = {"models": (), "sets": (), "seeds": 1}
+    nobody = {"models": (), "sets": (), "seeds": 1, "fewer": {}, "only": {}}
     return {
         "identification": nobody,
         "confusions": nobody,

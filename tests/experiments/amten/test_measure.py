@@ -54,9 +54,11 @@ class Answered(dict):
 def study(tiny, settings_of, no_groups):
     """Settings of a study without traces, and what was measured of it."""
     titles = "AMTENnet", "model_base", "1-D spectrum"
-    group = {"models": titles, "sets": ("Raw",), "seeds": 2}
-    crossed = {"models": ("AMTENnet",), "sets": ("Raw", "JP60"), "seeds": 2}
-    mixed = {"models": ("AMTENnet",), "sets": ("Raw", "Small"), "seeds": 2}
+    two_seeds = no_groups["design"] | {"models": titles, "seeds": 2}
+    group = two_seeds | {"sets": ("Raw",)}
+    own = two_seeds | {"models": ("AMTENnet",)}
+    crossed = own | {"sets": ("Raw", "JP60")}
+    mixed = own | {"sets": ("Raw", "Small")}
     groups = {
         "identification": group,
         "confusions": group,
@@ -172,8 +174,9 @@ def test_amtennet_learns_more_than_spectra_tell_a_linear_model(
     baseline = balanced_accuracy_score(sources, linear.predict(profiles))
     assert baseline > 0.6  # no straw man
 
-    amtennet = {"models": ("AMTENnet",), "sets": ("Raw",), "seeds": 2}
-    model_base = {"models": ("model_base",), "sets": ("Raw",), "seeds": 1}
+    raw = no_groups["design"] | {"sets": ("Raw",)}
+    amtennet = raw | {"models": ("AMTENnet",), "seeds": 2}
+    model_base = raw | {"models": ("model_base",), "seeds": 1}
     groups = {"identification": amtennet, "design": model_base}
     settings = settings_of(steps=500, seeds=(0, 1), **no_groups | groups)
     corpora = Sets(data, {})

@@ -5,20 +5,29 @@ import pytest
 from configs import amten as config
 from jaxforensics.experiments.amten import jobs, networks, sets
 from jaxforensics.experiments.amten.checks import check
-from jaxforensics.experiments.amten.settings import GROUPS, Network
+from jaxforensics.experiments.amten.settings import (
+    GROUPS,
+    Network,
+    cells_of,
+    networks_of,
+    over_seeds,
+)
 from jaxforensics.experiments.common.jobs import in_order
 
-MESO = {"models": ("Meso-4",), "sets": ("Raw",), "seeds": 1}
+MESO = {"models": ("Meso-4",), "sets": ("Raw",), "seeds": 1, "fewer": {}, "only": {}}
 
 
 @pytest.fixture
 def changed(settings_of, no_groups):
     """(**changed) -> Settings of one group with Meso-4, some of it changed."""
 
-    def settings(*, optimisers=("Meso-4",), longer=None, base="AMTENnet", **groups):
+    def settings(
+        *, optimisers=("Meso-4",), longer=None, base="AMTENnet", seeds=(0,), **groups
+    ):
         rows = no_groups | {"identification": MESO}
         return settings_of(
             base=base,
+            seeds=seeds,
             steps=6,
             longer=longer or {},
             optimisers={title: {"name": "adam", "rate": 1e-3} for title in optimisers},
@@ -39,6 +48,13 @@ def changed(settings_of, no_groups):
         ({"identification": {"sets": ("raw",)}}, "set for identification 'raw'"),
         ({"identification": {"sets": ("Small",)}}, "set for identification 'Small'"),
         ({"identification": {"seeds": 0}}, "networks and no seeds"),
+        ({"identification": {"fewer": {"ME55": 1}}}, "did you mean 'ME5'"),
+        ({"identification": {"fewer": {"Meso-4": 0}}}, "fewer: Meso-4 needs a seed"),
+        ({"identification": {"only": {"Meso4": ("Raw",)}}}, "did you mean 'Meso-4'"),
+        (
+            {"identification": {"only": {"Meso-4": ("raw",)}}},
+            "identification.only 'raw'",
+        ),
         ({"mixed": {"unseen": ("HQ",)}}, "set of Raw's classes 'HQ'"),
         ({"crossed": {"sets": ("HQ",)}}, "set for crossed 'HQ'"),
         ({"traces": {"models": ("Meso-4",)}}, "'Meso-4' has no AMTEN"),
@@ -104,6 +120,44 @@ def test_rates_end_with_the_whole_training(settings_of, trained_on, after, stops
         assert method.settings["optimiser"]["steps"] == ends
         names.append(method.settings["optimiser"]["name"])
     assert names == ["sgd", "adam"]
+
+
+def test_networks_and_sets_with_exceptions(changed):
+    """Ten seeds, but fewer of a network or a set; one network on a set alone."""
+    group = {
+        "models": ("AMTENnet", "model_base", "Xception"),
+        "sets": ("Raw", "JP60", "ME5"),
+        "seeds": 10,
+        "fewer": {"model_base": 5, "JP60": 3, "ME5": 12, "Xception": 4},
+        "only": {"Xception": ("JP60",)},
+    }
+    settings = changed(identification=group, seeds=tuple(range(1, 12)))
+    taken = {}
+    for network in networks_of(settings, "identification"):
+        taken.setdefault((network.title, network.trained_on), []).append(network.seed)
+    assert {cell: len(seeds) for cell, seeds in taken.items()} == {
+        ("AMTENnet", "Raw"): 10,
+        ("AMTENnet", "JP60"): 3,
+        ("AMTENnet", "ME5"): 10,
+        ("model_base", "Raw"): 5,
+        ("model_base", "JP60"): 3,
+        ("model_base", "ME5"): 5,
+        ("Xception", "JP60"): 3,
+    }
+    # Whoever has fewer has the first ones, which others have too.
+    assert all(seeds == [*range(1, len(seeds) + 1)] for seeds in taken.values())
+
+
+@pytest.mark.parametrize("preset", ["default", "full"])
+def test_the_paper_s_own_comparison_has_ten_seeds(settings_of, preset):
+    settings = settings_of(preset)
+    counts = {
+        cell: len(over_seeds(settings, "design", *cell))
+        for cell in cells_of(settings, "design")
+    }
+    own = {(title, "Raw"): 10 for title in config.OWN}
+    others = {(t, "Raw"): 5 for t in (*config.FRONT_ENDS, *config.ABLATIONS)}
+    assert counts == own | (others if preset == "full" else {})
 
 
 def test_jobs_are_trainings_and_all_that_is_asked_of_them(tiny, settings_of):
