@@ -14,14 +14,17 @@ LIKENESS = 30.0  # in dB, of attacks that are built to see whether they can be
 
 def check(settings, data):
     """An error says what cannot be done with these settings, and what helps."""
+    _check_tables(settings)
     selections = _selections(settings)
-    for selection in selections:
+    for selection in (*selections, settings.critics):
         if selection["victims"] and not selection["attacks"]:
             raise ValueError(f"victims {selection['victims']} without attacks")
-    selections.append(settings.limited)
+    selections += [settings.limited, settings.critics]
     _check_seeds(settings, selections)
 
-    attacks = used_attacks(settings)
+    attacks = list(
+        dict.fromkeys([*used_attacks(settings), *rows.critic_attacks(settings)])
+    )
     victims = {v for selection in selections for v in selection["victims"]}
     for victim in victims:
         choose(settings.victims, victim, "victim")
@@ -32,6 +35,9 @@ def check(settings, data):
             victims.add(row.follows)
     _check_owners(settings)
 
+    for title in settings.critics["attacks"]:
+        rows.critics_of(settings, title)
+
     _check_data(data, rows.left_out(settings, data))
     # From here on rows are those that can be built.
     arena = rows.arena(settings, data)
@@ -41,7 +47,10 @@ def check(settings, data):
 
 
 def used_attacks(settings):
-    """Titles of the attacks that are selected, and of those that they equal, once."""
+    """Titles of the attacks that tables and traces show, and those that they equal.
+
+    Each once; those of one critic or several have a table of their own.
+    """
     titles = [a for selection in _selections(settings) for a in selection["attacks"]]
     if rows.limits_knowledge(settings):
         titles.append(settings.limited["attack"])
@@ -52,7 +61,12 @@ def used_attacks(settings):
 
 def _selections(settings):
     """The selections with any number of attacks, of tables and traces."""
-    return [*settings.defences.values(), settings.traces]
+    of_tables = [
+        selection
+        for defence in settings.defences
+        for selection in rows.selections(settings, defence)
+    ]
+    return [*of_tables, settings.traces]
 
 
 def _check_seeds(settings, selections):
@@ -61,6 +75,23 @@ def _check_seeds(settings, selections):
             raise ValueError(
                 f"a table asks for {selection['seeds']} seeds, there are "
                 f'{settings.seeds}: --config.experiment.seeds="(0, 1, 2)" has more'
+            )
+
+
+def _check_tables(settings):
+    """Whether several selections make one table, and the others one each."""
+    if len(rows.selections(settings, UNDEFENDED)) != 1:
+        raise ValueError(
+            f"defences.{UNDEFENDED} is one selection: with its victims and attacks all "
+            "other tables are compared"
+        )
+    for defence in settings.defences:
+        parts = rows.selections(settings, defence)
+        seeds = sorted({part["seeds"] for part in parts if part["victims"]})
+        if len(seeds) > 1:
+            raise ValueError(
+                f"the selections of defences.{defence} take {seeds} seeds: one table "
+                "takes the same number everywhere"
             )
 
 
@@ -151,7 +182,7 @@ def _check_sizes(arena, victims, attacks):
     """Whether pictures are as large as all networks need, before any is trained."""
     methods = [_undefended(arena, victim) for victim in victims]
     networks = {arena.attacks[attack].network for attack in attacks} - {""}
-    methods += [arena.networks[network].method() for network in networks]
+    methods += [arena.networks[network].method(1) for network in networks]
     batch = _pictures(arena)
     # Shapes alone are computed: nothing is compiled.
     for method in methods:

@@ -12,6 +12,8 @@ from jaxforensics.experiments.trnet import settings as rows
 # NF has 0.788 and 0.711, all others more than 0.9.
 SOUND = 0.9
 SOUND_OF = {"NF": 0.7}
+# Accuracy of fakes without attack below which a defence has not been learned.
+LEARNED = 0.85
 DROP = 0.3  # of the mean accuracy of fakes
 LIKENESS = 30.0  # PSNR in dB
 REMOVER = "TR-Net"
@@ -42,7 +44,7 @@ class Claims(NamedTuple):
 def decide(results, settings, accuracies, traces):
     """The `Claims` that the selections of the settings can decide."""
     undefended = undefended_accuracies(accuracies)
-    selection = settings.defences[UNDEFENDED]
+    (selection,) = rows.selections(settings, UNDEFENDED)
     seeds = ()
     if selection["victims"] and REMOVER in selection["attacks"]:
         seeds = rows.seeds_of(settings, selection)
@@ -96,6 +98,11 @@ def sound_victims(accuracies):
 def limit(victim):
     """The accuracy that a victim needs, of reals and of fakes, to be sound."""
     return SOUND_OF.get(victim, SOUND)
+
+
+def has_learned(victim, accuracies):
+    """Whether a victim finds the fakes without attack, so that its defence is one."""
+    return accuracies.fake.mean() >= min(limit(victim), LEARNED)
 
 
 def about_victims(accuracies):

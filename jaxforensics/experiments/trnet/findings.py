@@ -99,14 +99,30 @@ def _about_defences(accuracies, sound):
     """What each defence makes of accuracies, of the same victims and attacks."""
     texts = []
     for defence, title in DEFENCES.items():
-        pairs = [
-            (accuracies[victim, attack, UNDEFENDED], values)
+        cells = {
+            (victim, attack): values
             for (victim, attack, cell_defence), values in accuracies.items()
             if cell_defence == defence
             and victim in sound
             and (victim, attack, UNDEFENDED) in accuracies
-        ]
+        }
+        pairs = []
+        unlearned = {}
+        for (victim, attack), values in cells.items():
+            if claims.has_learned(victim, values):
+                pairs.append((accuracies[victim, attack, UNDEFENDED], values))
+            elif defence == HARDENED:
+                unlearned[f"{victim} against {attack}"] = values
+            else:
+                unlearned[victim] = values
+        aside = ""
+        if unlearned:
+            aside = f"not learned by {_listed(unlearned)}"
+            if pairs:
+                aside = f" ({aside}, left out)"
         if not pairs:
+            if aside:
+                texts.append(f"{title}: {aside}.")
             continue
         changes = [
             f"{what} {_change(pairs, name)}"
@@ -116,7 +132,7 @@ def _about_defences(accuracies, sound):
                 ("real", "reals"),
             )
         ]
-        texts.append(f"{title}: {', '.join(changes)}.")
+        texts.append(f"{title}: {', '.join(changes)}{aside}.")
     if texts:
         yield " ".join(texts)
 

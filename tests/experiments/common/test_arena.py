@@ -49,8 +49,9 @@ def small(operations):
     return tiny.method(first=1, second=1)
 
 
-def halving():
-    """A network that halves all values, whatever it has learnt."""
+def halving(share):
+    """A network that halves all values, whatever it has learnt, of how much."""
+    assert 0 < share <= 1
 
     def predict(state, batch):
         return {"image": 0.5 * batch["image"]}
@@ -410,6 +411,24 @@ def test_hardened_victims_see_half_of_their_fakes_attacked(arena):
     assert len(is_white[1]) == 100  # labels are balanced
     assert 0.35 < np.mean(is_white[1]) < 0.65
     assert workspace.data.digest != arena.data.train.digest
+
+
+def test_networks_are_told_their_share_of_the_examples(arena):
+    """Of those that they learn from, reals here; groups may differ in size."""
+    shares = []
+
+    def method(share):
+        shares.append(share)
+        return halving(share)
+
+    networks = {"halving": Network(method, label=0)}
+    observed = arena._replace(networks=networks)
+    for knowledge in ("", "half"):
+        job, _ = observed.attack_jobs("Redraw", 0, knowledge=knowledge)
+        job.make(Recorder(), {})
+    some = arena.data.train.share(0.5).counts["train"]["real"]
+    assert shares == [1, some / arena.data.train.counts["train"]["real"]]
+    assert 0 < shares[1] < 1
 
 
 def test_attacked_sets_belong_to_the_attack_its_settings_and_what_it_asked(arena):

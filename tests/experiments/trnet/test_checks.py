@@ -6,6 +6,8 @@ from tiny_set import opened, pictures, prepare_in
 
 from jaxforensics.experiments.trnet import checks
 
+NF = {"victims": ("NF",), "attacks": ("Noise",), "seeds": 1}
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
@@ -34,6 +36,7 @@ def check(data, **changed):
 
 def test_what_is_used_is_found(data):
     check(data)
+    check(data, defences=defences(NF) | {"strong": (NF, NF)})
     chosen = tiny_arena.settings()
     assert checks.used_attacks(chosen) == ["Noise"]
     assert checks.used_attacks(tiny_arena.settings(defences={})) == []
@@ -62,6 +65,30 @@ def test_what_is_used_is_found(data):
                 "traces": traces(victims=("NF",), attacks=("Noise",), layer="block_2"),
             },
             "traces.layer, of NF: 0 layers are called 'block_2'.*none with maps",
+        ),
+        (
+            {"defences": defences((NF, NF))},
+            "defences.none is one selection",
+        ),
+        (
+            {
+                "defences": defences(NF) | {"strong": (NF, NF | {"seeds": 2})},
+                "seeds": (0, 1),
+            },
+            r"the selections of defences.strong take \[1, 2\] seeds",
+        ),
+        (
+            {"limited": limited(fractions=(0.01, 1))},
+            "limited.fractions has 0.01, which is too little: .* no fake",
+        ),
+        ({"critics": selection(victims=("NF",))}, "without attacks"),
+        (
+            {"critics": selection(victims=("NF",), attacks=("Noise",))},
+            "critics.attacks: 'Noise' has no critics, as no network of method 'trnet'",
+        ),
+        (
+            {"critics": selection(victims=("NF",), attacks=("Nois",))},
+            "did you mean 'Noise'",
         ),
         (
             {"defences": defences(selection(victims=("NG",), attacks=("Noise",)))},

@@ -124,6 +124,18 @@ def test_less_is_asked_of_fingerprints():
     assert claims.sound_victims(accuracies) == ["NF"]
 
 
+def test_a_defence_is_learned_if_fakes_are_found():
+    """On average over seeds, NF by its own measure; reals do not count."""
+
+    def values(*fake):
+        return Accuracies(np.zeros(len(fake)), np.array(fake), np.zeros(len(fake)))
+
+    assert claims.has_learned("DCTA", values(0.8, 0.9))
+    assert not claims.has_learned("DCTA", values(0.8, 0.89))
+    assert claims.has_learned("NF", values(0.7))
+    assert not claims.has_learned("NF", values(0.69))
+
+
 def test_claims_about_traces_are_falls_of_distances():
     distances = [
         {

@@ -30,12 +30,14 @@ def accuracies(real, fake, attacked, *, seeds=2):
 def measured(cells, claims=None):
     return Measured(
         counts=[],
+        pairs={},
         accuracies=cells,
         intervals={},
         quality={attack: {"psnr": (psnr, 0.1)} for attack, psnr in PSNR.items()},
         examples={},
         fractions={},
-        left_out={},
+        left_out=[],
+        critics=None,
         traces=None,
         claims=claims or Claims([], [], []),
     )
@@ -113,16 +115,29 @@ def test_unsound_victims_say_nothing():
 
 def test_defences_are_compared_on_the_same_cells():
     cells = undefended(0.5, AFTER)
-    cells["DCTA", "TR-Net", "weak"] = accuracies(0.85, 0.7, 0.75, seeds=1)
+    cells["DCTA", "TR-Net", "weak"] = accuracies(0.85, 0.86, 0.75, seeds=1)
     cells["Patch-CNN", "TR-Net", "weak"] = accuracies(0, 0, 0)  # unsound
     cells["NF", "TR-Net", "weak"] = accuracies(0, 0, 0)  # not known without
     cells["DCTA", "PGD", "strong"] = accuracies(0.9, 0.91, 0.99)
     line = lines_of(measured(cells), SETTINGS)[-1]
     assert line == (
         # Of the seed that both have.
-        "Weak defence: attacked fakes 80 % → 75 %, fakes 90 % → 70 %, reals 95 % → "
+        "Weak defence: attacked fakes 80 % → 75 %, fakes 90 % → 86 %, reals 95 % → "
         "85 %. Training on attacked fakes: attacked fakes 10 % → 99 %, fakes 92 % → "
         "91 %, reals 95 % → 90 %."
+    )
+
+
+def test_nothing_is_said_of_defences_that_are_not_learned():
+    cells = undefended(0.96, AFTER)
+    cells["DCTA", "TR-Net", "weak"] = accuracies(0.85, 0.8, 0.1)
+    cells["Patch-CNN", "TR-Net", "weak"] = accuracies(0.9, 0.9, 0.2)
+    cells["DCTA", "PGD", "strong"] = accuracies(0.9, [0.8, 0.88], 0.99)
+    line = lines_of(measured(cells), SETTINGS)[-1]
+    assert line == (
+        "Weak defence: attacked fakes 0 % → 20 %, fakes 96 % → 90 %, reals 93 % → 90 % "
+        "(not learned by DCTA, left out). Training on attacked fakes: not learned by "
+        "DCTA against PGD."
     )
 
 

@@ -49,7 +49,7 @@ class Arena(NamedTuple):
     `operations` {defence: operations of `degrade`} are what the training pictures of
     defended victims go through; under HARDENED half of their fakes are shown as the
     attack leaves them.  `knowledge` {name: TrainingData} are what networks may learn
-    from; '' is all of it.
+    from; '' is all of it, the training side of `data`.
     """
 
     data: Any
@@ -228,10 +228,12 @@ class Arena(NamedTuple):
         """Train a network on what it may know, for the attack of this title."""
         row = choose(self.networks, network, "network")
         data = self.knowledge[knowledge].labelled(row.label)
+        # Groups differ in size: examples are counted.
+        share = data.num_train / self.data.train.labelled(row.label).num_train
 
         def train(workspace, made):
             del made
-            return workspace.train(name, row.method(), data, seed=seed)
+            return workspace.train(name, row.method(share), data, seed=seed)
 
         return Job(name, train, title=title)
 

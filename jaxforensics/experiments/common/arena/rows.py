@@ -32,7 +32,9 @@ class Victim(NamedTuple):
 class Network(NamedTuple):
     """A network that redraws pictures, for attacks that use one."""
 
-    method: Callable  # () -> Method, whose predictions have an 'image'
+    # (share) -> Method, whose predictions have an 'image'.  `share`, in (0, 1], is how
+    # many of all examples it learns from: for a part it may train a part of the steps.
+    method: Callable
     label: int  # it learns from reals (0) or from fakes with their originals (1)
 
 
