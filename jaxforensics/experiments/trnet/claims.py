@@ -57,15 +57,15 @@ def decide(results, settings, accuracies, traces):
     return Claims(
         soundness=about_victims(undefended),
         attacks=about_attacks(
-            undefended, follows=follows, psnr=psnr, control=control(settings.attacks)
+            undefended, follows=follows, psnr=psnr, control=control(settings)
         ),
         traces=of_traces,
     )
 
 
-def control(attacks):
-    """The attack that has the remover's PSNR, of the config's rows; None without."""
-    return next((k for k, row in attacks.items() if row.get("equals") == REMOVER), None)
+def control(settings):
+    """The noise that has the remover's PSNR; '' without."""
+    return rows.equal_noise(settings, REMOVER)
 
 
 def undefended_accuracies(accuracies):
@@ -117,7 +117,7 @@ def about_victims(accuracies):
     ]
 
 
-def about_attacks(accuracies, *, follows, psnr, control=None):
+def about_attacks(accuracies, *, follows, psnr, control=""):
     """Rows of what is claimed of attacks, judged by the victims that are sound.
 
     `accuracies` {(victim, attack): Accuracies} are those of undefended victims,

@@ -67,7 +67,7 @@ def _about_attacks(accuracies, sound, quality, settings):
         psnr, _ = quality[attack]["psnr"]
         return f"{_percent(share(attack))} (PSNR {psnr:.1f}{SPACE}dB)"
 
-    control = claims.control(settings.attacks)
+    control = claims.control(settings)
     beside = ""
     if control in by_followed and claims.REMOVER in by_followed:
         # Beside what it is the control of, instead of in a line of its own.

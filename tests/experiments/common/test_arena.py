@@ -1,5 +1,6 @@
 """The arena: who is right, what is stored, which jobs a cell needs, any new row."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import jax
@@ -10,7 +11,7 @@ import tiny
 import tiny_arena
 from skimage.metrics import peak_signal_noise_ratio
 
-from jaxforensics import attacks
+from jaxforensics import attacks, provenance
 from jaxforensics.evaluation.calibration import choose_threshold
 from jaxforensics.evaluation.decisions import fakeness
 from jaxforensics.experiments.common.arena import (
@@ -459,6 +460,25 @@ def test_attacked_sets_belong_to_the_attack_its_settings_and_what_it_asked(arena
     assert len({predictor for predictor, _ in sets}) == len(sets)
     assert len({attacked for _, attacked in sets}) == len(sets)
     assert digest_of() == sets[0]
+
+
+def test_attacked_sets_are_stored_under_the_code_of_their_attack(arena):
+    """Whether it is built once, or anew for each batch."""
+    title = "Noise"
+    for row in (
+        arena.attacks[title],
+        arena.attacks["Equal"]._replace(build=partial(attacks.build, "noise_of_psnr")),
+    ):
+        other = arena._replace(attacks=arena.attacks | {title: row})
+        *_, job = other.attack_jobs(title, 0)
+        needed = SimpleNamespace(
+            columns={"index": np.arange(2), "psnr": np.full(2, 30.0)}, digest=""
+        )
+        workspace = Recorder()
+        job.make(workspace, dict.fromkeys(job.needs, needed))
+        modules = provenance.closure(provenance.modules_of(workspace.predictor))
+        assert "jaxforensics.attacks.noise" in modules
+        assert "jaxforensics.attacks.gradient" not in modules
 
 
 def test_what_is_not_there_is_named(arena):

@@ -101,12 +101,12 @@ def test_removal_is_more_than_noise_of_its_psnr():
 
 
 def test_the_control_is_the_attack_that_equals_the_remover():
-    rows = {
+    attacks = {
         "Noise": {"attack": "noise"},
         "As loud": {"attack": "noise_of_psnr", "equals": "TR-Net"},
     }
-    assert claims.control(rows) == "As loud"
-    assert claims.control({"Noise": rows["Noise"]}) is None
+    assert claims.control(tiny_arena.settings(attacks=attacks)) == "As loud"
+    assert claims.control(tiny_arena.settings()) == ""
 
 
 def test_what_follows_each_victim_itself_is_transferred_to_none():

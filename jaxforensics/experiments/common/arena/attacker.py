@@ -34,6 +34,9 @@ class Attacker:
         self._key = key
         self._mesh = mesh
         self._psnr = psnr
+        # What is stored names the code that an object holds: here it holds the attack
+        # itself, not only who makes it.
+        self._held = attack if psnr is None else attack(psnr=np.inf)
         self.digest = digest
         self.notice = notice
 
