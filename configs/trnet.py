@@ -108,6 +108,7 @@ VICTIMS = {
         "method": "classifier",
         "model": "lf",
         "target": "source",
+        "equalized": True,  # weights scaled as they are used; False: He's, as they are
         "optimiser": {
             "name": "adam",
             "rate": 1e-3,
