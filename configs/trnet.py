@@ -20,10 +20,14 @@ readings of the paper.
 Attacks are evaluated on labelled test pictures, to measure and to harden detectors.
 """
 
+import itertools
+
 from configs import common
 
-# One row each: the attack's name in `attacks` and its settings; 'follows' is the victim
-# whose gradients it follows, 'network' what it redraws with.  Section 5.5.1.
+# One row each: the attack's name in `attacks` and its settings.  'follows' is whose
+# gradients it follows: an undefended victim's or, "itself", those of each victim as it
+# is.  'network' is what it redraws with, 'equals' the attack whose PSNR it has, picture
+# by picture.  Section 5.5.1.
 ATTACKS = {
     "Noise": {
         "attack": "noise",
@@ -42,6 +46,18 @@ ATTACKS = {
         "epsilon": 8 / 255,
         "steps": 10,  # ours: the paper does not say
     },
+    # Ours, as the paper does not say which of the two its Tables 2 and 3 show.
+    "FGSM, itself": {
+        "attack": "fgsm",
+        "follows": "itself",
+        "epsilon": 8 / 255,
+    },
+    "PGD, itself": {
+        "attack": "pgd",
+        "follows": "itself",
+        "epsilon": 8 / 255,
+        "steps": 10,
+    },
     "GANprintR": {
         "attack": "ganprintr",
         "network": "ganprintr",
@@ -50,10 +66,17 @@ ATTACKS = {
         "attack": "trnet",
         "network": "trnet",
     },
+    # Ours, TR-Net's control: as much noise, which removes no trace.
+    "Equal noise": {
+        "attack": "noise_of_psnr",
+        "equals": "TR-Net",
+    },
 }
 
 # One row each: a 'method' of experiments/trnet/settings.py and its settings.  Rates are
-# those of the victims' authors; presets say how many steps.  Section 5.3.
+# those of the victims' authors; presets say how many steps.  'decides' may be
+# "likeliest", the class, as where nothing is said, or "threshold", that of equal error
+# on validation; NF has a threshold alone.  Section 5.3.
 VICTIMS = {
     "Xception": {
         "method": "classifier",
@@ -85,6 +108,7 @@ VICTIMS = {
         "method": "classifier",
         "model": "lf",
         "target": "source",
+        "equalized": True,  # weights scaled as they are used; False: He's, as they are
         "optimiser": {
             "name": "adam",
             "rate": 1e-3,
@@ -94,10 +118,11 @@ VICTIMS = {
     "NF": {"method": "fingerprint"},  # mean noise residuals: nothing to set
 }
 LIGHT = "Patch-CNN", "DCTA", "NF"  # a victim of each kind, those that are quick
-# What differs in trainings of hundreds of steps: higher rates, and a gain of 1, as from
-# its authors' 0.02 Patch-CNN takes thousands.
+# What differs in trainings of hundreds of steps: higher rates; a gain of 1, as from its
+# authors' 0.02 Patch-CNN takes thousands; a threshold for LF, whose likeliest class is
+# the real one too often, as half of the pictures are of that class.
 SHORT_RATES = {"Xception": 1e-3, "F3-Net": 1e-3, "LF": 4e-3}
-SHORT_SETTINGS = {"Patch-CNN": {"gain": 1.0}}
+SHORT_SETTINGS = {"Patch-CNN": {"gain": 1.0}, "LF": {"decides": "threshold"}}
 
 CRITICS = "spatial", "spectral", "fingerprint"
 
@@ -173,7 +198,9 @@ def _light(data):
         defences={
             "none": _selection(*LIGHT, attacks=attacks),
             "weak": _selection(*LIGHT, attacks=attacks),
-            "strong": _selection("DCTA", "NF", attacks=("PGD", "TR-Net")),
+            "strong": _selection(
+                "DCTA", "NF", attacks=("PGD", "PGD, itself", "TR-Net", "Equal noise")
+            ),
         },
         traces=_traces("Patch-CNN"),
         seeds=(0,),
@@ -192,8 +219,12 @@ def _demo():
         },
         defences={
             "none": _selection(*LIGHT, attacks=ATTACKS),
-            "weak": _selection("DCTA", "NF", attacks=("Noise", "PGD", "TR-Net")),
-            "strong": _selection("NF", attacks=("TR-Net",)),
+            "weak": _selection(
+                "DCTA",
+                "NF",
+                attacks=("Noise", "PGD", "PGD, itself", "TR-Net", "Equal noise"),
+            ),
+            "strong": _selection("NF", attacks=("TR-Net", "Equal noise")),
         },
         traces=_traces("Patch-CNN"),
         seeds=(0,),
@@ -203,8 +234,11 @@ def _demo():
 def _quick():
     """Everything once, with nets that learn nothing in so few steps."""
     victims = "Patch-CNN", "NF"
+    alone = "spatial"  # the critic that also plays by itself
     attacks = _following("Patch-CNN")
-    attacks["PGD"]["steps"] = 2
+    attacks[f"TR-Net, {alone}"] = _attacks_of_critics()[f"TR-Net, {alone}"]
+    for title in ("PGD", "PGD, itself"):
+        attacks[title]["steps"] = 2
     game = _small_game(2)
     game["generator"] |= {"widths": (4, 8), "norm": "affine"}
     game["critic"]["width"] = 4
@@ -215,13 +249,15 @@ def _quick():
         networks={
             "ganprintr": _ganprintr(2),
             "trnet": game,
+            f"trnet, {alone}": _networks_of_critics(game)[f"trnet, {alone}"],
         },
         defences={
-            "none": _selection(*victims, attacks=attacks),
+            "none": _selection(*victims, attacks=ATTACKS),
             "weak": _selection(*victims, attacks=("Noise",)),
             "strong": _selection(*victims, attacks=("GANprintR",)),
         },
         limited=_limited(*victims, fractions=(0.5, 1), leave_out=("nearest",)),
+        critics=_selection("NF", attacks=("TR-Net", f"TR-Net, {alone}")),
         traces=_traces("Patch-CNN", pictures=16),
         seeds=(0,),
         evaluate_every=2,
@@ -231,23 +267,31 @@ def _quick():
 def _full():
     """In hours; Xception, F3-Net and LF take nearly all of them.
 
-    Strong defences are one training per victim and attack: of the two quickest alone.
+    Strong defences are one training per victim and attack: of all victims against
+    TR-Net and the strongest by gradients, of the two quickest against all attacks.
     """
     steps = dict.fromkeys(VICTIMS, 600)
     steps |= {"Xception": 300, "F3-Net": 200, "DCTA": 2000}
+    game = _small_game(2000)
     return _config(
         data=_embedded(faces=2400, batch_size=16),
         victims=_victims(VICTIMS, steps),
+        attacks=ATTACKS | _attacks_of_critics() | _noise_of_critics(),
         networks={
             "ganprintr": _ganprintr(400),
-            "trnet": _small_game(2000),
+            "trnet": game,
+            **_networks_of_critics(game),
         },
         defences={
             "none": _selection(*VICTIMS, attacks=ATTACKS, seeds=3),
             "weak": _selection(*VICTIMS, attacks=ATTACKS),
-            "strong": _selection("DCTA", "NF", attacks=ATTACKS),
+            "strong": (
+                _selection(*VICTIMS, attacks=("PGD", "TR-Net")),
+                _selection("DCTA", "NF", attacks=ATTACKS),
+            ),
         },
         limited=_limited("Xception", "DCTA", fractions=(0.1, 1), leave_out=FAKES),
+        critics=_selection(*VICTIMS, attacks=("TR-Net", *_attacks_of_critics())),
         traces=_traces("Xception", seeds=3),
         seeds=(0, 1, 2),
     )
@@ -276,10 +320,12 @@ def _of_paper(game, *, weak):
         data=common.folder(size=128, batch_size=150) | {"flip": False},
         # Steps are ours: Section 5.4 says only that it followed the victims' authors.
         victims=_victims(VICTIMS, dict.fromkeys(VICTIMS, 20_000), short=False),
+        attacks=ATTACKS | _attacks_of_critics() | _noise_of_critics(),
         networks={
             # 200 epochs of 60,000 reals at 224 x 224, as in its authors' code.
             "ganprintr": _ganprintr(80_000) | {"size": 224},
             "trnet": game,
+            **_networks_of_critics(game),
         },
         defences={
             "none": _selection(*VICTIMS, attacks=ATTACKS, seeds=3),  # Table 1
@@ -292,6 +338,7 @@ def _of_paper(game, *, weak):
             fractions=(0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1),  # Section 5.6.1
             leave_out=None,  # each kind in turn, Section 5.6.2
         ),
+        critics=_selection(*VICTIMS, attacks=("TR-Net", *_attacks_of_critics())),
         traces=_traces("Xception", layer="block_12", pictures=2000),
         weak=weak,
         seeds=(0, 1, 2),
@@ -307,6 +354,7 @@ def _config(
     networks,
     defences,
     limited=None,
+    critics=None,
     traces,
     weak=None,
     seeds,
@@ -328,6 +376,7 @@ def _config(
             "seeds": seeds,
             "defences": defences,
             "limited": limited or _limited(fractions=(), leave_out=()),
+            "critics": critics or _selection(attacks=()),
             "traces": traces,
         },
         run=common.run(evaluate_every=evaluate_every, log_every=evaluate_every),
@@ -352,11 +401,11 @@ def _victims(titles, steps, *, short=True):
 
 
 def _following(victim):
-    """All attacks, those by gradients by the gradients of this victim."""
+    """All attacks; those by gradients of one victim by the gradients of this one."""
     attacks = {}
     for title, row in ATTACKS.items():
         attacks[title] = dict(row)
-        if "follows" in row:
+        if row.get("follows", "itself") != "itself":
             attacks[title]["follows"] = victim
     return attacks
 
@@ -453,6 +502,42 @@ def _limited(*victims, fractions, leave_out, seeds=1):
         "fractions": fractions,
         "leave_out": leave_out,
         "seeds": seeds,
+    }
+
+
+def _sets_of_critics():
+    """{title behind a name: critics}: each of them alone, and each two of them."""
+    return {
+        " and ".join(critics): critics
+        for number in (1, 2)
+        for critics in itertools.combinations(CRITICS, number)
+    }
+
+
+def _attacks_of_critics():
+    """A row for each set of critics but all three, which are those of TR-Net itself."""
+    return {
+        f"TR-Net, {title}": {"attack": "trnet", "network": f"trnet, {title}"}
+        for title in _sets_of_critics()
+    }
+
+
+def _noise_of_critics():
+    """The control of each of those attacks: white noise of its PSNR."""
+    return {
+        f"Equal noise, {title}": {
+            "attack": "noise_of_psnr",
+            "equals": f"TR-Net, {title}",
+        }
+        for title in _sets_of_critics()
+    }
+
+
+def _networks_of_critics(game):
+    """A network for each of those attacks: the same game with fewer players."""
+    return {
+        f"trnet, {title}": game | {"critics": critics}
+        for title, critics in _sets_of_critics().items()
     }
 
 

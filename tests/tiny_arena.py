@@ -6,6 +6,14 @@ from jaxforensics.experiments.trnet import Settings
 
 NOBODY = {"victims": (), "attacks": (), "seeds": 1}
 NOISE = {"attack": "noise", "low": 5.0, "high": 20.0}
+# An attack with a network of its own, and that network.
+REDRAW = {"attack": "ganprintr", "network": "autoencoder"}
+AUTOENCODER = {
+    "method": "reconstruction",
+    "learns_from": "fakes",
+    "steps": 1,
+    "optimiser": {"name": "adam", "rate": 1e-3},
+}
 
 
 def pairs(folder):
@@ -32,6 +40,7 @@ def settings(**changed):
             "leave_out": (),
             "seeds": 1,
         },
+        "critics": NOBODY,
         "traces": NOBODY | {"layer": "", "pictures": 8},
     }
     return Settings(**(given | changed))

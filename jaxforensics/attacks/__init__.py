@@ -6,6 +6,7 @@ from jaxforensics.settings import call, choose
 # What a config may name: each makes, of a detector and settings, the attack's function.
 NAMES = {
     "noise": noise.noise,
+    "noise_of_psnr": noise.noise_of_psnr,
     "fgsm": gradient.fgsm,
     "pgd": gradient.pgd,
     "ganprintr": redraw.redraw,

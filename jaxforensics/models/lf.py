@@ -25,12 +25,16 @@ class Equalized(nn.Module):
     """A layer whose weights start as N(0, 1) and are scaled when they are used.
 
     By gain / sqrt(fan-in), He's constant: all layers learn at one rate (Karras et al.,
-    "Progressive growing of GANs", ICLR 2018).  3x3 kernels mirror the border.
+    "Progressive growing of GANs", ICLR 2018).  3x3 kernels mirror the border.  Not
+    `equalized`, weights start with that constant as their deviation and are used as
+    they are: the layer is the same at the start, and an optimiser's rate is that of the
+    weights themselves.
     """
 
     width: int
     size: int | None = None  # of a convolution's kernel; without it the layer is dense
     gain: float = math.sqrt(2)
+    equalized: bool = True
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -39,11 +43,14 @@ class Equalized(nn.Module):
         shape = x.shape[-1], self.width
         if self.size is not None:
             shape = self.size, self.size, *shape
-        kernel = self.param("kernel", nn.initializers.normal(1.0), shape)
+        scale = self.gain / math.sqrt(math.prod(shape[:-1]))
+        deviation = 1.0 if self.equalized else scale
+        kernel = self.param("kernel", nn.initializers.normal(deviation), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.width,))
-        # Scaled here, not at the start: an optimiser that looks at a gradient's size
-        # alone, as Adam does, then moves all layers equally far.
-        kernel = kernel * (self.gain / math.sqrt(math.prod(shape[:-1])))
+        if self.equalized:
+            # Scaled here, not at the start: an optimiser that looks at a gradient's
+            # size alone, as Adam does, then moves all layers equally far.
+            kernel = kernel * scale
         x, kernel, bias = (a.astype(self.dtype) for a in (x, kernel, bias))
         if self.size is None:
             x = x @ kernel
@@ -55,9 +62,13 @@ class Equalized(nn.Module):
 
 
 class LF(nn.Module):
-    """Stages of two convolutions and a mean over 2 x 2, then one more, then dense."""
+    """Stages of two convolutions and a mean over 2 x 2, then one more, then dense.
+
+    Its authors' weights are `equalized`; without it they start as He's.
+    """
 
     num_classes: int = 1
+    equalized: bool = True
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -74,11 +85,15 @@ class LF(nn.Module):
         x = self._layer(x, 512, 3, "conv_4")
         x = self._layer(x.reshape(x.shape[0], -1), 512, None, "dense")
         # The last layer is scaled without the ReLU's factor of √2.
-        logits = Equalized(self.num_classes, None, 1.0, self.dtype, name="logits")
+        logits = Equalized(
+            self.num_classes, None, 1.0, self.equalized, self.dtype, name="logits"
+        )
         return logits(x).astype(jnp.float32)
 
     def _layer(self, x, width, size, name):
-        layer = Equalized(width, size, dtype=self.dtype, name=name)
+        layer = Equalized(
+            width, size, equalized=self.equalized, dtype=self.dtype, name=name
+        )
         return nn.leaky_relu(layer(x), 0.2)
 
 

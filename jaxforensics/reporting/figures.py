@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from jaxforensics.evaluation.classification import roc as roc_curve
-from jaxforensics.reporting.tables import is_interval
+from jaxforensics.reporting.tables import MISSING, is_interval
 
 COLORS = "#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9 #666666".split()
 INK = "#24292f"
@@ -121,7 +121,7 @@ def confusion(counts, names, *, title=""):
 
 @styled
 def matrix(values, *, rows, columns, x_label, y_label, title="", limits=(0, 1)):
-    """A heat map with its numbers: one cell per row and column."""
+    """A heat map with its numbers: one cell per row and column, NaN where none is."""
     values = np.asarray(values)
     cell = min(0.7, (0.85 * WIDTH - 1.5) / max(values.shape))  # inches
     height, width = cell * np.array(values.shape)
@@ -129,8 +129,11 @@ def matrix(values, *, rows, columns, x_label, y_label, title="", limits=(0, 1)):
     low, high = limits
     image = axes.imshow(values, cmap="Blues", vmin=low, vmax=high)
     for place, value in np.ndenumerate(values):
+        text = f"{value:.3f}"
+        if np.isnan(value):
+            text = MISSING
         is_dark = value - low > 0.55 * (high - low)
-        _write_in_cell(axes, place, f"{value:.3f}", dark=is_dark, size=7.5)
+        _write_in_cell(axes, place, text, dark=is_dark, size=7.5)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     _tilt(axes, columns, limit=9 * len(columns))
@@ -189,10 +192,11 @@ def curves(
 
 
 @styled
-def bars(series, *, y_label, title="", y_limits=None, level=None):
+def bars(series, *, y_label, title="", y_limits=None, level=None, marked=()):
     """Groups of bars from {name: {category: value or (point, low, high)}}.
 
-    Intervals become whiskers; a category that a name lacks stays empty.
+    Intervals become whiskers; a category that a name lacks stays empty.  Bars of the
+    `marked` (name, category) are dotted.
     """
     # All categories, in the order in which the series first name them.
     categories = list(dict.fromkeys(c for values in series.values() for c in values))
@@ -207,7 +211,7 @@ def bars(series, *, y_label, title="", y_limits=None, level=None):
         hatch = None
         if index >= len(COLORS):  # colours begin again
             hatch = "///"
-        axes.bar(
+        drawn = axes.bar(
             places + (index - (len(series) - 1) / 2) * width,
             point,
             0.9 * width,
@@ -217,6 +221,9 @@ def bars(series, *, y_label, title="", y_limits=None, level=None):
             error_kw=dict(elinewidth=0.9, capsize=min(2.5, 15 * width), ecolor=INK),
             label=name,
         )
+        for bar, category in zip(drawn, categories, strict=True):
+            if (name, category) in marked:
+                bar.set(hatch="...", edgecolor="white", linewidth=0)
     _level(axes, level)
     axes.set_xticks(places, categories)
     axes.tick_params(axis="x", length=0)

@@ -11,7 +11,13 @@ from jaxforensics.attacks import gradient, noise, redraw
 
 SHAPE = (3, 5, 4, 3)
 WEIGHTS = jax.random.normal(jax.random.key(7), (5 * 4 * 3, 2))
-PROGRAMS = gradient._start, gradient._step, noise._apply, redraw._apply
+PROGRAMS = (
+    gradient._start,
+    gradient._step,
+    noise._apply,
+    noise._apply_of_psnr,
+    redraw._apply,
+)
 
 
 def darker(weight, image):
@@ -19,8 +25,13 @@ def darker(weight, image):
 
 
 NETWORK = {"network": Partial(darker, jnp.float32(0.8))}
-SETTINGS = {"ganprintr": NETWORK, "trnet": NETWORK}
-RANDOM = {"noise": {}, "pgd": {"random_start": True, "steps": 2}}
+OF_PSNR = {"psnr": 25.0}
+SETTINGS = {"ganprintr": NETWORK, "trnet": NETWORK, "noise_of_psnr": OF_PSNR}
+RANDOM = {
+    "noise": {},
+    "noise_of_psnr": OF_PSNR,
+    "pgd": {"random_start": True, "steps": 2},
+}
 
 
 def linear(weights, image):
@@ -56,6 +67,7 @@ def test_a_wrong_name_proposes_the_right_one():
         ("pgd", "epsilom", "pgd has no setting 'epsilom' .did you mean 'epsilon'"),
         ("fgsm", "steps", "fgsm has no setting 'steps'.*Valid: epsilon"),
         ("noise", "hihg", "noise has no setting 'hihg' .did you mean 'high'"),
+        ("noise_of_psnr", "snr", "no setting 'snr' .did you mean 'psnr'"),
         ("trnet", "netwrok", "trnet has no setting 'netwrok' .did you mean 'network'"),
     ],
 )
@@ -108,6 +120,7 @@ def test_bfloat16_in_bfloat16_out(attack, key, images, labels):
     "name, numbers",
     [
         ("noise", {"low": 1.0, "high": 2.0}),
+        ("noise_of_psnr", {"psnr": 40.0}),
         ("fgsm", {"epsilon": 0.1}),
         ("pgd", {"epsilon": 0.1, "step": 0.02, "steps": 3, "random_start": True}),
         ("trnet", {"network": Partial(darker, jnp.float32(0.5))}),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxforensics import models
+from jaxforensics.models import lf
 
 random = np.random.default_rng(0)
 
@@ -84,6 +85,42 @@ def test_weights_start_at_one_and_maps_stay_of_one_scale(key):
         assert jnp.std(layer["kernel"]) == pytest.approx(1, rel=0.02)
         assert not layer["bias"].any()
     assert 0.1 < jnp.std(jax.jit(module.apply)(variables, image)) < 1.5
+
+
+def test_weights_that_start_as_hes_make_the_same_layers(key):
+    """He's deviation and no scaling: at the start the function is the same."""
+    module = models.build("lf", num_classes=3, equalized=False)
+    image = jax.random.uniform(key, (2, 8, 8, 3))
+    variables = jax.jit(module.init)(key, image)
+    params = variables["params"]
+    for name, layer in params.items():
+        gain = 1 if name == "logits" else np.sqrt(2)
+        deviation = gain / np.sqrt(np.prod(layer["kernel"].shape[:-1]))
+        assert jnp.std(layer["kernel"]) == pytest.approx(deviation, rel=0.03)
+        assert not layer["bias"].any()
+
+    def as_scaled(layer, gain):
+        kernel = layer["kernel"] * np.sqrt(np.prod(layer["kernel"].shape[:-1])) / gain
+        return layer | {"kernel": kernel}
+
+    equalized = {
+        name: as_scaled(layer, 1 if name == "logits" else np.sqrt(2))
+        for name, layer in params.items()
+    }
+    expected = reference(jax.tree.map(np.asarray, equalized), image)
+    logits = jax.jit(module.apply)(variables, image)
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5 * np.ptp(expected))
+
+
+@pytest.mark.parametrize("equalized", (True, False))
+@pytest.mark.parametrize("size, shape", [(3, (4, 32, 32, 64)), (None, (256, 512))])
+def test_activations_keep_their_variance(key, equalized, size, shape):
+    """Twice that of the input before a leaky ReLU, of which (1 + 0.2²) / 2 are left."""
+    layer = lf.Equalized(256, size, equalized=equalized)
+    given = jax.random.normal(key, shape)
+    before, _ = jax.jit(layer.init_with_output)(jax.random.key(1), given)
+    assert np.var(before) == pytest.approx(2, rel=0.05)
+    assert np.mean(np.square(leaky(before))) == pytest.approx(1.04, rel=0.05)
 
 
 def test_gradients_are_finite():

@@ -133,6 +133,24 @@ def test_bars_show_values_and_intervals():
     assert [t.get_text() for t in axes.get_xticklabels()] == ["x", "y"]
 
 
+def test_some_bars_can_be_marked():
+    series = {"a": {"x": 0.5, "y": 0.25}, "b": {"x": 0.75}}
+    axes = figures.bars(series, y_label="accuracy", marked={("a", "y")}).axes[0]
+    dotted = [patch.get_height() for patch in axes.patches if patch.get_hatch()]
+    assert dotted == [0.25]
+
+
+def test_a_matrix_may_have_gaps():
+    axes = figures.matrix(
+        [[0.1, np.nan], [np.nan, 0.9]],
+        rows="ab",
+        columns="xy",
+        x_label="x",
+        y_label="y",
+    ).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["0.100", "–", "–", "0.900"]
+
+
 def test_scatter_shows_every_point_under_its_name():
     axes = figures.scatter(PLACES).axes[0]
     for shown, (name, places) in zip(axes.collections, PLACES.items(), strict=True):

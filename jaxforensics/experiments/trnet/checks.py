@@ -5,51 +5,68 @@ import jax.numpy as jnp
 
 from jaxforensics.evaluation.attention import grad_cam
 from jaxforensics.experiments.common import checks
-from jaxforensics.experiments.common.arena import UNDEFENDED
+from jaxforensics.experiments.common.arena import ITSELF, UNDEFENDED
 from jaxforensics.experiments.trnet import settings as rows
 from jaxforensics.settings import choose
+
+LIKENESS = 30.0  # in dB, of attacks that are built to see whether they can be
 
 
 def check(settings, data):
     """An error says what cannot be done with these settings, and what helps."""
+    _check_tables(settings)
     selections = _selections(settings)
-    for selection in selections:
+    for selection in (*selections, settings.critics):
         if selection["victims"] and not selection["attacks"]:
             raise ValueError(f"victims {selection['victims']} without attacks")
-    selections.append(settings.limited)
+    selections += [settings.limited, settings.critics]
     _check_seeds(settings, selections)
 
-    attacks = used_attacks(settings)
+    attacks = list(
+        dict.fromkeys([*used_attacks(settings), *rows.critic_attacks(settings)])
+    )
     victims = {v for selection in selections for v in selection["victims"]}
     for victim in victims:
         choose(settings.victims, victim, "victim")
     for title in attacks:
         row = rows.attack(choose(settings.attacks, title, "attack"), title)
         _check_attack(settings, title, row)
-        if row.follows:
+        if row.follows and row.follows != ITSELF:
             victims.add(row.follows)
+    _check_owners(settings)
+
+    for title in settings.critics["attacks"]:
+        rows.critics_of(settings, title)
 
     _check_data(data, rows.left_out(settings, data))
     # From here on rows are those that can be built.
     arena = rows.arena(settings, data)
-    for victim in victims:
-        _check_followed(arena, victim, attacks)
     _check_sizes(arena, victims, attacks)
     for victim in settings.traces["victims"]:
         _check_layer(arena, victim, settings.traces["layer"])
 
 
 def used_attacks(settings):
-    """Titles of the attacks that are selected, each once."""
+    """Titles of the attacks that tables and traces show, and those that they equal.
+
+    Each once; those of one critic or several have a table of their own.
+    """
     titles = [a for selection in _selections(settings) for a in selection["attacks"]]
     if rows.limits_knowledge(settings):
         titles.append(settings.limited["attack"])
+    rows_of = [settings.attacks.get(title, {}) for title in titles]
+    titles += [row["equals"] for row in rows_of if row.get("equals")]
     return list(dict.fromkeys(titles))
 
 
 def _selections(settings):
     """The selections with any number of attacks, of tables and traces."""
-    return [*settings.defences.values(), settings.traces]
+    of_tables = [
+        selection
+        for defence in settings.defences
+        for selection in rows.selections(settings, defence)
+    ]
+    return [*of_tables, settings.traces]
 
 
 def _check_seeds(settings, selections):
@@ -61,34 +78,79 @@ def _check_seeds(settings, selections):
             )
 
 
+def _check_tables(settings):
+    """Whether several selections make one table, and the others one each."""
+    if len(rows.selections(settings, UNDEFENDED)) != 1:
+        raise ValueError(
+            f"defences.{UNDEFENDED} is one selection: with its victims and attacks all "
+            "other tables are compared"
+        )
+    for defence in settings.defences:
+        parts = rows.selections(settings, defence)
+        seeds = sorted({part["seeds"] for part in parts if part["victims"]})
+        if len(seeds) > 1:
+            raise ValueError(
+                f"the selections of defences.{defence} take {seeds} seeds: one table "
+                "takes the same number everywhere"
+            )
+
+
 def _check_attack(settings, title, row):
-    """Whether the victim and the network that an attack's row names are there."""
-    if row.follows:
+    """Whether the victim, network and attack that an attack's row names are there."""
+    if row.follows and row.follows != ITSELF:
         choose(settings.victims, row.follows, "victim")
+    if row.equals:
+        _check_equal(settings, title, row.equals)
     if row.network:
         choose(settings.networks, row.network, "network")
         return
     # Building an attack looks at its settings, whatever the detector says.
     try:
         predict = _says_nothing if row.follows else None
-        row.build(predict, **row.settings)
+        of_pictures = {"psnr": LIKENESS} if row.equals else {}
+        row.build(predict, **row.settings, **of_pictures)
     except ValueError as error:
         raise ValueError(f"attacks.{title}: {error}") from None
+
+
+def _check_equal(settings, title, equals):
+    """Whether an attack can take over the PSNR of another."""
+    where = f"attacks.{title}.equals={equals!r}"
+    if equals == title:
+        raise ValueError(f"{where}: it cannot equal itself, name another attack")
+    other = rows.attack(choose(settings.attacks, equals, f"attack for {title}"), equals)
+    if other.equals:
+        raise ValueError(f"{where} equals {other.equals!r} in turn: name that one")
+    if other.follows == ITSELF:
+        raise ValueError(
+            f"{where} makes other pictures for each victim: name one that does not"
+        )
+    if "psnr" in settings.attacks[title]:
+        raise ValueError(f"{where}: take its 'psnr' out, or 'equals'")
+
+
+def _check_owners(settings):
+    """Whether attacks that follow the victim itself stand in tables of victims alone.
+
+    What traces are drawn from, and Fig. 14, are pictures that belong to no victim.
+    """
+    places = {
+        f"traces.attacks={title!r}": title for title in settings.traces["attacks"]
+    }
+    if rows.limits_knowledge(settings):
+        title = settings.limited["attack"]
+        places[f"limited.attack={title!r}"] = title
+    for where, title in places.items():
+        if rows.follows_itself(settings, title):
+            raise ValueError(
+                f"{where} follows each victim itself: name an attack whose pictures "
+                "are the same for all"
+            )
 
 
 def _says_nothing(image):
     """A detector of one logit, (b, h, w, 3) -> (b, 1)."""
     return image.mean((1, 2, 3))[:, None]
-
-
-def _check_followed(arena, victim, attacks):
-    """Whether a victim that attacks follow answers real or fake."""
-    following = [title for title in attacks if arena.attacks[title].follows == victim]
-    if following and not arena.victims[victim].binary:
-        raise ValueError(
-            f"{following[0]} follows gradients of real and fake, but {victim!r} tells "
-            "sources apart: set its 'follows' to a victim with target 'label'"
-        )
 
 
 def _check_data(data, leave_out):
@@ -120,7 +182,7 @@ def _check_sizes(arena, victims, attacks):
     """Whether pictures are as large as all networks need, before any is trained."""
     methods = [_undefended(arena, victim) for victim in victims]
     networks = {arena.attacks[attack].network for attack in attacks} - {""}
-    methods += [arena.networks[network].method() for network in networks]
+    methods += [arena.networks[network].method(1) for network in networks]
     batch = _pictures(arena)
     # Shapes alone are computed: nothing is compiled.
     for method in methods:

@@ -5,13 +5,15 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxforensics.experiments.common import claims
-from jaxforensics.experiments.common.arena import UNDEFENDED, likeness
+from jaxforensics.experiments.common.arena import ITSELF, UNDEFENDED, likeness
 from jaxforensics.experiments.trnet import settings as rows
 
 # Accuracy of reals and of fakes without attack that all else presupposes.  In Table 1
 # NF has 0.788 and 0.711, all others more than 0.9.
 SOUND = 0.9
 SOUND_OF = {"NF": 0.7}
+# Accuracy of fakes without attack below which a defence has not been learned.
+LEARNED = 0.85
 DROP = 0.3  # of the mean accuracy of fakes
 LIKENESS = 30.0  # PSNR in dB
 REMOVER = "TR-Net"
@@ -42,7 +44,7 @@ class Claims(NamedTuple):
 def decide(results, settings, accuracies, traces):
     """The `Claims` that the selections of the settings can decide."""
     undefended = undefended_accuracies(accuracies)
-    selection = settings.defences[UNDEFENDED]
+    (selection,) = rows.selections(settings, UNDEFENDED)
     seeds = ()
     if selection["victims"] and REMOVER in selection["attacks"]:
         seeds = rows.seeds_of(settings, selection)
@@ -54,9 +56,16 @@ def decide(results, settings, accuracies, traces):
         of_traces = about_traces(traces.distances[REMOVER])
     return Claims(
         soundness=about_victims(undefended),
-        attacks=about_attacks(undefended, follows=follows, psnr=psnr),
+        attacks=about_attacks(
+            undefended, follows=follows, psnr=psnr, control=control(settings)
+        ),
         traces=of_traces,
     )
+
+
+def control(settings):
+    """The noise that has the remover's PSNR; '' without."""
+    return rows.equal_noise(settings, REMOVER)
 
 
 def undefended_accuracies(accuracies):
@@ -91,6 +100,11 @@ def limit(victim):
     return SOUND_OF.get(victim, SOUND)
 
 
+def has_learned(victim, accuracies):
+    """Whether a victim finds the fakes without attack, so that its defence is one."""
+    return accuracies.fake.mean() >= min(limit(victim), LEARNED)
+
+
 def about_victims(accuracies):
     """Rows: whether each victim is sound, and by how much."""
     return [
@@ -103,12 +117,12 @@ def about_victims(accuracies):
     ]
 
 
-def about_attacks(accuracies, *, follows, psnr):
+def about_attacks(accuracies, *, follows, psnr, control=""):
     """Rows of what is claimed of attacks, judged by the victims that are sound.
 
     `accuracies` {(victim, attack): Accuracies} are those of undefended victims,
     `follows` {attack: a victim or None}, `psnr` the mean of the remover's pictures, per
-    seed.
+    seed, and `control` the attack that only has its PSNR.
     """
     victims = sound_victims(accuracies)
     # How much of a victim's accuracy of fakes an attack takes away, per seed.
@@ -119,6 +133,7 @@ def about_attacks(accuracies, *, follows, psnr):
     }
     return [
         *_about_removal(falls, victims, psnr),
+        *_about_control(falls, victims, control),
         *_about_gradients(falls, victims, follows),
     ]
 
@@ -148,12 +163,33 @@ def _about_removal(falls, victims, psnr):
     yield claims.decided(claim, np.array(psnr) - LIKENESS)
 
 
+def _about_control(falls, victims, control):
+    """Whether the remover does more than noise of its PSNR: of each victim, of all."""
+    gains = {
+        victim: falls[victim, REMOVER] - falls[victim, control]
+        for victim in victims
+        if (victim, REMOVER) in falls and (victim, control) in falls
+    }
+    if not gains:
+        return
+    who = {f"of {victim}": gain for victim, gain in gains.items()}
+    if len(gains) > 1:
+        who[f"on average ({', '.join(gains)})"] = np.mean([*gains.values()], axis=0)
+    for whose, gain in who.items():
+        claim = (
+            f"{REMOVER} lowers the accuracy of fakes {whose} by more than noise of its "
+            "own PSNR: its fall beyond that one's"
+        )
+        yield claims.decided(claim, gain)
+
+
 def _about_gradients(falls, victims, follows):
     """What attacks that follow one victim's gradients do to it and to others."""
     attacks = dict.fromkeys(attack for _, attack in falls)
     for attack in attacks:
         followed = follows[attack]
-        if not followed:
+        # What follows each victim itself is transferred to none.
+        if not followed or followed == ITSELF:
             continue
 
         others = [falls[v, attack] for v in victims if v != followed]

@@ -6,12 +6,11 @@ does not work says of attacks is left out.
 
 import numpy as np
 
-from jaxforensics.experiments.common.arena import HARDENED, UNDEFENDED
+from jaxforensics.experiments.common.arena import HARDENED, ITSELF, UNDEFENDED
 from jaxforensics.experiments.common.claims import DIVERGED
 from jaxforensics.experiments.trnet import claims
 from jaxforensics.experiments.trnet.settings import WEAK
 
-CONTROL = "Noise"  # white noise, which knows nothing of faces or detectors
 DEFENCES = {WEAK: "Weak defence", HARDENED: "Training on attacked fakes"}
 SPACE = "\N{NO-BREAK SPACE}"  # between a number and its unit
 VERDICTS = "holds", "does not hold", "open"
@@ -55,43 +54,75 @@ def _about_victims(accuracies, sound):
 
 
 def _about_attacks(accuracies, sound, quality, settings):
-    """A line per attack, or per victim whose gradients several attacks follow."""
+    """A line about what follows gradients, one about removal, one about the rest."""
     by_followed = {}
     for attack in dict.fromkeys(attack for _, attack in accuracies):
         followed = settings.attacks[attack].get("follows")
         by_followed.setdefault(followed or attack, []).append(attack)
 
-    def after(attack):
-        share = np.mean([accuracies[victim, attack].attacked for victim in sound])
-        psnr, _ = quality[attack]["psnr"]
-        return f"{_percent(share)} (PSNR {psnr:.1f}{SPACE}dB)"
+    def share(attack):
+        return np.mean([accuracies[victim, attack].attacked for victim in sound])
 
-    control = ""
-    if CONTROL in by_followed and len(by_followed) > 1:
-        # Beside each of the others instead of in a line of its own.
-        del by_followed[CONTROL]
-        control = f"; with white noise, the control, {after(CONTROL)}"
+    def after(attack):
+        psnr, _ = quality[attack]["psnr"]
+        return f"{_percent(share(attack))} (PSNR {psnr:.1f}{SPACE}dB)"
+
+    control = claims.control(settings)
+    beside = ""
+    if control in by_followed and claims.REMOVER in by_followed:
+        # Beside what it is the control of, instead of in a line of its own.
+        del by_followed[control]
+        beside = f"; with white noise of the same PSNR, the control, {after(control)}"
+        if share(control) <= share(claims.REMOVER):
+            beside += (
+                ": the noise does as well, so nothing here shows that traces were "
+                "removed"
+            )
+    lines = {}
     for followed, attacks in by_followed.items():
         before = np.mean([accuracies[v, a].fake for v in sound for a in attacks])
         title = _listed(attacks)
+        line = "rest"
         if followed not in attacks:
-            title += f", by gradients of {followed}"
+            line = "gradients"
+            whose = "the victim itself" if followed == ITSELF else followed
+            title += f", by gradients of {whose}"
         shares = f"{_percent(before)} → {_listed(map(after, attacks))}"
-        yield f"{title}: fakes recognised {shares}{control}."
+        if claims.REMOVER in attacks:
+            line = "removal"
+            shares += beside
+        lines.setdefault(line, []).append(f"{title}: fakes recognised {shares}.")
+    return [" ".join(sentences) for sentences in lines.values()]
 
 
 def _about_defences(accuracies, sound):
     """What each defence makes of accuracies, of the same victims and attacks."""
     texts = []
     for defence, title in DEFENCES.items():
-        pairs = [
-            (accuracies[victim, attack, UNDEFENDED], values)
+        cells = {
+            (victim, attack): values
             for (victim, attack, cell_defence), values in accuracies.items()
             if cell_defence == defence
             and victim in sound
             and (victim, attack, UNDEFENDED) in accuracies
-        ]
+        }
+        pairs = []
+        unlearned = {}
+        for (victim, attack), values in cells.items():
+            if claims.has_learned(victim, values):
+                pairs.append((accuracies[victim, attack, UNDEFENDED], values))
+            elif defence == HARDENED:
+                unlearned[f"{victim} against {attack}"] = values
+            else:
+                unlearned[victim] = values
+        aside = ""
+        if unlearned:
+            aside = f"not learned by {_listed(unlearned)}"
+            if pairs:
+                aside = f" ({aside}, left out)"
         if not pairs:
+            if aside:
+                texts.append(f"{title}: {aside}.")
             continue
         changes = [
             f"{what} {_change(pairs, name)}"
@@ -101,7 +132,7 @@ def _about_defences(accuracies, sound):
                 ("real", "reals"),
             )
         ]
-        texts.append(f"{title}: {', '.join(changes)}.")
+        texts.append(f"{title}: {', '.join(changes)}{aside}.")
     if texts:
         yield " ".join(texts)
 

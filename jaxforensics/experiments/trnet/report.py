@@ -8,23 +8,41 @@ import numpy as np
 from jaxforensics.data import marks
 from jaxforensics.experiments.common import claims
 from jaxforensics.experiments.common.arena import HARDENED, UNDEFENDED
-from jaxforensics.experiments.trnet import findings, paper, trace_figures
+from jaxforensics.experiments.trnet import (
+    critics_tables,
+    findings,
+    knowledge_tables,
+    pairs,
+    paper,
+    thresholds,
+    trace_figures,
+)
 from jaxforensics.experiments.trnet import settings as rows
-from jaxforensics.experiments.trnet.claims import CAPTION
+from jaxforensics.experiments.trnet.claims import (
+    CAPTION,
+    LEARNED,
+    SOUND_OF,
+    has_learned,
+)
 from jaxforensics.reporting import figures, tables
 
 TITLE = "TR-Net"
+NOT_LEARNED = "not learned"  # instead of an accuracy after attacks
 PROTOCOL = """\
 Victims are trained on the training split; their checkpoint is the one of highest AUC on
-the unattacked validation split, and the likeliest class decides. NF is not trained: it
-cuts at the equal-error threshold of the validation split. GANprintR is trained on real
+the unattacked validation split, and the likeliest class decides, unless a victim's row
+has the equal-error threshold of validation decide. NF is not trained, and always cuts
+at that threshold. GANprintR is trained on real
 pictures, TR-Net on pairs of a fake and its original or nearest real, neither on any
 victim. FGSM and PGD follow the gradients of one undefended victim, named with their
-settings. Each attacks the fakes of the test split, which are then stored in 8 bits, as
-a saved file would be, and shown to all victims. Accuracy is that within a class: of the
-reals, of the fakes, of the attacked fakes. Figures are means over seeds, ± the standard
-deviation; victims, networks and attacks of a seed belong together. The paper's numbers,
-of photographs, stand beside ours for orientation.
+settings, or those of the victim itself, with its defence; of a victim that tells
+sources apart, those of its likeliest fake source over its likeliest real one. White
+noise of the PSNR that TR-Net reached, picture by picture, is the control of TR-Net.
+Each attacks the fakes of the test split, which are then stored in 8 bits, as a saved
+file would be, and shown to all victims, or to the one followed. Accuracy is that within
+a class: of the reals, of the fakes, of the attacked fakes. Figures are means over
+seeds, ± the standard deviation; victims, networks and attacks of a seed belong
+together. The paper's numbers, of photographs, stand beside ours for orientation.
 """
 DEFENCES = {
     UNDEFENDED: (
@@ -39,21 +57,21 @@ DEFENCES = {
     HARDENED: (
         "Strong defence",
         "Half of the fakes in training are shown as the attack under test leaves them: "
-        "one training per victim and attack; Table 3.",
+        "one training per victim and attack; Table 3. What follows the victim itself "
+        "follows it without defence for training and hardened for the test.",
     ),
 }
 QUALITY = """\
 How much like the fakes the attacked ones are; Table 4. Mean ± standard deviation over
-the pictures of the first seed.
+the pictures of the first seed. Noise that equals an attack has its PSNR, picture by
+picture. What follows the victim itself makes pictures for each victim: the numbers are
+over all of them, and none is shown.
 """
 TRANSFER = """\
 All cells of the tables above, one per row, of the first seed: accuracy within a class
 and how much of that of fakes an attack takes away, with 95 % bootstrap intervals over
-groups of pictures.
-"""
-LIMITED = """\
-TR-Net trained on a part of the pairs alone, or without one kind of fake; Fig. 14.
-Victims are undefended.
+groups of pictures. A victim has `learned` if it recognises enough of the fakes without
+attack for the rest to say something, on average over seeds.
 """
 
 
@@ -62,14 +80,17 @@ def report(measured, settings, report):
     report.findings(findings.lines(measured, settings))
     report.section("Data and protocol", PROTOCOL)
     report.table("data", measured.counts, caption="Pictures per split and source.")
+    pairs.report(measured.pairs, report)
     for defence in rows.DEFENCES:
         _report_defence(measured, settings, defence, report)
+    thresholds.report(measured.thresholds, report)
     _report_averages(measured.accuracies, report)
     _report_quality(measured, settings, report)
-    _report_limited(measured, report)
+    knowledge_tables.report(measured, report)
+    critics_tables.report(measured.critics, report)
     trace_figures.report(measured.traces, settings, report)
     claims.report(report, measured.claims.rows, caption=CAPTION)
-    _report_every_accuracy(measured.intervals, report)
+    _report_every_accuracy(measured, report)
 
 
 def _report_defence(measured, settings, defence, report):
@@ -79,25 +100,36 @@ def _report_defence(measured, settings, defence, report):
         for (victim, attack, cell_defence), values in measured.accuracies.items()
         if cell_defence == defence
     }
-    victims = dict.fromkeys(victim for victim, _ in cells)
-    if not victims:
+    if not cells:
         return
     report.section(*DEFENCES[defence])
+    victims = rows.titles(settings, defence, "victims")
+    attacks = rows.titles(settings, defence, "attacks")
     if defence == HARDENED:
-        _report_hardened(cells, victims, report)
+        _report_hardened(cells, victims, attacks, settings, report)
         return
 
     lines = []
+    left_out = set()
     for victim in victims:
-        of_victim = {a: values for (v, a), values in cells.items() if v == victim}
+        of_victim = {attack: cells.get((victim, attack)) for attack in attacks}
         # Without hardening it is one and the same victim in all of these cells.
-        clean = next(iter(of_victim.values()))
-        attacked = {attack: values.attacked for attack, values in of_victim.items()}
-        line = {"victim": victim, "real": clean.real, "fake": clean.fake} | attacked
+        clean = next(filter(None, of_victim.values()))
+        line = {"victim": victim, "real": clean.real, "fake": clean.fake}
+        says_something = defence == UNDEFENDED or has_learned(victim, clean)
+        for attack, values in of_victim.items():
+            line[attack] = None
+            if values is not None:
+                line[attack] = values.attacked if says_something else NOT_LEARNED
         lines.append(line)
-    attacks = settings.defences[defence]["attacks"]
+        if not says_something:
+            left_out |= {(victim, column) for column in ("real", "fake")}
     caption = f"Accuracy within a class.{_follow(settings, attacks)}"
-    _report_lines(f"accuracy_{defence}", lines, report, caption=caption)
+    if left_out:
+        caption += f" {_why_left_out()}"
+    _report_lines(
+        f"accuracy_{defence}", lines, report, caption=caption, left_out=left_out
+    )
 
     # Of the victims of this run only; what a config adds the paper does not have.
     printed = {UNDEFENDED: paper.NONE, rows.WEAK: paper.WEAK}[defence]
@@ -107,11 +139,16 @@ def _report_defence(measured, settings, defence, report):
         report.table(f"accuracy_{defence}_paper", of_paper, caption=caption, about=())
 
 
-def _report_hardened(cells, victims, report):
+def _report_hardened(cells, victims, attacks, settings, report):
     """Table 3, a table for each kind of picture.
 
     Each cell has a victim of its own, hardened against the attack of its column.
     """
+    left_out = {
+        (victim, attack)
+        for (victim, attack), values in cells.items()
+        if not has_learned(victim, values)
+    }
     for kind, title in (
         ("real", "reals"),
         ("fake", "fakes"),
@@ -120,12 +157,27 @@ def _report_hardened(cells, victims, report):
         lines = []
         for victim in victims:
             line = {"victim": victim}
-            for (cell_victim, attack), values in cells.items():
-                if cell_victim == victim:
+            for attack in attacks:
+                values = cells.get((victim, attack))
+                line[attack] = None
+                if values is not None:
                     line[attack] = getattr(values, kind)
+                if kind == "attacked" and (victim, attack) in left_out:
+                    line[attack] = NOT_LEARNED
             lines.append(line)
         caption = f"Accuracy of {title}, after training against the attack of a column."
-        _report_lines(f"accuracy_strong_{kind}", lines, report, caption=caption)
+        caption += _follow(settings, attacks)
+        if left_out:
+            who = [
+                f"{v} against {a}"
+                for v in victims
+                for a in attacks
+                if (v, a) in left_out
+            ]
+            caption += f" {_why_left_out()} Here: {', '.join(who)}."
+        _report_lines(
+            f"accuracy_strong_{kind}", lines, report, caption=caption, left_out=left_out
+        )
 
     # The paper prints pairs; its Table 3 has no column of reals.
     of_paper = [
@@ -142,62 +194,133 @@ def _report_hardened(cells, victims, report):
         report.table("accuracy_strong_paper", of_paper, caption=caption, about=())
 
 
-def _follow(settings, attacks):
-    """Which victims the attacks follow: for others they are a transfer."""
-    return "".join(
-        f" {attack} follows {settings.attacks[attack]['follows']}."
-        for attack in attacks
-        if "follows" in settings.attacks[attack]
+def _why_left_out():
+    """What a table says of cells that are not learned."""
+    others = "".join(
+        f" ({victim}: {100 * share:.0f} %)"
+        for victim, share in SOUND_OF.items()
+        if share < LEARNED
+    )
+    return (
+        "Not learned: a defended victim that recognises less than "
+        f"{100 * LEARNED:.0f} %{others} of the fakes without attack says nothing of "
+        "its defence; averages and figures leave it out."
     )
 
 
-def _report_lines(name, lines, report, *, caption):
-    """A table of accuracies per seed with their average, and a heat map."""
-    columns = [column for column in lines[0] if column != "victim"]
-    # Averaged seed by seed, so that the spread is that of the average.
-    average = {c: np.mean([line[c] for line in lines], axis=0) for c in columns}
-    spreads = []
-    for line in [*lines, average | {"victim": "average"}]:
-        cells = {column: tables.spread(line[column]) for column in columns}
-        spreads.append({"victim": line["victim"]} | cells)
-    victims = [line["victim"] for line in lines]
-    report.table(name, spreads, caption=caption, about={"average": victims})
+def _follow(settings, attacks):
+    """Which victims the attacks follow: for others they are a transfer."""
+    sentences = []
+    for attack in attacks:
+        row = settings.attacks[attack]
+        if rows.follows_itself(settings, attack):
+            sentences.append(f" “{attack}” follows the victim of the row.")
+        elif "follows" in row:
+            sentences.append(f" {attack} follows {row['follows']}, undefended.")
+        elif "equals" in row:
+            sentences.append(f" {attack} has the PSNR of {row['equals']}.")
+    return "".join(sentences)
 
-    if len(lines) == len(columns) == 1:
+
+def _report_lines(name, lines, report, *, caption, left_out=()):
+    """A table of accuracies with their averages, and a heat map.
+
+    A cell is an array with a value per seed, NOT_LEARNED, or None where nothing was
+    run.  Those `left_out`, (victim, column), are in the table alone.
+    """
+    columns = [column for column in lines[0] if column != "victim"]
+    counted = {column: {} for column in columns}  # {column: {victim: values}}
+    for line in lines:
+        victim = line["victim"]
+        for column in columns:
+            has_values = isinstance(line[column], np.ndarray)
+            if has_values and (victim, column) not in left_out:
+                counted[column][victim] = line[column]
+
+    spreads = []
+    for line in lines:
+        cells = {column: _spread(line[column]) for column in columns}
+        spreads.append({"victim": line["victim"]} | cells)
+    averaged = [line["victim"] for line in lines if _is_among(line["victim"], counted)]
+    if averaged:
+        average = {"victim": "average"}
+        for column, by_victim in counted.items():
+            average[column] = None
+            if by_victim:
+                # Seed by seed, so that the spread is that of the average.
+                means = np.mean([*by_victim.values()], axis=0)
+                average[column] = tables.spread(means)
+        spreads.append(average)
+        caption += f" Averages are over {_over(counted)}."
+    report.table(name, spreads, caption=caption, about={"average": averaged})
+
+    drawn = [column for column, by_victim in counted.items() if by_victim]
+    if len(averaged) * len(drawn) <= 1:
         return  # one number makes no map
     figure = figures.matrix(
-        [[line[c].mean() for c in columns] for line in lines],
-        rows=[line["victim"] for line in lines],
-        columns=columns,
+        [
+            [np.mean(counted[column].get(victim, np.nan)) for column in drawn]
+            for victim in averaged
+        ],
+        rows=averaged,
+        columns=drawn,
         x_label="pictures",
         y_label="victim",
     )
     report.figure(name, figure, caption="The same, means over the seeds.")
 
 
+def _spread(cell):
+    """The text of a cell, None where nothing was run."""
+    if isinstance(cell, np.ndarray):
+        return tables.spread(cell)
+    return cell
+
+
+def _is_among(victim, counted):
+    """Whether any column of {column: {victim: values}} has this victim."""
+    return any(victim in by_victim for by_victim in counted.values())
+
+
+def _over(by_column):
+    """Whom averages are over: 'A, B', or 'A, B (x, y); A (z)' where columns differ."""
+    columns_of = {}
+    for column, victims in by_column.items():
+        if victims:
+            columns_of.setdefault(tuple(victims), []).append(column)
+    if len(columns_of) == 1:
+        (victims,) = columns_of
+        return ", ".join(victims)
+    return "; ".join(
+        f"{', '.join(victims)} ({', '.join(columns)})"
+        for victims, columns in columns_of.items()
+    )
+
+
 def _report_averages(accuracies, report):
-    """Fig. 12, over the victims that all of its defences have."""
-    by_defence = {}
+    """Fig. 12: of each attack, over the victims that all of its defences have."""
+    by_attack = {}  # {attack: {defence: {victim: mean accuracy of attacked fakes}}}
     for (victim, attack, defence), values in accuracies.items():
-        cells = by_defence.setdefault(defence, {})
-        cells[victim, attack] = values.attacked.mean()
-    if not by_defence:
-        return
+        if defence == UNDEFENDED or has_learned(victim, values):
+            of_attack = by_attack.setdefault(attack, {})
+            of_attack.setdefault(defence, {})[victim] = values.attacked.mean()
 
     # Bars of one attack are comparable only if they are about the same victims.
-    shared = set.intersection(
-        *({victim for victim, _ in cells} for cells in by_defence.values())
-    )
-    if not shared:
-        return
     averages = {}
-    for defence, cells in by_defence.items():
-        by_attack = {}
-        for (victim, attack), value in cells.items():
-            if victim in shared:
-                by_attack.setdefault(attack, []).append(value)
-        title, _ = DEFENCES[defence]
-        averages[title] = {a: np.mean(values) for a, values in by_attack.items()}
+    victims_of = {}
+    for attack, of_attack in by_attack.items():
+        first, *others = of_attack.values()
+        shared = [v for v in first if all(v in by_victim for by_victim in others)]
+        if not shared:
+            continue
+        victims_of[attack] = shared
+        for defence, by_victim in of_attack.items():
+            title, _ = DEFENCES[defence]
+            mean = np.mean([by_victim[victim] for victim in shared])
+            averages.setdefault(title, {})[attack] = mean
+    if len(averages) < 2:
+        return  # nothing to compare
+
     report.section("What defences are worth")
     figure = figures.bars(
         averages,
@@ -205,10 +328,9 @@ def _report_averages(accuracies, report):
         y_limits=(0, 1.02),
         level=(0.5, "chance"),
     )
-    victims = dict.fromkeys(victim for victim, _, _ in accuracies if victim in shared)
     caption = (
-        "Averages over victims that all of these have, as in Fig. 12: "
-        f"{', '.join(victims)}."
+        "Averages over the victims that all defences of an attack have, as in Fig. 12: "
+        f"{_over(victims_of)}."
     )
     report.figure("defences", figure, caption=caption)
 
@@ -233,17 +355,19 @@ def _report_quality(measured, settings, report):
             line[f"{name.upper()}, paper"] = _mean_and_deviation(in_paper, digits)
         lines.append(line)
     report.table("quality", lines, caption="PSNR in dB, peak 1; SSIM.")
+    drawn = [attack for attack in attacks if not rows.follows_itself(settings, attack)]
+    columns = ["fake", *drawn]
     figure = figures.pictures(
         [
-            [pictures["fake"], *(pictures[attack] for attack in attacks)]
+            [pictures[column] for column in columns]
             for pictures in measured.examples.values()
         ],
-        columns=["fake", *attacks],
+        columns=columns,
         names=list(measured.examples),
     )
     caption = "The first test fake of each kind, and what each attack makes of it."
     # The file shows attacked pictures, so it is marked like one.
-    mark = marks.mark(", ".join(attacks), [settings.attacks[a] for a in attacks])
+    mark = marks.mark(", ".join(drawn), [settings.attacks[a] for a in drawn])
     report.figure("attacked", figure, caption=caption, texts={marks.FIELD: mark})
 
 
@@ -255,81 +379,17 @@ def _mean_and_deviation(pair, digits):
     return f"{mean:.{digits}f} ± {deviation:.{digits}f}"
 
 
-def _report_limited(measured, report):
-    """Fig. 14."""
-    if not (measured.fractions or measured.left_out):
-        return
-    report.section("What TR-Net has to know", LIMITED)
-    if measured.fractions:
-        _report_fractions(measured.fractions, report)
-    if measured.left_out:
-        _report_left_out(measured.left_out, report)
-
-
-def _report_fractions(fractions, report):
-    """Fig. 14 a and b: {share of the pairs: Limited}."""
-    lines = [
-        {"pairs": f"{100 * fraction:g} %"} | _limited_columns(limited)
-        for fraction, limited in fractions.items()
-    ]
-    caption = (
-        "Accuracy of attacked fakes, and their likeness, by the pairs in training."
-    )
-    report.table("fractions", lines, caption=caption, about=_asked(fractions))
-    percents = [100 * fraction for fraction in fractions]
-    victims = next(iter(fractions.values())).accuracies
-    curves = {
-        victim: [limited.accuracies[victim] for limited in fractions.values()]
-        for victim in victims
-    }
-    figure = figures.curves(
-        # Rows are seeds, columns are shares of the pairs.
-        {victim: (percents, np.transpose(per)) for victim, per in curves.items()},
-        x_label="pairs in training, %",
-        y_label="accuracy of attacked fakes",
-        x_log=True,
-        y_limits=(-0.02, 1.02),
-    )
-    report.figure("fractions", figure, caption="A band holds all seeds.")
-
-
-def _report_left_out(left_out, report):
-    """Fig. 14 c and d: {(source, 'with' or 'without'): Limited}."""
-    lines = [
-        {"source": source, "in training": presence} | _limited_columns(limited)
-        for (source, presence), limited in left_out.items()
-    ]
-    caption = "Accuracy of attacked fakes of one kind, which TR-Net knew or did not."
-    report.table("left_out", lines, caption=caption, about=_asked(left_out))
-    # Its text names these few numbers of Fig. 14 c and d.
-    of_paper = [
-        {"source": "ProGAN", "in training": presence} | row
-        for presence, row in zip(("with", "without"), paper.LEFT_OUT, strict=True)
-    ]
-    caption = "In the paper, which trains on two kinds each time; what its text says."
-    report.table("left_out_paper", of_paper, caption=caption, about=())
-
-
-def _asked(cells):
-    """The victims of {…: Limited}; what attacks them shows in their answers."""
-    return tuple(next(iter(cells.values())).accuracies)
-
-
-def _limited_columns(limited):
-    """Columns of a table, over the seeds."""
-    columns = {v: tables.spread(per) for v, per in limited.accuracies.items()}
-    columns["PSNR"] = tables.spread(limited.psnr, digits=2)
-    columns["SSIM"] = tables.spread(limited.ssim, digits=3)
-    return columns
-
-
-def _report_every_accuracy(intervals, report):
+def _report_every_accuracy(measured, report):
     """All cells of Tables 1 to 3 with their intervals, for programs above all."""
-    if not intervals:
+    if not measured.intervals:
         return
-    lines = [
-        {"victim": victim, "defence": defence, "attack": attack} | columns
-        for (victim, attack, defence), columns in intervals.items()
-    ]
+    lines = []
+    for where, columns in measured.intervals.items():
+        victim, attack, defence = where
+        learned = "no"
+        if has_learned(victim, measured.accuracies[where]):
+            learned = "yes"
+        line = {"victim": victim, "defence": defence, "attack": attack}
+        lines.append(line | {"learned": learned} | columns)
     report.section("Every accuracy", TRANSFER)
     report.table("transfer", lines, caption="Of the first seed.")

@@ -8,6 +8,8 @@ from jaxforensics.data.items import is_real_source
 from jaxforensics.experiments.common import checks
 from jaxforensics.experiments.common.arena import (
     HARDENED,
+    ITSELF,
+    LIKELIEST,
     THRESHOLD,
     UNDEFENDED,
     Arena,
@@ -23,6 +25,12 @@ from jaxforensics.settings import call, choose
 WEAK = "weak"  # the defence of victims that learn from degraded pictures
 DEFENCES = UNDEFENDED, WEAK, HARDENED  # of Tables 1, 2 and 3
 LABELS = {"reals": 0, "fakes": 1}  # what a network learns from
+# What counts steps in a network's row, and in the schedules of its optimisers.
+STEPS = "steps", "epoch", "last"
+SCHEDULE_STEPS = "steps", "every"
+OPTIMISERS = {"optimiser", "critic_optimiser"}
+# What a victim's row may say of its decisions.
+DECISIONS = {"likeliest": LIKELIEST, "threshold": THRESHOLD}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +41,22 @@ class Settings:
     about, and how many of all `seeds` it takes, from the first on.
     """
 
-    victims: dict  # {title: {'method': of DETECTORS, and its settings}}
-    attacks: dict  # {title: {'attack': in `attacks`, 'follows', 'network', settings}}
+    # {title: {'method': of DETECTORS, 'decides': of DECISIONS, and its settings}}
+    victims: dict
+    # {title: {'attack': in `attacks`, 'follows', 'network', 'equals', its settings}}
+    attacks: dict
     networks: dict  # {title: {'method': of REDRAWERS, 'learns_from', settings}}
     classifier: dict  # settings that all classifiers share
     weak: tuple  # operations of the weak defence
     seeds: tuple
-    defences: dict  # {'none', 'weak', 'strong': a selection}: Tables 1 to 3
+    # {'none', 'weak', 'strong': a selection}: Tables 1 to 3.  Several selections, as a
+    # tuple, make one table, such as all victims against some attacks and some against
+    # all.
+    defences: dict
     # Fig. 14, a selection of one 'attack' that has less to learn from: 'fractions' of
     # the pairs, or all without one of the kinds of fakes 'leave_out'.
     limited: dict
+    critics: dict  # a selection of attacks whose networks learnt from some critics
     # Figs. 3 to 6 and 15 to 17, a selection: Grad-CAM of 'layer', t-SNE of 'pictures'.
     traces: dict
 
@@ -78,9 +92,14 @@ def attack(row, title):
     row = dict(row)
     name = _required(row, "attack", f"attacks.{title}")
     choose(attacks.NAMES, name, "attack")
-    follows = row.pop("follows", "")
-    network = row.pop("network", "")
-    return Attack(name, partial(attacks.build, name), row, follows, network)
+    return Attack(
+        name,
+        partial(attacks.build, name),
+        follows=row.pop("follows", ""),
+        network=row.pop("network", ""),
+        equals=row.pop("equals", ""),
+        settings=row,
+    )
 
 
 def network(row, title, data):
@@ -91,7 +110,7 @@ def network(row, title, data):
     label = choose(LABELS, part, f"part of the data for {title}")
     method = _required(row, "method", where)
     make = choose(REDRAWERS, method, f"method of {title}")
-    return Network(partial(make, row, where, data), label)
+    return Network(lambda share: make(_in_proportion(row, share), where, data), label)
 
 
 def all_cells(settings, data):
@@ -99,18 +118,91 @@ def all_cells(settings, data):
     cells = [cell for defence in DEFENCES for cell in defence_cells(settings, defence)]
     for knowledge in ("", *limits(settings, data)):
         cells += limited_cells(settings, knowledge)
+    for title in critic_attacks(settings):
+        cells += critic_cells(settings, title)
     return cells
 
 
 def defence_cells(settings, defence):
-    """The cells of Table 1, 2 or 3."""
-    selection = settings.defences[defence]
-    return [
+    """The cells of Table 1, 2 or 3, each once."""
+    cells = [
         Cell(victim, attack, seed, defence)
+        for selection in selections(settings, defence)
         for victim in selection["victims"]
         for attack in selection["attacks"]
         for seed in seeds_of(settings, selection)
     ]
+    return list(dict.fromkeys(cells))
+
+
+def selections(settings, defence):
+    """The selections that make Table 1, 2 or 3, one or several."""
+    chosen = settings.defences[defence]
+    if hasattr(chosen, "keys"):
+        return (chosen,)
+    return tuple(chosen)
+
+
+def titles(settings, defence, of):
+    """The 'victims' or 'attacks' of Table 1, 2 or 3: its longest selection's first."""
+    chosen = sorted(
+        selections(settings, defence),
+        key=lambda selection: len(selection[of]),
+        reverse=True,
+    )
+    return list(dict.fromkeys(title for part in chosen for title in part[of]))
+
+
+def critic_attacks(settings):
+    """The attacks of one critic or several, and noise that equals them."""
+    titles = settings.critics["attacks"]
+    noises = [equal_noise(settings, title) for title in titles]
+    return [*titles, *filter(None, noises)]
+
+
+def critic_cells(settings, attack):
+    """The cells of an attack of one critic or several, or of noise that equals it."""
+    selection = settings.critics
+    return [
+        Cell(victim, attack, seed)
+        for victim in selection["victims"]
+        for seed in seeds_of(settings, selection)
+    ]
+
+
+def critics_of(settings, attack):
+    """The critics that the network of an attack learns from."""
+    network = settings.attacks[attack].get("network", "")
+    row = settings.networks.get(network, {})
+    if row.get("method") != "trnet":
+        raise ValueError(
+            f"critics.attacks: {attack!r} has no critics, as no network of method "
+            "'trnet' makes its pictures"
+        )
+    return tuple(row.get("critics", trnet.CRITICS))
+
+
+def equal_noise(settings, attack):
+    """The attack that has the PSNR of this one, by its row's 'equals', or ''."""
+    for title, row in settings.attacks.items():
+        if row.get("equals") == attack:
+            return title
+    return ""
+
+
+def cells_of(settings, attack, seed):
+    """The cells of Tables 1 to 3 with this attack."""
+    return [
+        cell
+        for defence in DEFENCES
+        for cell in defence_cells(settings, defence)
+        if (cell.attack, cell.seed) == (attack, seed)
+    ]
+
+
+def follows_itself(settings, attack):
+    """Whether an attack follows each victim itself: its pictures differ by victim."""
+    return settings.attacks[attack].get("follows") == ITSELF
 
 
 def limits_knowledge(settings):
@@ -165,6 +257,7 @@ def _classifier(row, where, settings, data):
     common = dict(settings.classifier) | {"reals": _reals(data)}
     for name in ("model", "target", "steps", "optimiser"):
         common[name] = _required(row, name, where)
+    decides = _decision(row, where, default="likeliest")
     common["model_settings"] = row  # what is left in it
     if common["target"] == "source":
         # A class per source instead of one logit of real and fake.
@@ -173,12 +266,15 @@ def _classifier(row, where, settings, data):
     def method(operations):
         return call(classifier.make, common | {"augment": operations}, where=where)
 
-    return Victim(method, watch=WATCH, binary=common["target"] == "label")
+    return Victim(method, watch=WATCH, decides=decides)
 
 
 def _fingerprint(row, where, settings, data):
     """NF: mean noise residuals, averaged once over the training pictures."""
     del settings
+    decides = _decision(row, where, default="threshold")
+    if decides != THRESHOLD:
+        raise ValueError(f"{where}.decides: correlations take a 'threshold' alone")
     of_data = {
         "sources": len(data.train.sources),
         "reals": _reals(data),
@@ -190,7 +286,13 @@ def _fingerprint(row, where, settings, data):
         complete = row | of_data | {"augment": operations}
         return call(fingerprint.make, complete, where=where)
 
-    return Victim(method, decides=THRESHOLD, binary=False, plain=True)
+    return Victim(method, decides=decides, rules=(THRESHOLD,), plain=True)
+
+
+def _decision(row, where, *, default):
+    """Take out of a victim's row how it decides."""
+    name = row.pop("decides", default)
+    return choose(DECISIONS, name, f"decision of {where}")
 
 
 def _removal(row, where, data):
@@ -210,6 +312,34 @@ DETECTORS = {"classifier": _classifier, "fingerprint": _fingerprint}
 REDRAWERS = {"trnet": _removal, "reconstruction": _reconstruction}
 
 
+def _in_proportion(row, share):
+    """A network's row for a share of the examples: as many epochs, at least a step."""
+    if share == 1:
+        return row
+    row = _fewer(row, STEPS, share)
+    for player in OPTIMISERS.intersection(row):
+        optimiser = dict(row[player])
+        if "schedule_settings" in optimiser:
+            schedule = _fewer(optimiser["schedule_settings"], SCHEDULE_STEPS, share)
+            if schedule.get("warmup", 0) >= 1:  # below 1 it is a share itself
+                rising = int(share * schedule["warmup"])
+                # Some steps have to remain after it.
+                last = schedule.get("steps", row["steps"]) - 1
+                schedule["warmup"] = min(rising, last)
+            optimiser["schedule_settings"] = schedule
+        row[player] = optimiser
+    return row
+
+
+def _fewer(numbers, names, share):
+    """The settings with a share of the steps under `names`; 0 remains what it is."""
+    fewer = dict(numbers)
+    for name in names:
+        if fewer.get(name):
+            fewer[name] = max(1, round(share * fewer[name]))
+    return fewer
+
+
 def _required(row, name, where):
     """Take an entry out of a row that has to have it."""
     if name not in row:
@@ -221,11 +351,23 @@ def _knowledge(settings, data):
     """{name: TrainingData}: all there is to learn from, and the parts of Fig. 14."""
     parts = {"": data.train}
     for fraction in settings.limited["fractions"]:
-        parts[_share(fraction)] = data.train.share(fraction)
+        parts[_share(fraction)] = _part(data.train, fraction)
     for source in left_out(settings, data):
         others = [name for name in _fakes(data) if name != source]
         parts[_without(source)] = data.train.only(others)
     return parts
+
+
+def _part(train, fraction):
+    """A share of the training groups, in which there is something to learn from."""
+    where = f"limited.fractions has {fraction:g}, which is too little"
+    try:
+        part = train.share(fraction)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    if not checks.fakes(part.counts["train"]):
+        raise ValueError(f"{where}: no fake is among these groups")
+    return part
 
 
 def _reals(data):

@@ -1,5 +1,6 @@
 """The arena: who is right, what is stored, which jobs a cell needs, any new row."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import jax
@@ -10,10 +11,12 @@ import tiny
 import tiny_arena
 from skimage.metrics import peak_signal_noise_ratio
 
-from jaxforensics import attacks
+from jaxforensics import attacks, provenance
 from jaxforensics.evaluation.calibration import choose_threshold
+from jaxforensics.evaluation.decisions import fakeness
 from jaxforensics.experiments.common.arena import (
     HARDENED,
+    ITSELF,
     THRESHOLD,
     Arena,
     Attack,
@@ -47,8 +50,9 @@ def small(operations):
     return tiny.method(first=1, second=1)
 
 
-def halving():
-    """A network that halves all values, whatever it has learnt."""
+def halving(share):
+    """A network that halves all values, whatever it has learnt, of how much."""
+    assert 0 < share <= 1
 
     def predict(state, batch):
         return {"image": 0.5 * batch["image"]}
@@ -72,13 +76,15 @@ def redraw(predict, *, network):
 
 
 VICTIMS = {
-    "Residual": Victim(residual, decides=THRESHOLD, binary=False, plain=True),
+    "Residual": Victim(residual, decides=THRESHOLD, plain=True),
     "Small": Victim(small),
 }
 ATTACKS = {
     "Noise": Attack("noise", attacks.NAMES["noise"], {"low": 5.0, "high": 20.0}),
     "Brighten": Attack("brighten", brighten, {"amount": 0.1}, follows="Small"),
     "Redraw": Attack("redraw", redraw, {}, network="halving"),
+    "Equal": Attack("equal", attacks.NAMES["noise_of_psnr"], {}, equals="Redraw"),
+    "Inside": Attack("brighten", brighten, {"amount": 0.1}, follows=ITSELF),
 }
 
 
@@ -276,6 +282,103 @@ def test_a_new_attack_is_a_row(arena, tmp_path):
     workspace.close()
 
 
+def test_noise_has_the_psnr_of_what_it_equals_picture_by_picture(arena, tmp_path):
+    """Of stored pictures, by scikit-image; in training and in less knowledge too."""
+    workspace = Workspace(tmp_path)
+    jobs = list(arena.attack_jobs("Equal", 0))
+    for where in ({"split": "train"}, {"knowledge": "half"}):
+        jobs += arena.attack_jobs("Equal", 0, **where)
+    made = in_turn(jobs, workspace)
+    batch = next(arena.fakes.batches())
+    fakes = batch["image"][batch["valid"] > 0]
+    index = batch["index"][batch["valid"] > 0]
+    equal, redrawn = (
+        made[f"attacks/{attack}/seed0/test"] for attack in ("Equal", "Redraw")
+    )
+    for columns in (equal.columns, redrawn.columns):
+        np.testing.assert_array_equal(columns["index"], index)
+    for fake, noisy, halved in zip(
+        fakes, equal.columns["image"], redrawn.columns["image"], strict=True
+    ):
+        reached, wanted = (
+            peak_signal_noise_ratio(fake, changed, data_range=255)
+            for changed in (noisy, halved)
+        )
+        assert reached == pytest.approx(wanted, abs=0.05)
+        assert np.corrcoef(noisy.ravel() - 1.0 * fake.ravel(), fake.ravel())[0, 1] < 0.5
+
+    for path in ("seed0/train", "half/seed0/test"):
+        equal, redrawn = (
+            made[f"attacks/{attack}/{path}"] for attack in ("Equal", "Redraw")
+        )
+        np.testing.assert_allclose(
+            equal.columns["psnr"], redrawn.columns["psnr"], atol=0.05
+        )
+    assert len(made["attacks/Equal/seed0/train"].columns["psnr"]) == 9
+    workspace.close()
+
+
+def test_what_equals_another_attack_needs_its_pictures(arena):
+    cell = Cell("Residual", "Equal", 1, defence=HARDENED)
+    needs = {job.name: job.needs for job in arena.jobs([cell])}
+    for split in ("train", "test"):
+        redrawn = f"attacks/Redraw/seed1/{split}"
+        assert needs[f"attacks/Equal/seed1/{split}"] == (redrawn,)
+        assert needs[redrawn] == ("networks/halving/seed1",)
+
+
+def test_what_follows_the_victim_itself_belongs_to_it(arena):
+    """One set per victim and defence; hardening has the undefended one's gradients."""
+    cells = [
+        Cell(victim, "Inside", 0, defence=defence)
+        for victim in ("Small", "Residual")
+        for defence in ("none", "weak", HARDENED)
+    ]
+    jobs = arena.jobs(cells)
+    names = [job.name for job in jobs]
+    assert len(set(names)) == len(names)
+    needs = {job.name: job.needs for job in jobs}
+    assert needs["attacks/Inside/Small/none/seed0/test"] == (
+        "victims/Small/none/seed0",
+    )
+    assert needs["attacks/Inside/Small/weak/seed0/test"] == (
+        "victims/Small/weak/seed0",
+    )
+    training = "attacks/Inside/Small/none/seed0/train"
+    hardened = "victims/Small/strong against Inside/seed0"
+    assert needs[training] == ("victims/Small/none/seed0",)
+    assert needs[hardened] == (training,)
+    attacked = "attacks/Inside/Small/strong/seed0/test"
+    assert needs[attacked] == (hardened,)
+    assert needs[f"{hardened}/after/Inside"] == (hardened, attacked)
+    with pytest.raises(ValueError, match="Inside follows a victim itself: say which"):
+        list(arena.attack_jobs("Inside", 0))
+
+
+def test_victims_are_followed_whatever_their_logits_are(arena, tmp_path):
+    """Under a defence, up where the defended victim says fake: by its own logits."""
+    workspace = Workspace(tmp_path)
+    cells = [
+        Cell("Residual", "Inside", 0, defence=defence)
+        for defence in ("none", "weak", HARDENED)
+    ]
+    made = in_turn(arena.jobs(cells), workspace)
+    results_of = Results(made, arena)
+    batch = next(arena.fakes.batches())
+    fakes = np.float32(batch["image"][batch["valid"] > 0] / 255)
+    digests = set()
+    for cell in cells:
+        logits = made[arena.victim_name(cell)].function("logits")(fakes)
+        signs = np.sign(fakeness(np.asarray(logits), reals=(0,)))
+        expected = np.clip(fakes + 0.1 * signs[:, None, None, None], 0, 1)
+        brightened = results_of.shown(cell)["image"]
+        np.testing.assert_allclose(brightened / 255, expected, atol=0.6 / 255)
+        assert 0 <= results_of.attacked_accuracy(cell) <= 1
+        digests.add(made[arena.attacked_name_of(cell)].digest)
+    assert len(digests) == len(cells)
+    workspace.close()
+
+
 class Recorder:
     """A workspace that makes nothing: what it is asked to train or predict."""
 
@@ -311,16 +414,38 @@ def test_hardened_victims_see_half_of_their_fakes_attacked(arena):
     assert workspace.data.digest != arena.data.train.digest
 
 
+def test_networks_are_told_their_share_of_the_examples(arena):
+    """Of those that they learn from, reals here; groups may differ in size."""
+    shares = []
+
+    def method(share):
+        shares.append(share)
+        return halving(share)
+
+    networks = {"halving": Network(method, label=0)}
+    observed = arena._replace(networks=networks)
+    for knowledge in ("", "half"):
+        job, _ = observed.attack_jobs("Redraw", 0, knowledge=knowledge)
+        job.make(Recorder(), {})
+    some = arena.data.train.share(0.5).counts["train"]["real"]
+    assert shares == [1, some / arena.data.train.counts["train"]["real"]]
+    assert 0 < shares[1] < 1
+
+
 def test_attacked_sets_belong_to_the_attack_its_settings_and_what_it_asked(arena):
     """Whatever the title, another attack, number or victim is another set."""
 
-    def digest_of(seed=0, victim="a", **changed):
-        row = arena.attacks["Brighten"]._replace(**changed)
-        other = arena._replace(attacks={"Brighten": row})
-        *_, job = other.attack_jobs("Brighten", seed)
-        predictor = SimpleNamespace(function=lambda output: None, digest=victim)
+    def digest_of(seed=0, victim="a", title="Brighten", **changed):
+        row = arena.attacks[title]._replace(**changed)
+        other = arena._replace(attacks=arena.attacks | {title: row})
+        *_, job = other.attack_jobs(title, seed)
+        needed = SimpleNamespace(
+            function=lambda output: None,
+            columns={"index": np.arange(2), "psnr": np.full(2, 30.0)},
+            digest=victim,
+        )
         workspace = Recorder()
-        attacked = job.make(workspace, dict.fromkeys(job.needs, predictor))
+        attacked = job.make(workspace, dict.fromkeys(job.needs, needed))
         return workspace.predictor.digest, attacked.digest
 
     sets = [
@@ -329,10 +454,31 @@ def test_attacked_sets_belong_to_the_attack_its_settings_and_what_it_asked(arena
         digest_of(victim="b"),
         digest_of(name="darken"),
         digest_of(settings={"amount": 0.2}),
+        digest_of(title="Equal"),
+        digest_of(title="Equal", victim="b"),  # what it equals is another set
     ]
     assert len({predictor for predictor, _ in sets}) == len(sets)
     assert len({attacked for _, attacked in sets}) == len(sets)
     assert digest_of() == sets[0]
+
+
+def test_attacked_sets_are_stored_under_the_code_of_their_attack(arena):
+    """Whether it is built once, or anew for each batch."""
+    title = "Noise"
+    for row in (
+        arena.attacks[title],
+        arena.attacks["Equal"]._replace(build=partial(attacks.build, "noise_of_psnr")),
+    ):
+        other = arena._replace(attacks=arena.attacks | {title: row})
+        *_, job = other.attack_jobs(title, 0)
+        needed = SimpleNamespace(
+            columns={"index": np.arange(2), "psnr": np.full(2, 30.0)}, digest=""
+        )
+        workspace = Recorder()
+        job.make(workspace, dict.fromkeys(job.needs, needed))
+        modules = provenance.closure(provenance.modules_of(workspace.predictor))
+        assert "jaxforensics.attacks.noise" in modules
+        assert "jaxforensics.attacks.gradient" not in modules
 
 
 def test_what_is_not_there_is_named(arena):

@@ -6,6 +6,8 @@ from tiny_set import opened, pictures, prepare_in
 
 from jaxforensics.experiments.trnet import checks
 
+NF = {"victims": ("NF",), "attacks": ("Noise",), "seeds": 1}
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
@@ -34,6 +36,7 @@ def check(data, **changed):
 
 def test_what_is_used_is_found(data):
     check(data)
+    check(data, defences=defences(NF) | {"strong": (NF, NF)})
     chosen = tiny_arena.settings()
     assert checks.used_attacks(chosen) == ["Noise"]
     assert checks.used_attacks(tiny_arena.settings(defences={})) == []
@@ -64,6 +67,30 @@ def test_what_is_used_is_found(data):
             "traces.layer, of NF: 0 layers are called 'block_2'.*none with maps",
         ),
         (
+            {"defences": defences((NF, NF))},
+            "defences.none is one selection",
+        ),
+        (
+            {
+                "defences": defences(NF) | {"strong": (NF, NF | {"seeds": 2})},
+                "seeds": (0, 1),
+            },
+            r"the selections of defences.strong take \[1, 2\] seeds",
+        ),
+        (
+            {"limited": limited(fractions=(0.01, 1))},
+            "limited.fractions has 0.01, which is too little: .* no fake",
+        ),
+        ({"critics": selection(victims=("NF",))}, "without attacks"),
+        (
+            {"critics": selection(victims=("NF",), attacks=("Noise",))},
+            "critics.attacks: 'Noise' has no critics, as no network of method 'trnet'",
+        ),
+        (
+            {"critics": selection(victims=("NF",), attacks=("Nois",))},
+            "did you mean 'Noise'",
+        ),
+        (
             {"defences": defences(selection(victims=("NG",), attacks=("Noise",)))},
             "no victim 'NG'.*did you mean 'NF'",
         ),
@@ -77,10 +104,6 @@ def test_what_cannot_be_done_is_said_first(data, changed, message):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (
-            {"attack": "fgsm", "follows": "NF", "epsilon": 0.1},
-            "'NF' tells sources apart",
-        ),
         (
             {"attack": "fgsm", "epsilon": 0.1},
             "attacks.Noise: it needs 'follows': the victim whose gradients it follows",
@@ -97,6 +120,70 @@ def test_attacks_are_built_on_what_is_there(data, row, message):
     """Gradients are followed of real and fake alone."""
     with pytest.raises(ValueError, match=message):
         check(data, attacks={"Noise": row})
+
+
+EQUAL = {"attack": "noise_of_psnr", "equals": "Noise"}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (EQUAL | {"equals": "Nois"}, "no attack for Equal 'Nois'.*mean 'Noise'"),
+        (EQUAL | {"equals": "Equal"}, "attacks.Equal.equals='Equal': it cannot equal"),
+        (EQUAL | {"equals": "Other"}, "attacks.Equal.*equals 'Noise' in turn"),
+        (EQUAL | {"equals": "Gradient"}, "other pictures for each victim: name one"),
+        (EQUAL | {"psnr": 30.0}, "take its 'psnr' out, or 'equals'"),
+        ({"attack": "noise_of_psnr"}, "attacks.Equal: noise_of_psnr needs psnr"),
+        ({"attack": "noise", "equals": "Noise"}, "noise has no setting 'psnr'"),
+    ],
+)
+def test_what_cannot_equal_another_attack_is_said(data, row, message):
+    attacks = {
+        "Noise": tiny_arena.NOISE,
+        "Other": EQUAL,
+        "Gradient": {"attack": "fgsm", "follows": "itself"},
+        "Equal": row,
+    }
+    chosen = selection(victims=("NF",), attacks=("Equal",))
+    with pytest.raises(ValueError, match=message):
+        check(data, attacks=attacks, defences=defences(chosen))
+
+
+def test_every_victim_can_be_followed(data):
+    """By its name or by itself, whatever its logits are; likeness has its attack."""
+    attacks = {
+        "Noise": tiny_arena.NOISE,
+        "Equal": EQUAL,
+        "NF's": {"attack": "fgsm", "follows": "NF"},
+        "Itself": {"attack": "fgsm", "follows": "itself"},
+    }
+    both = selection(victims=("NF",), attacks=("Equal", "NF's", "Itself"))
+    chosen = {"attacks": attacks, "defences": {"none": both}}
+    check(data, **chosen)
+    used = checks.used_attacks(tiny_arena.settings(**chosen))
+    assert used == ["Equal", "NF's", "Itself", "Noise"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "where"),
+    [
+        ({"traces": traces(attacks=("Itself",))}, "traces.attacks='Itself'"),
+        (
+            {
+                "limited": limited(
+                    attack="Itself", victims=("NF",), fractions=(0.5, 1), seeds=1
+                )
+            },
+            "limited.attack='Itself'",
+        ),
+    ],
+)
+def test_pictures_for_each_victim_stand_in_tables_alone(data, changed, where):
+    attacks = {"Noise": tiny_arena.NOISE} | {
+        "Itself": {"attack": "fgsm", "follows": "itself"}
+    }
+    with pytest.raises(ValueError, match=f"{where} follows each victim itself"):
+        check(data, attacks=attacks, **changed)
 
 
 def test_fakes_without_originals_are_refused(tmp_path):

@@ -70,6 +70,50 @@ def test_attacks_are_judged_by_sound_victims():
     assert [verdict for _, verdict in rows] == ["does not hold"] * 3 + ["holds"]
 
 
+def test_removal_is_more_than_noise_of_its_psnr():
+    """Of each sound victim and on average, paired by seed; Patch-CNN is not sound."""
+    after = {
+        "TR-Net": {"DCTA": [0.3, 0.5, 0.4], "F3-Net": [0.5, 0.7, 0.6]},
+        "Equal noise": {"DCTA": [0.41, 0.61, 0.5], "F3-Net": [0.4, 0.6, 0.5]},
+    }
+    accuracies = {
+        (victim, attack): Accuracies(np.full(3, 0.95), np.full(3, 0.93), np.array(per))
+        for attack, by_victim in after.items()
+        for victim, per in by_victim.items()
+    }
+    unsound = Accuracies(np.full(3, 0.5), np.full(3, 0.93), np.zeros(3))
+    accuracies |= {("Patch-CNN", attack): unsound for attack in after}
+    rows = claims.about_attacks(
+        accuracies, follows=dict.fromkeys(after), psnr=[], control="Equal noise"
+    )
+    assert [
+        (row["claim"].split(" fakes ")[1][:12], row["verdict"]) for row in rows
+    ] == [
+        ("of DCTA by m", "holds"),
+        ("of F3-Net by", "does not hold"),
+        ("on average (", "open"),
+    ]
+    # Seeds differ by twenty points, what is paired by one.
+    assert [row["measured"] for row in rows[:2]] == ["0.107 ± 0.006", "-0.100 ± 0.000"]
+    assert "on average (DCTA, F3-Net) by more than noise of its own" in rows[2]["claim"]
+    without = claims.about_attacks(accuracies, follows=dict.fromkeys(after), psnr=[])
+    assert without == []
+
+
+def test_the_control_is_the_attack_that_equals_the_remover():
+    attacks = {
+        "Noise": {"attack": "noise"},
+        "As loud": {"attack": "noise_of_psnr", "equals": "TR-Net"},
+    }
+    assert claims.control(tiny_arena.settings(attacks=attacks)) == "As loud"
+    assert claims.control(tiny_arena.settings()) == ""
+
+
+def test_what_follows_each_victim_itself_is_transferred_to_none():
+    rows = claimed(FAKE, AFTER, follows="itself")
+    assert len(rows) == 3 + 2  # of victims, and of removal
+
+
 def test_less_is_asked_of_fingerprints():
     """NF recognises 0.79 and 0.71 in the paper."""
     nf = Accuracies(np.array([0.8, 0.7]), np.array([0.75, 0.8]), np.zeros(2))
@@ -78,6 +122,18 @@ def test_less_is_asked_of_fingerprints():
     np.testing.assert_allclose(by_victim["NF"], [0.05, 0.0], atol=1e-9)
     np.testing.assert_allclose(by_victim["DCTA"], [-0.15, -0.2], atol=1e-9)
     assert claims.sound_victims(accuracies) == ["NF"]
+
+
+def test_a_defence_is_learned_if_fakes_are_found():
+    """On average over seeds, NF by its own measure; reals do not count."""
+
+    def values(*fake):
+        return Accuracies(np.zeros(len(fake)), np.array(fake), np.zeros(len(fake)))
+
+    assert claims.has_learned("DCTA", values(0.8, 0.9))
+    assert not claims.has_learned("DCTA", values(0.8, 0.89))
+    assert claims.has_learned("NF", values(0.7))
+    assert not claims.has_learned("NF", values(0.69))
 
 
 def test_claims_about_traces_are_falls_of_distances():

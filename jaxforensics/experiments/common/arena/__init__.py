@@ -9,6 +9,7 @@ from jaxforensics.experiments.common.arena.graph import Arena
 from jaxforensics.experiments.common.arena.results import Accuracy, Results, likeness
 from jaxforensics.experiments.common.arena.rows import (
     HARDENED,
+    ITSELF,
     LIKELIEST,
     THRESHOLD,
     UNDEFENDED,
@@ -20,6 +21,7 @@ from jaxforensics.experiments.common.arena.rows import (
 
 __all__ = [
     "HARDENED",
+    "ITSELF",
     "LIKELIEST",
     "THRESHOLD",
     "UNDEFENDED",

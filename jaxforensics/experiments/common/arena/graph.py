@@ -6,9 +6,11 @@ Names of jobs are paths below the run's directory:
     victims/VICTIM/DEFENCE/seedN                  a detector
     …/validation, …/test                          what it says of both splits
     attacks/ATTACK/[KNOWLEDGE/]seedN/SPLIT        the attacked fakes of a split
+    attacks/ATTACK/VICTIM/DEFENCE/…/SPLIT         the same, if it follows the victim
     victims/…/seedN/after/ATTACK[/KNOWLEDGE]      what it says of those of the test
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,8 +18,18 @@ import jax
 from jaxforensics.data.items import is_real_source
 from jaxforensics.data.marks import mark
 from jaxforensics.experiments.common import detectors
-from jaxforensics.experiments.common.arena.attacker import OUTPUTS, Attacker
-from jaxforensics.experiments.common.arena.rows import THRESHOLD, UNDEFENDED
+from jaxforensics.experiments.common.arena.attacker import (
+    OUTPUTS,
+    Attacker,
+    fake_logit,
+    psnr_by_index,
+)
+from jaxforensics.experiments.common.arena.rows import (
+    ITSELF,
+    THRESHOLD,
+    UNDEFENDED,
+    Cell,
+)
 from jaxforensics.experiments.common.jobs import Job
 from jaxforensics.settings import choose, digest, plain
 
@@ -37,7 +49,7 @@ class Arena(NamedTuple):
     `operations` {defence: operations of `degrade`} are what the training pictures of
     defended victims go through; under HARDENED half of their fakes are shown as the
     attack leaves them.  `knowledge` {name: TrainingData} are what networks may learn
-    from; '' is all of it.
+    from; '' is all of it, the training side of `data`.
     """
 
     data: Any
@@ -82,9 +94,30 @@ class Arena(NamedTuple):
         """The job that trains a network."""
         return _path("networks", network, knowledge, f"seed{seed}")
 
-    def attacked_name(self, attack, seed, *, knowledge="", split="test"):
-        """The job that attacks the fakes of a split."""
-        return _path("attacks", attack, knowledge, f"seed{seed}", split)
+    def attacked_name(
+        self, attack, seed, *, knowledge="", split="test", victim="", defence=UNDEFENDED
+    ):
+        """The job that attacks the fakes of a split.
+
+        What follows the victim itself makes a set for each `victim` and `defence`.
+        """
+        owner = ()
+        if choose(self.attacks, attack, "attack").follows == ITSELF:
+            if not victim:
+                raise ValueError(f"{attack} follows a victim itself: say which")
+            owner = victim, defence
+        return _path("attacks", attack, *owner, knowledge, f"seed{seed}", split)
+
+    def attacked_name_of(self, cell, *, split="test"):
+        """The job that makes what the victim of a cell is shown."""
+        return self.attacked_name(
+            cell.attack,
+            cell.seed,
+            knowledge=cell.knowledge,
+            split=split,
+            victim=cell.victim,
+            defence=cell.defence,
+        )
 
     def answers_name(self, cell):
         """The job that asks the victim of a cell about the attacked test fakes."""
@@ -95,19 +128,42 @@ class Arena(NamedTuple):
         name = self.undefended_name(victim, seed)
         return self._victim_job(name, victim, UNDEFENDED, seed)
 
-    def attack_jobs(self, attack, seed, *, knowledge="", split="test"):
-        """The job that attacks a split, after those that it needs."""
+    def attack_jobs(
+        self, attack, seed, *, knowledge="", split="test", victim="", defence=UNDEFENDED
+    ):
+        """The job that attacks a split, after those that it needs.
+
+        `victim` and `defence` matter to attacks that follow the victim itself.
+        """
         row = choose(self.attacks, attack, "attack")
-        needs = []
-        if row.follows:
+        name = self.attacked_name(
+            attack,
+            seed,
+            knowledge=knowledge,
+            split=split,
+            victim=victim,
+            defence=defence,
+        )
+        needs = {}
+        if row.follows == ITSELF:
+            followed = Cell(victim, attack, seed, defence)
+            yield from self._victim_jobs(followed)
+            needs["follows"] = self.victim_name(followed)
+        elif row.follows:
             yield self.undefended_job(row.follows, seed)
-            needs.append(self.undefended_name(row.follows, seed))
+            needs["follows"] = self.undefended_name(row.follows, seed)
         if row.network:
             network = self.network_name(row.network, seed, knowledge=knowledge)
             yield self._network_job(network, row.network, seed, knowledge, attack)
-            needs.append(network)
-        name = self.attacked_name(attack, seed, knowledge=knowledge, split=split)
-        yield self._attacked_job(name, attack, seed, split, needs, knowledge)
+            needs["network"] = network
+        if row.equals:
+            yield from self.attack_jobs(
+                row.equals, seed, knowledge=knowledge, split=split
+            )
+            needs["equals"] = self.attacked_name(
+                row.equals, seed, knowledge=knowledge, split=split
+            )
+        yield self._attacked_job(name, attack, seed, split, needs)
 
     def exam(self, attacked):
         """The test fakes as an attack has left them, of its `Attacked`."""
@@ -115,22 +171,37 @@ class Arena(NamedTuple):
         return self.fakes.shown_as(columns["image"], columns["index"], attacked.digest)
 
     def _cell_jobs(self, cell):
-        victim = self.victim_name(cell)
-        needs = []
-        if cell.hardened_against:
-            yield from self.attack_jobs(cell.attack, cell.seed, split="train")
-            needs = [self.attacked_name(cell.attack, cell.seed, split="train")]
-        yield self._victim_job(victim, cell.victim, cell.defence, cell.seed, needs)
+        yield from self._victim_jobs(cell)
 
-        # Only a threshold has to be chosen on validation.
+        # A threshold is chosen on validation: by it a victim decides, or could.
         train = None
-        if self.victims[cell.victim].decides == THRESHOLD:
+        decides = self.victims[cell.victim].decides
+        if decides == THRESHOLD or cell.defence == UNDEFENDED:
             train = self.data.train
+        victim = self.victim_name(cell)
         yield from detectors.answers_jobs(
             victim, victim, train=train, test=self.data.test, title=cell.victim
         )
-        yield from self.attack_jobs(cell.attack, cell.seed, knowledge=cell.knowledge)
+        yield from self.attack_jobs(
+            cell.attack,
+            cell.seed,
+            knowledge=cell.knowledge,
+            victim=cell.victim,
+            defence=cell.defence,
+        )
         yield self._answers_job(cell)
+
+    def _victim_jobs(self, cell):
+        """The job that trains a cell's victim, after those that it needs."""
+        needs = []
+        if cell.hardened_against:
+            # An attack that follows the victim itself follows it as it was before.
+            undefended = cell._replace(defence=UNDEFENDED, knowledge="")
+            attack = cell.attack, cell.seed
+            yield from self.attack_jobs(*attack, split="train", victim=cell.victim)
+            needs = [self.attacked_name_of(undefended, split="train")]
+        name = self.victim_name(cell)
+        yield self._victim_job(name, cell.victim, cell.defence, cell.seed, needs)
 
     def _victim_job(self, name, title, defence, seed, needs=()):
         """Train a victim; `needs` are attacked fakes of the training split."""
@@ -157,15 +228,21 @@ class Arena(NamedTuple):
         """Train a network on what it may know, for the attack of this title."""
         row = choose(self.networks, network, "network")
         data = self.knowledge[knowledge].labelled(row.label)
+        # Groups differ in size: examples are counted.
+        share = data.num_train / self.data.train.labelled(row.label).num_train
 
         def train(workspace, made):
             del made
-            return workspace.train(name, row.method(), data, seed=seed)
+            return workspace.train(name, row.method(share), data, seed=seed)
 
         return Job(name, train, title=title)
 
-    def _attacked_job(self, name, title, seed, split, needs, knowledge):
-        """Attack the fakes of a split once: the result is an `Attacked`."""
+    def _attacked_job(self, name, title, seed, split, needs):
+        """Attack the fakes of a split once: the result is an `Attacked`.
+
+        `needs` {'follows', 'network' or 'equals': a job} are what the attack's row
+        says that it needs.
+        """
         row = self.attacks[title]
         if split == "test":
             fakes = self.fakes
@@ -176,39 +253,45 @@ class Arena(NamedTuple):
         # Each split of each seed draws random numbers of its own.
         key = jax.random.fold_in(jax.random.key(seed), split == "test")
 
-        def attack(workspace, made):
+        def make(workspace, made):
+            needed = {what: made[job] for what, job in needs.items()}
             settings = dict(row.settings)
-            identity = [title, row.name, plain(row.settings), seed]
             predict = None
-            if row.follows:
-                victim = made[self.undefended_name(row.follows, seed)]
-                predict = victim.function("logits")
-                identity.append(victim.digest)
-            if row.network:
-                network_name = self.network_name(row.network, seed, knowledge=knowledge)
-                network = made[network_name]
-                settings["network"] = network.function("image")
-                identity.append(network.digest)
+            if "follows" in needed:
+                logits = needed["follows"].function("logits")
+                predict = fake_logit(logits, reals=self.reals)
+            if "network" in needed:
+                settings["network"] = needed["network"].function("image")
 
+            if "equals" in needed:
+                # Pictures of each batch have values of their own.
+                attack = partial(row.build, predict, **settings)
+                psnr = psnr_by_index(needed["equals"].columns)
+            else:
+                attack = row.build(predict, **settings)
+                psnr = None
+            identity = [title, row.name, plain(row.settings), seed]
+            identity += [each.digest for each in needed.values()]
             attacker = Attacker(
-                row.build(predict, **settings),
+                attack,
                 key,
                 workspace.mesh,
                 digest=digest(identity),
                 notice=mark(title, [row.name, row.settings]),
+                psnr=psnr,
             )
             columns = workspace.predict(
                 name, attacker, batches, fakes.digest, outputs=OUTPUTS
             )
             return Attacked(columns, digest([*identity, fakes.digest]))
 
-        return Job(name, attack, tuple(needs), title)
+        return Job(name, make, tuple(needs.values()), title)
 
     def _answers_job(self, cell):
         """Ask the victim of a cell about the attacked test fakes."""
         name = self.answers_name(cell)
         victim = self.victim_name(cell)
-        attacked = self.attacked_name(cell.attack, cell.seed, knowledge=cell.knowledge)
+        attacked = self.attacked_name_of(cell)
 
         def ask(workspace, made):
             exam = self.exam(made[attacked])

@@ -24,28 +24,41 @@ class Results(NamedTuple):
     made: dict  # a `jobs.Made`
     arena: tuple
 
-    def clean(self, cell):
-        """The Accuracy of a cell's victim on the test split as it is."""
+    def clean(self, cell, *, decides=None):
+        """The Accuracy of a cell's victim on the test split as it is.
+
+        It decides as its row says, or by LIKELIEST or THRESHOLD.
+        """
         answers = self._clean_answers(cell)
-        decisions = self._decisions(cell, answers)
+        decisions = self._decisions(cell, answers, decides)
         return Accuracy(
             real=recognised(decisions, answers, label=0),
             fake=recognised(decisions, answers, label=1),
         )
 
-    def attacked_accuracy(self, cell, *, sources=None):
-        """The share of attacked test fakes (of some sources) that are recognised."""
+    def attacked_accuracy(self, cell, *, sources=None, decides=None):
+        """The share of attacked test fakes (of some sources) that are recognised.
+
+        `decides` as in `clean`.
+        """
         answers = self._attacked_answers(cell)
         chosen = True
         if sources is not None:
             chosen = np.isin(answers["source"], sources)
-        decisions = self._decisions(cell, answers)
+        decisions = self._decisions(cell, answers, decides)
         return recognised(decisions, answers, label=1, chosen=chosen)
 
     def attacked(self, attack, seed, *, knowledge=""):
-        """Columns of the attacked test fakes, see `graph.Attacked`."""
+        """Columns of the attacked test fakes, see `graph.Attacked`.
+
+        Of an attack that makes the same pictures for all victims.
+        """
         name = self.arena.attacked_name(attack, seed, knowledge=knowledge)
         return self.made[name].columns
+
+    def shown(self, cell):
+        """Columns of the attacked test fakes that the victim of a cell is shown."""
+        return self.made[self.arena.attacked_name_of(cell)].columns
 
     def intervals(self, cell):
         """{'real', 'fake', 'attacked', 'fall'}: each with its bootstrap interval.
@@ -80,7 +93,7 @@ class Results(NamedTuple):
         """Digests of all answers that `intervals` of a cell depend on."""
         victim = self.arena.victim_name(cell)
         names = [f"{victim}/test", self.arena.answers_name(cell)]
-        if f"{victim}/validation" in self.made:
+        if self.arena.victims[cell.victim].decides == THRESHOLD:
             names.append(f"{victim}/validation")
         return [array_digest(self.made[name]) for name in names]
 
@@ -92,10 +105,10 @@ class Results(NamedTuple):
         """What a cell's victim says of the attacked test fakes."""
         return self.made[self.arena.answers_name(cell)]
 
-    def _decisions(self, cell, answers):
+    def _decisions(self, cell, answers, decides=None):
         """Whether the victim of a cell takes each picture for a fake."""
         threshold = None
-        if self.arena.victims[cell.victim].decides == THRESHOLD:
+        if (decides or self.arena.victims[cell.victim].decides) == THRESHOLD:
             victim = self.arena.victim_name(cell)
             answered = detectors.answers(self.made, victim)
             threshold = detectors.threshold(answered).value

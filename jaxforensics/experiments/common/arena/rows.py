@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 UNDEFENDED = "none"  # the defence of victims that are trained on pictures as they are
 HARDENED = "strong"  # of victims that learn from fakes which the attack has changed
 
+# What an attack follows: the very victim that it attacks, undefended or defended.
+ITSELF = "itself"
+
 # How a victim decides that a picture is fake.
 LIKELIEST = "likeliest class"
 THRESHOLD = "equal-error threshold of validation"
@@ -20,8 +23,8 @@ class Victim(NamedTuple):
     watch: Any = None
     # LIKELIEST or THRESHOLD.
     decides: str = LIKELIEST
-    # Whether its logits tell real from fake, so that an attack can follow them.
-    binary: bool = True
+    # All by which it could decide.
+    rules: tuple = (LIKELIEST, THRESHOLD)
     # Whether it is trained on every picture once, neither mirrored nor balanced.
     plain: bool = False
 
@@ -29,7 +32,9 @@ class Victim(NamedTuple):
 class Network(NamedTuple):
     """A network that redraws pictures, for attacks that use one."""
 
-    method: Callable  # () -> Method, whose predictions have an 'image'
+    # (share) -> Method, whose predictions have an 'image'.  `share`, in (0, 1], is how
+    # many of all examples it learns from: for a part it may train a part of the steps.
+    method: Callable
     label: int  # it learns from reals (0) or from fakes with their originals (1)
 
 
@@ -37,15 +42,19 @@ class Attack(NamedTuple):
     """What changes fakes before victims see them.
 
     `build(predict, **settings)` returns attack(key, image, label) -> image.  `predict`
-    are the logits of the victim that it follows, None if it follows none; one with a
-    network gets it as the setting `network`, (b, h, w, 3) -> (b, h, w, 3).
+    is the logit of P(fake) of the victim that it follows, (b, h, w, 3) -> (b, 1), None
+    if it follows none.  One with a network gets it as the setting `network`,
+    (b, h, w, 3) -> (b, h, w, 3), and one that equals another gets the PSNR of that
+    one's pictures as the setting `psnr`, (b,).
     """
 
     name: str  # of `build` among all attacks: attacked sets are stored under it
     build: Callable
     settings: dict
-    follows: str = ""  # the victim whose gradients it follows, undefended
+    # The victim whose gradients it follows, undefended; or ITSELF.
+    follows: str = ""
     network: str = ""  # the network that it redraws pictures with
+    equals: str = ""  # the attack whose PSNR it takes over, picture by picture
 
 
 class Cell(NamedTuple):
