@@ -14,7 +14,7 @@ from jaxforensics.files import sha256
 from jaxforensics.reporting.report import Report
 from jaxforensics.settings import differences, digest, plain
 from jaxforensics.store import Store
-from jaxforensics.training import checkpoints, fit, mesh, predict
+from jaxforensics.training import checkpoints, fit, mesh, predict, weights
 from jaxforensics.training import watch as watches
 from jaxforensics.training.hooks import NotFinite
 from jaxforensics.training.nets import Net
@@ -195,6 +195,16 @@ class Workspace:
             mesh=self.mesh,
             digest=digest([identity, state_digest]),
         )
+
+    def export(self, name, state):
+        """Write the trained nets of a state as `weights/NAME/ROLE.safetensors`.
+
+        In half precision, as files to hand on, or to `start` other trainings from.
+        """
+        for role, net in state.nets.items():
+            if jax.tree.leaves(net.opt):  # what no optimiser moves is not trained
+                path = self.directory / "weights" / name / f"{role}.safetensors"
+                weights.save_net(path, net, half=True)
 
     def history(self, name):
         """The rows of a training's metrics file."""

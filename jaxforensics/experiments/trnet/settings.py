@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from jaxforensics import attacks
 from jaxforensics.data.items import is_real_source
@@ -110,7 +111,15 @@ def network(row, title, data):
     label = choose(LABELS, part, f"part of the data for {title}")
     method = _required(row, "method", where)
     make = choose(REDRAWERS, method, f"method of {title}")
-    return Network(lambda share: make(_in_proportion(row, share), where, data), label)
+    start = row.pop("start", None)
+    for role, path in (start or {}).items():
+        if not Path(path).is_file():
+            raise ValueError(f"{where}.start.{role}: there is no file {path}")
+    return Network(
+        lambda share: make(_in_proportion(row, share), where, data),
+        label,
+        start,
+    )
 
 
 def all_cells(settings, data):

@@ -432,6 +432,35 @@ def test_networks_are_told_their_share_of_the_examples(arena):
     assert 0 < shares[1] < 1
 
 
+def trained(arena, seed, directory):
+    """The nets of the network 'halving', trained in a run of its own."""
+    workspace = Workspace(directory)
+    name = arena.network_name("halving", seed)
+    jobs = arena.jobs([Cell("Residual", "Redraw", seed)])
+    made = in_turn([job for job in jobs if job.name == name], workspace)
+    workspace.close()
+    return made[name].state.nets, directory / "weights" / name
+
+
+def test_a_network_is_exported_and_another_goes_on_from_it(arena, tmp_path):
+    nets, folder = trained(arena, 0, tmp_path / "first")
+    assert {path.stem for path in folder.iterdir()} == set(nets)
+
+    start = {"a": str(folder / "a.safetensors")}
+    row = arena.networks["halving"]._replace(start=start)
+    other = arena._replace(networks={"halving": row})
+    other_nets, _ = trained(other, 1, tmp_path / "second")
+    for role, goes_on in (("a", True), ("b", False)):
+        pairs = zip(
+            jax.tree.leaves(nets[role].params),
+            jax.tree.leaves(other_nets[role].params),
+            strict=True,
+        )
+        # A step moves no weight further than twice the rate.
+        is_near = max(np.abs(x - y).max() for x, y in pairs) < 0.02
+        assert is_near == goes_on, role
+
+
 def test_attacked_sets_belong_to_the_attack_its_settings_and_what_it_asked(arena):
     """Whatever the title, another attack, number or victim is another set."""
 

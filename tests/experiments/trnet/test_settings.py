@@ -361,3 +361,11 @@ def test_weak_defences_are_operations():
     assert all(row["probability"] == 0.5 for row in config._weak())
     compat = config._weak(gandct_compat=True)
     assert compat[0]["sigma"] == 4 and compat[2]["low"] == compat[2]["high"] == 95
+
+
+def test_weights_to_start_from_have_to_be_there(data, tmp_path):
+    row = tiny_arena.AUTOENCODER | {"start": {"autoencoder": str(tmp_path / "none")}}
+    with pytest.raises(ValueError, match="networks.AE.start.autoencoder: there is no"):
+        settings.network(row, "AE", data)
+    (tmp_path / "none").touch()
+    assert settings.network(row, "AE", data).start == row["start"]

@@ -233,7 +233,11 @@ class Arena(NamedTuple):
 
         def train(workspace, made):
             del made
-            return workspace.train(name, row.method(share), data, seed=seed)
+            network = workspace.train(
+                name, row.method(share), data, seed=seed, start=row.start
+            )
+            workspace.export(name, network.state)
+            return network
 
         return Job(name, train, title=title)
 

@@ -36,6 +36,8 @@ class Network(NamedTuple):
     # many of all examples it learns from: for a part it may train a part of the steps.
     method: Callable
     label: int  # it learns from reals (0) or from fakes with their originals (1)
+    # {role: file of weights} that its nets begin with; None: all start at random.
+    start: dict | None = None
 
 
 class Attack(NamedTuple):
