@@ -196,12 +196,12 @@ class Workspace:
             digest=digest([identity, state_digest]),
         )
 
-    def export(self, name, state):
-        """Write the trained nets of a state as `weights/NAME/ROLE.safetensors`.
+    def export(self, name, predictor):
+        """Write the nets that were trained as `weights/NAME/ROLE.safetensors`.
 
         In half precision, as files to hand on, or to `start` other trainings from.
         """
-        for role, net in state.nets.items():
+        for role, net in predictor.state.nets.items():
             if jax.tree.leaves(net.opt):  # what no optimiser moves is not trained
                 path = self.directory / "weights" / name / f"{role}.safetensors"
                 weights.save_net(path, net, half=True)

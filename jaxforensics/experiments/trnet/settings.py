@@ -267,13 +267,18 @@ def _classifier(row, where, settings, data):
     for name in ("model", "target", "steps", "optimiser"):
         common[name] = _required(row, name, where)
     decides = _decision(row, where, default="likeliest")
+    # Degraded pictures take longer to learn from than pictures as they are.
+    degraded_steps = row.pop("degraded_steps", common["steps"])
     common["model_settings"] = row  # what is left in it
     if common["target"] == "source":
         # A class per source instead of one logit of real and fake.
         common |= {"num_classes": len(data.train.sources), "loss": "cross_entropy"}
 
     def method(operations):
-        return call(classifier.make, common | {"augment": operations}, where=where)
+        complete = common | {"augment": operations}
+        if operations:
+            complete["steps"] = degraded_steps
+        return call(classifier.make, complete, where=where)
 
     return Victim(method, watch=WATCH, decides=decides)
 

@@ -242,8 +242,11 @@ class Recorder:
     def __init__(self):
         self.trained = {}
 
-    def train(self, name, method, data, *, seed):
+    def train(self, name, method, data, *, seed, start):
         self.trained[name] = method.settings
+
+    def export(self, name, predictor):
+        """There is nothing to write."""
 
 
 def trained_networks(preset, data, *, limited):
@@ -369,3 +372,15 @@ def test_weights_to_start_from_have_to_be_there(data, tmp_path):
         settings.network(row, "AE", data)
     (tmp_path / "none").touch()
     assert settings.network(row, "AE", data).start == row["start"]
+
+
+def test_victims_of_a_weak_defence_may_learn_for_longer(data):
+    given = tiny_arena.settings(
+        victims=config._victims(("DCTA",), {"DCTA": 4}, degraded_steps={"DCTA": 9}),
+        classifier={"num_classes": 1, "loss": "binary_cross_entropy"},
+        weak=config._weak(),
+    )
+    arena = settings.arena(given, data)
+    make = arena.victims["DCTA"].method
+    assert make(()).stages[0].steps == 4
+    assert make(arena.operations["weak"]).stages[0].steps == 9

@@ -236,7 +236,7 @@ class Arena(NamedTuple):
             network = workspace.train(
                 name, row.method(share), data, seed=seed, start=row.start
             )
-            workspace.export(name, network.state)
+            workspace.export(name, network)
             return network
 
         return Job(name, train, title=title)
