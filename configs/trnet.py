@@ -132,6 +132,24 @@ SHORT_SETTINGS = {
     },
 }
 
+# Steps of short trainings: of victims, of those that learn from degraded pictures, and
+# of TR-Net.
+STEPS = {
+    "Xception": 300,
+    "Patch-CNN": 600,
+    "DCTA": 2000,
+    "F3-Net": 200,
+    "LF": 900,
+}
+DEGRADED_STEPS = {
+    "Xception": 600,
+    "Patch-CNN": 1800,
+    "DCTA": 6000,
+    "F3-Net": 400,
+    "LF": 900,
+}
+GAME_STEPS = 1200
+
 CRITICS = "spatial", "spectral", "fingerprint"
 
 # The paper's game; numbers of training are those of Section 5.4.
@@ -193,25 +211,25 @@ def _folder():
 
 
 def _light(data):
-    """Three victims.  Xception takes long, so gradients are those of Patch-CNN."""
+    """Three victims, three seeds.  Gradients are those of Patch-CNN, which is quick."""
     attacks = _following("Patch-CNN")
     return _config(
         data=data,
-        victims=_victims(LIGHT, {"Patch-CNN": 600, "DCTA": 2000}),
+        victims=_victims(LIGHT, STEPS, degraded_steps=DEGRADED_STEPS),
         attacks=attacks,
         networks={
             "ganprintr": _ganprintr(400),
-            "trnet": _small_game(1200),
+            "trnet": _small_game(GAME_STEPS),
         },
         defences={
-            "none": _selection(*LIGHT, attacks=attacks),
+            "none": _selection(*LIGHT, attacks=attacks, seeds=3),
             "weak": _selection(*LIGHT, attacks=attacks),
             "strong": _selection(
                 "DCTA", "NF", attacks=("PGD", "PGD, itself", "TR-Net", "Equal noise")
             ),
         },
-        traces=_traces("Patch-CNN"),
-        seeds=(0,),
+        traces=_traces("Patch-CNN", seeds=3),
+        seeds=(0, 1, 2),
     )
 
 
@@ -273,28 +291,36 @@ def _quick():
 
 
 def _full():
-    """In hours; Xception, F3-Net and LF take nearly all of them.
+    """In hours: every victim, each set of critics, limited knowledge.
 
     Strong defences are one training per victim and attack: of all victims against
-    TR-Net and the strongest by gradients, of the two quickest against all attacks.
+    TR-Net, of the two quickest against all attacks.  Attacks on the victim itself are
+    about defended victims.
     """
-    steps = dict.fromkeys(VICTIMS, 600)
-    steps |= {"Xception": 300, "F3-Net": 200, "DCTA": 2000}
-    game = _small_game(2000)
+    game = _small_game(GAME_STEPS)
+    balanced = {
+        "TR-Net, balanced": {"attack": "trnet", "network": "trnet, balanced"},
+        "Equal noise, balanced": {
+            "attack": "noise_of_psnr",
+            "equals": "TR-Net, balanced",
+        },
+    }
+    of_paper = [title for title in ATTACKS if not title.endswith("itself")]
     return _config(
         data=_embedded(faces=2400, batch_size=16),
-        victims=_victims(VICTIMS, steps),
-        attacks=ATTACKS | _attacks_of_critics() | _noise_of_critics(),
+        victims=_victims(VICTIMS, STEPS, degraded_steps=DEGRADED_STEPS),
+        attacks=ATTACKS | balanced | _attacks_of_critics() | _noise_of_critics(),
         networks={
             "ganprintr": _ganprintr(400),
             "trnet": game,
+            "trnet, balanced": game | {"balanced": True},
             **_networks_of_critics(game),
         },
         defences={
-            "none": _selection(*VICTIMS, attacks=ATTACKS, seeds=3),
+            "none": _selection(*VICTIMS, attacks=(*of_paper, *balanced), seeds=3),
             "weak": _selection(*VICTIMS, attacks=ATTACKS),
             "strong": (
-                _selection(*VICTIMS, attacks=("PGD", "TR-Net")),
+                _selection(*VICTIMS, attacks=("TR-Net",)),
                 _selection("DCTA", "NF", attacks=ATTACKS),
             ),
         },
@@ -444,9 +470,9 @@ def _small_game(steps):
     """For embedded pictures of 64 x 64: a quarter of G's widths, a 16th of critics'.
 
     G changes the picture instead of drawing it anew and is normalised by batch, critics
-    by layer without a penalty, the adversarial weight is three times the released one
-    and that of spectra twelve times, rates are ours and fall to nothing, and it is the
-    G of the end that attacks: for hundreds of steps instead of thousands.
+    by layer without a penalty, the adversarial weight is three times the released one,
+    rates are ours and fall to nothing, and it is the G of the end that attacks: for
+    hundreds of steps instead of thousands.
     """
     optimiser = {"name": "rmsprop", "rate": 5e-4} | _falling(steps)
     game = _released_losses(
@@ -454,7 +480,7 @@ def _small_game(steps):
         critic={"width": 8},
     )
     return game | {
-        "weights": {"adversarial": 0.3, "similarity": 0.1, "spectrum": 10.0},
+        "weights": {"adversarial": 0.3, "similarity": 0.1, "spectrum": 1.0},
         "optimiser": optimiser,
         "critic_optimiser": dict(optimiser),
         "epoch": 0,
