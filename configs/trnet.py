@@ -132,21 +132,14 @@ SHORT_SETTINGS = {
     },
 }
 
-# Steps of short trainings: of victims, of those that learn from degraded pictures, and
-# of TR-Net.
-STEPS = {
-    "Xception": 300,
-    "Patch-CNN": 600,
-    "DCTA": 2000,
-    "F3-Net": 200,
-    "LF": 900,
-}
-DEGRADED_STEPS = {
+# Steps of short trainings: of victims where it is not 600, of those that learn from
+# degraded pictures, and of TR-Net.
+STEPS = {"Xception": 300, "DCTA": 2000, "F3-Net": 200, "LF": 900}
+DEGRADED_STEPS = STEPS | {
     "Xception": 600,
     "Patch-CNN": 1800,
     "DCTA": 6000,
     "F3-Net": 400,
-    "LF": 900,
 }
 GAME_STEPS = 1200
 
@@ -215,7 +208,7 @@ def _light(data):
     attacks = _following("Patch-CNN")
     return _config(
         data=data,
-        victims=_victims(LIGHT, STEPS, degraded_steps=DEGRADED_STEPS),
+        victims=_victims(LIGHT, _steps(STEPS), degraded_steps=_steps(DEGRADED_STEPS)),
         attacks=attacks,
         networks={
             "ganprintr": _ganprintr(400),
@@ -308,7 +301,7 @@ def _full():
     of_paper = [title for title in ATTACKS if not title.endswith("itself")]
     return _config(
         data=_embedded(faces=2400, batch_size=16),
-        victims=_victims(VICTIMS, STEPS, degraded_steps=DEGRADED_STEPS),
+        victims=_victims(VICTIMS, _steps(STEPS), degraded_steps=_steps(DEGRADED_STEPS)),
         attacks=ATTACKS | balanced | _attacks_of_critics() | _noise_of_critics(),
         networks={
             "ganprintr": _ganprintr(400),
@@ -436,6 +429,11 @@ def _victims(titles, steps, *, degraded_steps=None, short=True):
                 row["optimiser"] |= {"rate": rate} | _falling(steps[title])
         victims[title] = row
     return victims
+
+
+def _steps(others):
+    """Steps of every victim: 600, but for those of the others."""
+    return dict.fromkeys(VICTIMS, 600) | others
 
 
 def _following(victim):
