@@ -7,7 +7,8 @@
 Presets:
 
   default   a telling part, in a quarter of an hour on two cores
-  demo      less of it, in minutes
+  demo      less of it, in minutes, with TR-Net as `shipped` trained it
+  shipped   that game alone, whose weights are in the repository
   quick     for tests, in seconds
   full      every victim, attack and limit on embedded data, in hours
   folder    what the default does, on your own prepared pictures
@@ -21,7 +22,9 @@ Attacks are evaluated on labelled test pictures, to measure and to harden detect
 """
 
 import itertools
+from pathlib import Path
 
+import jaxforensics
 from configs import common
 
 # One row each: the attack's name in `attacks` and its settings.  'follows' is whose
@@ -144,6 +147,9 @@ DEGRADED_STEPS = STEPS | {
 GAME_STEPS = 1600
 
 CRITICS = "spatial", "spectral", "fingerprint"
+PLAYERS = "generator", *CRITICS
+# Weights of the game that `demo` goes on from, see `_shipped`.
+SHIPPED = Path(jaxforensics.__file__).parent / "experiments/trnet/weights"
 
 # The paper's game; numbers of training are those of Section 5.4.
 GAME = {
@@ -186,6 +192,7 @@ def get_config(preset="default"):
         preset,
         default=_default,
         demo=_demo,
+        shipped=_shipped,
         quick=_quick,
         full=_full,
         paper=_paper,
@@ -227,25 +234,46 @@ def _light(data):
 
 
 def _demo():
-    """The default on fewer faces and steps: sound enough to look at, no more."""
+    """The default on fewer faces; TR-Net goes on from the game of `shipped`.
+
+    One seed decides nothing, but what it shows is what the default finds.
+    """
+    # Its weights and a small rate: a short while on the demo's own people.
+    game = _small_game(60)
+    game |= {"start": {role: str(SHIPPED / f"{role}.safetensors") for role in PLAYERS}}
+    for optimiser in ("optimiser", "critic_optimiser"):
+        game[optimiser] |= {"rate": 5e-5}
     return _config(
-        data=_embedded(faces=900, batch_size=16),
-        victims=_victims(LIGHT, {"Patch-CNN": 240, "DCTA": 1000}),
+        data=_embedded(faces=1500, batch_size=16),
+        victims=_victims(LIGHT, _steps(STEPS)),
         attacks=_following("Patch-CNN"),
         networks={
             "ganprintr": _ganprintr(100),
-            "trnet": _small_game(240),
+            "trnet": game,
         },
         defences={
-            "none": _selection(*LIGHT, attacks=ATTACKS),
-            "weak": _selection(
-                "DCTA",
-                "NF",
-                attacks=("Noise", "PGD", "PGD, itself", "TR-Net", "Equal noise"),
-            ),
+            "none": _selection(*LIGHT, attacks=_following("Patch-CNN")),
+            "weak": _selection(attacks=()),
             "strong": _selection("NF", attacks=("TR-Net", "Equal noise")),
         },
         traces=_traces("Patch-CNN"),
+        seeds=(0,),
+    )
+
+
+def _shipped():
+    """The game that `demo` goes on from, on people that no other preset shows.
+
+    Its weights lie in the run's folder weights/networks/trnet/seed0; the repository
+    has them in jaxforensics/experiments/trnet/weights.
+    """
+    nothing = _selection(attacks=())
+    return _config(
+        data=_embedded(faces=2400, batch_size=16, seed=2),
+        victims={},
+        networks={"trnet": _small_game(GAME_STEPS)},
+        defences={"none": nothing, "weak": nothing, "strong": nothing},
+        traces=_traces(),
         seeds=(0,),
     )
 
@@ -525,10 +553,13 @@ def _weak(*, gandct_compat=False):
     return tuple(row | {"probability": 0.5} for row in (blur, crop, jpeg, noise))
 
 
-def _embedded(*, faces, batch_size, fakes=FAKES):
-    return common.embedded(
+def _embedded(*, faces, batch_size, fakes=FAKES, seed=0):
+    """People, cameras and forgeries are those of the `seed`."""
+    data = common.embedded(
         "pairs", faces=faces, size=64, batch_size=batch_size, fakes=fakes
     )
+    data["view"] |= {"seed": seed}
+    return data
 
 
 def _selection(*victims, attacks, seeds=1):

@@ -16,16 +16,18 @@ from jaxforensics.workspace import Workspace
 
 SEEDS = 0, 1
 VICTIMS = "DCTA", "NF"
+ATTACKS = "TR-Net", "Equal noise"
 
 
 @pytest.mark.slow
 def test_the_game_learns(tmp_path):
-    """The third critic tells sources apart, the generator lowers what victims find.
+    """The third critic tells sources apart, the generator removes traces.
 
-    Measured: 0.66 and 0.64 on average of the four kinds, where chance is 0.25; falls of
-    0.19 and 0.08 on average of both victims (with the preset's rates 0.07 and 0.10).
+    Attacked fakes are found less often than fakes after white noise of the same PSNR.
     """
-    preset = config.get_config("demo")
+    preset = config.get_config("default")
+    preset.data.view.faces = 900
+    preset.experiment.victims.DCTA.steps = 1000
     game = preset.experiment.networks.trnet
     game.steps = 300
     game.critic_optimiser.rate = 1e-3
@@ -33,13 +35,15 @@ def test_the_game_learns(tmp_path):
     arena = settings.arena(checks.check(preset, Settings), data)
     sources = np.arange(len(data.train.sources))
     cells = {
-        seed: [Cell(victim, "TR-Net", seed) for victim in VICTIMS] for seed in SEEDS
+        (seed, attack): [Cell(victim, attack, seed) for victim in VICTIMS]
+        for seed in SEEDS
+        for attack in ATTACKS
     }
 
     source_accuracies = []
-    falls = []
+    gains = []
     with closing(call(Workspace, preset.run, tmp_path / "run")) as workspace:
-        graph = arena.jobs([cell for seed in SEEDS for cell in cells[seed]])
+        graph = arena.jobs([cell for row in cells.values() for cell in row])
         made = in_turn(graph, workspace)
         results = Results(made, arena)
         for seed in SEEDS:
@@ -50,12 +54,11 @@ def test_the_game_learns(tmp_path):
             right = likeliest == answers["source"]
             shares = [right[answers["source"] == source].mean() for source in sources]
             source_accuracies.append(np.mean(shares))
-            falls.append(
-                [
-                    results.clean(cell).fake - results.attacked_accuracy(cell)
-                    for cell in cells[seed]
-                ]
+            attacked, noisy = (
+                [results.attacked_accuracy(cell) for cell in cells[seed, attack]]
+                for attack in ATTACKS
             )
+            gains.append(np.subtract(noisy, attacked))
+    print(f"accuracy of sources {source_accuracies}, beyond noise {gains}")
     assert min(source_accuracies) > 1 / len(sources) + 0.3
-    assert np.mean(falls, axis=1).min() > 0.03
-    assert np.mean(falls) > 0.05
+    assert np.mean(gains) > 0.03
