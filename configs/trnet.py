@@ -224,9 +224,7 @@ def _light(data):
         defences={
             "none": _selection(*LIGHT, attacks=attacks, seeds=3),
             "weak": _selection(*LIGHT, attacks=attacks),
-            "strong": _selection(
-                "DCTA", "NF", attacks=("PGD", "PGD, itself", "TR-Net", "Equal noise")
-            ),
+            "strong": _selection("DCTA", "NF", attacks=("TR-Net", "Equal noise")),
         },
         traces=_traces("Patch-CNN", seeds=3),
         seeds=(0, 1, 2),
