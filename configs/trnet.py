@@ -26,114 +26,7 @@ from pathlib import Path
 
 import jaxforensics
 from configs import common
-
-# One row each: the attack's name in `attacks` and its settings.  'follows' is whose
-# gradients it follows: an undefended victim's or, "itself", those of each victim as it
-# is.  'network' is what it redraws with, 'equals' the attack whose PSNR it has, picture
-# by picture.  Section 5.5.1.
-ATTACKS = {
-    "Noise": {
-        "attack": "noise",
-        "low": 5.0,
-        "high": 20.0,
-    },
-    "FGSM": {
-        "attack": "fgsm",
-        "follows": "Xception",
-        # Sections 1d and 1e of the supplement print 0.003, which does not fit Table 4.
-        "epsilon": 8 / 255,
-    },
-    "PGD": {
-        "attack": "pgd",
-        "follows": "Xception",
-        "epsilon": 8 / 255,
-        "steps": 10,  # ours: the paper does not say
-    },
-    # Ours, as the paper does not say which of the two its Tables 2 and 3 show.
-    "FGSM, itself": {
-        "attack": "fgsm",
-        "follows": "itself",
-        "epsilon": 8 / 255,
-    },
-    "PGD, itself": {
-        "attack": "pgd",
-        "follows": "itself",
-        "epsilon": 8 / 255,
-        "steps": 10,
-    },
-    "GANprintR": {
-        "attack": "ganprintr",
-        "network": "ganprintr",
-    },
-    "TR-Net": {
-        "attack": "trnet",
-        "network": "trnet",
-    },
-    # Ours, TR-Net's control: as much noise, which removes no trace.
-    "Equal noise": {
-        "attack": "noise_of_psnr",
-        "equals": "TR-Net",
-    },
-}
-
-# One row each: a 'method' of experiments/trnet/settings.py and its settings.  Rates are
-# those of the victims' authors; presets say how many steps.  'decides' may be
-# "likeliest", the class, as where nothing is said, or "threshold", that of equal error
-# on validation; NF has a threshold alone.  Section 5.3.
-VICTIMS = {
-    "Xception": {
-        "method": "classifier",
-        "model": "xception",
-        "target": "label",
-        "optimiser": {"name": "adam", "rate": 2e-4},
-    },
-    "Patch-CNN": {
-        "method": "classifier",
-        "model": "patch_cnn",
-        "target": "label",
-        "block": 2,
-        "optimiser": {"name": "adam", "rate": 1e-3},
-    },
-    "DCTA": {
-        "method": "classifier",
-        "model": "dcta",
-        "target": "label",
-        "optimiser": {"name": "adam", "rate": 1e-3},
-    },
-    "F3-Net": {
-        "method": "classifier",
-        "model": "f3net",
-        "target": "label",
-        "mix": True,
-        "optimiser": {"name": "adam", "rate": 2e-4},
-    },
-    "LF": {
-        "method": "classifier",
-        "model": "lf",
-        "target": "source",
-        "equalized": True,  # weights scaled as they are used; False: He's, as they are
-        "optimiser": {
-            "name": "adam",
-            "rate": 1e-3,
-            "settings": {"b1": 0.0, "b2": 0.99, "eps": 1e-8},
-        },
-    },
-    "NF": {"method": "fingerprint"},  # mean noise residuals: nothing to set
-}
-LIGHT = "Patch-CNN", "DCTA", "NF"  # a victim of each kind, those that are quick
-# What differs in trainings of hundreds of steps: higher rates; a gain of 1, as from its
-# authors' 0.02 Patch-CNN takes thousands.  LF starts from He's weights as they are,
-# with Adam's own momenta, and decides by a threshold: its likeliest class is the real
-# one too often, as half of the pictures are of that class.
-SHORT_RATES = {"Xception": 1e-3, "F3-Net": 1e-3}
-SHORT_SETTINGS = {
-    "Patch-CNN": {"gain": 1.0},
-    "LF": {
-        "decides": "threshold",
-        "equalized": False,
-        "optimiser": {"name": "adam", "rate": 5e-4},
-    },
-}
+from configs.rows import trnet as rows
 
 # Steps of short trainings: of victims where it is not 600, of those that learn from
 # degraded pictures, and of TR-Net.
@@ -146,44 +39,8 @@ DEGRADED_STEPS = STEPS | {
 }
 GAME_STEPS = 1600
 
-CRITICS = "spatial", "spectral", "fingerprint"
-PLAYERS = "generator", *CRITICS
 # Weights of the game that `demo` goes on from, see `_shipped`.
 SHIPPED = Path(jaxforensics.__file__).parent / "experiments/trnet/weights"
-
-# The paper's game; numbers of training are those of Section 5.4.
-GAME = {
-    "method": "trnet",
-    "learns_from": "fakes",  # in pairs with their originals
-    "critics": CRITICS,  # who plays: D1, D2 and D3 of Section 4.2.2
-    "views": {
-        "spatial": "image",
-        "spectral": "log_amplitude",  # ours; Eq. 5 has the "amplitude" itself
-        "fingerprint": "residual",
-    },
-    "generator": {
-        "widths": (32, 64, 128, 256),
-        "norm": "batch",
-        "activation": "tanh",
-        "residual": False,
-    },
-    "critic": {"width": 128, "norm": "batch"},
-    "adversarial": "vanilla",  # Eq. 7
-    "penalty": 0.0,
-    "similarity": "ssim",  # Eqs. 8 and 9: "vgg", once features.weights name a file
-    "features": {"weights": "", "layer": "relu3_3"},
-    "regulariser": "power",  # Eqs. 10 and 11
-    "cutoff": 1 / 16,
-    "weights": {"adversarial": 1.0, "similarity": 1.0, "spectrum": 100.0},  # Eq. 13
-    "balanced": False,  # whether critics are made to pull equally at each picture
-    "optimiser": {"name": "rmsprop", "rate": 1.6e-3},
-    "critic_optimiser": {"name": "rmsprop", "rate": 1.6e-4},
-    "epoch": 400,  # 60,000 pairs in batches of 150; rates are halved at its end
-    "last": 400,  # the best generator of the last epoch attacks
-    "steps": 3200,  # 8 epochs
-}
-# The embedded set's kinds, three as in Section 5.2: synthesised, edited, replaced.
-FAKES = "nearest", "edit_deconv", "swap_neural"
 
 
 def get_config(preset="default"):
@@ -215,15 +72,17 @@ def _light(data):
     attacks = _following("Patch-CNN")
     return _config(
         data=data,
-        victims=_victims(LIGHT, _steps(STEPS), degraded_steps=_steps(DEGRADED_STEPS)),
+        victims=_victims(
+            rows.LIGHT, _steps(STEPS), degraded_steps=_steps(DEGRADED_STEPS)
+        ),
         attacks=attacks,
         networks={
             "ganprintr": _ganprintr(400),
             "trnet": _small_game(GAME_STEPS),
         },
         defences={
-            "none": _selection(*LIGHT, attacks=attacks, seeds=3),
-            "weak": _selection(*LIGHT, attacks=attacks),
+            "none": _selection(*rows.LIGHT, attacks=attacks, seeds=3),
+            "weak": _selection(*rows.LIGHT, attacks=attacks),
             "strong": _selection("DCTA", "NF", attacks=("TR-Net", "Equal noise")),
         },
         traces=_traces("Patch-CNN", seeds=3),
@@ -238,19 +97,21 @@ def _demo():
     """
     # Its weights and a small rate: a short while on the demo's own people.
     game = _small_game(60)
-    game |= {"start": {role: str(SHIPPED / f"{role}.safetensors") for role in PLAYERS}}
+    game |= {
+        "start": {role: str(SHIPPED / f"{role}.safetensors") for role in rows.PLAYERS}
+    }
     for optimiser in ("optimiser", "critic_optimiser"):
         game[optimiser] |= {"rate": 5e-5}
     return _config(
         data=_embedded(faces=1500, batch_size=16),
-        victims=_victims(LIGHT, _steps(STEPS)),
+        victims=_victims(rows.LIGHT, _steps(STEPS)),
         attacks=_following("Patch-CNN"),
         networks={
             "ganprintr": _ganprintr(100),
             "trnet": game,
         },
         defences={
-            "none": _selection(*LIGHT, attacks=_following("Patch-CNN")),
+            "none": _selection(*rows.LIGHT, attacks=_following("Patch-CNN")),
             "weak": _selection(attacks=()),
             "strong": _selection("NF", attacks=("TR-Net", "Equal noise")),
         },
@@ -297,7 +158,7 @@ def _quick():
             f"trnet, {alone}": _networks_of_critics(game)[f"trnet, {alone}"],
         },
         defences={
-            "none": _selection(*victims, attacks=ATTACKS),
+            "none": _selection(*victims, attacks=rows.ATTACKS),
             "weak": _selection(*victims, attacks=("Noise",)),
             "strong": _selection(*victims, attacks=("GANprintR",)),
         },
@@ -324,11 +185,13 @@ def _full():
             "equals": "TR-Net, balanced",
         },
     }
-    of_paper = [title for title in ATTACKS if not title.endswith("itself")]
+    of_paper = [title for title in rows.ATTACKS if not title.endswith("itself")]
     return _config(
         data=_embedded(faces=2400, batch_size=16),
-        victims=_victims(VICTIMS, _steps(STEPS), degraded_steps=_steps(DEGRADED_STEPS)),
-        attacks=ATTACKS | balanced | _attacks_of_critics() | _noise_of_critics(),
+        victims=_victims(
+            rows.VICTIMS, _steps(STEPS), degraded_steps=_steps(DEGRADED_STEPS)
+        ),
+        attacks=rows.ATTACKS | balanced | _attacks_of_critics() | _noise_of_critics(),
         networks={
             "ganprintr": _ganprintr(400),
             "trnet": game,
@@ -336,22 +199,22 @@ def _full():
             **_networks_of_critics(game),
         },
         defences={
-            "none": _selection(*VICTIMS, attacks=(*of_paper, *balanced), seeds=3),
-            "weak": _selection(*VICTIMS, attacks=ATTACKS),
+            "none": _selection(*rows.VICTIMS, attacks=(*of_paper, *balanced), seeds=3),
+            "weak": _selection(*rows.VICTIMS, attacks=rows.ATTACKS),
             "strong": (
-                _selection(*VICTIMS, attacks=("TR-Net",)),
-                _selection("DCTA", "NF", attacks=ATTACKS),
+                _selection(*rows.VICTIMS, attacks=("TR-Net",)),
+                _selection("DCTA", "NF", attacks=rows.ATTACKS),
             ),
         },
-        limited=_limited("Xception", "DCTA", fractions=(0.1, 1), leave_out=FAKES),
-        critics=_selection(*VICTIMS, attacks=("TR-Net", *_attacks_of_critics())),
+        limited=_limited("Xception", "DCTA", fractions=(0.1, 1), leave_out=rows.FAKES),
+        critics=_selection(*rows.VICTIMS, attacks=("TR-Net", *_attacks_of_critics())),
         traces=_traces("Xception", seeds=3),
         seeds=(0, 1, 2),
     )
 
 
 def _paper():
-    return _of_paper(GAME, weak=_weak())
+    return _of_paper(rows.GAME, weak=rows.weak())
 
 
 def _released():
@@ -363,7 +226,7 @@ def _released():
         "critic_optimiser": {"name": "rmsprop", "rate": 1.6e-3},
         "epoch": 0,
     }
-    return _of_paper(game, weak=_weak(gandct_compat=True))
+    return _of_paper(game, weak=rows.weak(gandct_compat=True))
 
 
 def _of_paper(game, *, weak):
@@ -372,8 +235,10 @@ def _of_paper(game, *, weak):
         # 128 x 128, Section 5.2; neither mirrored nor cut, as the script reads them.
         data=common.folder(size=128, batch_size=150) | {"flip": False},
         # Steps are ours: Section 5.4 says only that it followed the victims' authors.
-        victims=_victims(VICTIMS, dict.fromkeys(VICTIMS, 20_000), short=False),
-        attacks=ATTACKS | _attacks_of_critics() | _noise_of_critics(),
+        victims=_victims(
+            rows.VICTIMS, dict.fromkeys(rows.VICTIMS, 20_000), short=False
+        ),
+        attacks=rows.ATTACKS | _attacks_of_critics() | _noise_of_critics(),
         networks={
             # 200 epochs of 60,000 reals at 224 x 224, as in its authors' code.
             "ganprintr": _ganprintr(80_000) | {"size": 224},
@@ -381,9 +246,11 @@ def _of_paper(game, *, weak):
             **_networks_of_critics(game),
         },
         defences={
-            "none": _selection(*VICTIMS, attacks=ATTACKS, seeds=3),  # Table 1
-            "weak": _selection(*VICTIMS, attacks=ATTACKS, seeds=3),  # Table 2
-            "strong": _selection(*VICTIMS, attacks=ATTACKS, seeds=3),  # Table 3
+            "none": _selection(*rows.VICTIMS, attacks=rows.ATTACKS, seeds=3),  # Table 1
+            "weak": _selection(*rows.VICTIMS, attacks=rows.ATTACKS, seeds=3),  # Table 2
+            "strong": _selection(
+                *rows.VICTIMS, attacks=rows.ATTACKS, seeds=3
+            ),  # Table 3
         },
         limited=_limited(
             "Xception",
@@ -391,7 +258,7 @@ def _of_paper(game, *, weak):
             fractions=(0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1),  # Section 5.6.1
             leave_out=None,  # each kind in turn, Section 5.6.2
         ),
-        critics=_selection(*VICTIMS, attacks=("TR-Net", *_attacks_of_critics())),
+        critics=_selection(*rows.VICTIMS, attacks=("TR-Net", *_attacks_of_critics())),
         traces=_traces("Xception", layer="block_12", pictures=2000),
         weak=weak,
         seeds=(0, 1, 2),
@@ -419,13 +286,13 @@ def _config(
         experiment={
             "name": "trnet",
             "victims": victims,
-            "attacks": attacks or ATTACKS,
+            "attacks": attacks or rows.ATTACKS,
             "networks": networks,
             "classifier": {
                 "num_classes": 1,
                 "loss": "binary_cross_entropy",
             },
-            "weak": weak or _weak(),
+            "weak": weak or rows.weak(),
             "seeds": seeds,
             "defences": defences,
             "limited": limited or _limited(fractions=(), leave_out=()),
@@ -443,15 +310,15 @@ def _victims(titles, steps, *, degraded_steps=None, short=True):
     """
     victims = {}
     for title in titles:
-        row = dict(VICTIMS[title])
+        row = dict(rows.VICTIMS[title])
         if short:
-            row |= SHORT_SETTINGS.get(title, {})
+            row |= rows.SHORT_SETTINGS.get(title, {})
         if "optimiser" in row:
             row["steps"] = steps[title]
             row["degraded_steps"] = (degraded_steps or steps)[title]
             row["optimiser"] = dict(row["optimiser"])
             if short:
-                rate = SHORT_RATES.get(title, row["optimiser"]["rate"])
+                rate = rows.SHORT_RATES.get(title, row["optimiser"]["rate"])
                 row["optimiser"] |= {"rate": rate} | _falling(steps[title])
         victims[title] = row
     return victims
@@ -459,13 +326,13 @@ def _victims(titles, steps, *, degraded_steps=None, short=True):
 
 def _steps(others):
     """Steps of every victim: 600, but for those of the others."""
-    return dict.fromkeys(VICTIMS, 600) | others
+    return dict.fromkeys(rows.VICTIMS, 600) | others
 
 
 def _following(victim):
     """All attacks; those by gradients of one victim by the gradients of this one."""
     attacks = {}
-    for title, row in ATTACKS.items():
+    for title, row in rows.ATTACKS.items():
         attacks[title] = dict(row)
         if row.get("follows", "itself") != "itself":
             attacks[title]["follows"] = victim
@@ -525,33 +392,17 @@ def _balanced(game):
 
 def _released_losses(*, generator, critic=None):
     """The losses, views and weights of the released script, without its penalty."""
-    return GAME | {
-        "views": GAME["views"] | {"spectral": "power"},
-        "generator": GAME["generator"] | generator,
-        "critic": GAME["critic"] | {"norm": "layer"} | (critic or {}),
+    return rows.GAME | {
+        "views": rows.GAME["views"] | {"spectral": "power"},
+        "generator": rows.GAME["generator"] | generator,
+        "critic": rows.GAME["critic"] | {"norm": "layer"} | (critic or {}),
         "adversarial": "lsgan",
         "regulariser": "log",
         "weights": {"adversarial": 0.1, "similarity": 0.1, "spectrum": 0.8},
     }
 
 
-def _weak(*, gandct_compat=False):
-    """Section 4.1.2: each operation with a probability of a half, in this order.
-
-    `gandct_compat` repeats two slips of the script that the paper refers to: a fixed
-    sigma of 4, and JPEG at quality 95.
-    """
-    blur = {"name": "blur", "sizes": (3, 5, 7, 9)}
-    crop = {"name": "crop", "low": 0.05, "high": 0.2}
-    jpeg = {"name": "jpeg", "low": 10, "high": 75}
-    noise = {"name": "noise", "low": 5.0, "high": 20.0}
-    if gandct_compat:
-        blur |= {"sigma": 4.0}
-        jpeg |= {"low": 95, "high": 95}
-    return tuple(row | {"probability": 0.5} for row in (blur, crop, jpeg, noise))
-
-
-def _embedded(*, faces, batch_size, fakes=FAKES, seed=0):
+def _embedded(*, faces, batch_size, fakes=rows.FAKES, seed=0):
     """People, cameras and forgeries are those of the `seed`."""
     data = common.embedded(
         "pairs", faces=faces, size=64, batch_size=batch_size, fakes=fakes
@@ -585,7 +436,7 @@ def _sets_of_critics():
     return {
         " and ".join(critics): critics
         for number in (1, 2)
-        for critics in itertools.combinations(CRITICS, number)
+        for critics in itertools.combinations(rows.CRITICS, number)
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 import tiny_arena
 
 from configs import trnet as config
+from configs.rows import trnet as rows
 from jaxforensics import attacks
 from jaxforensics.evaluation.decisions import fakeness
 from jaxforensics.experiments.common import checks
@@ -19,7 +20,7 @@ SIDE = 16
 SLOW = "Xception", "F3-Net"  # to compile
 TITLES = [
     pytest.param(title, marks=[pytest.mark.slow] * (title in SLOW))
-    for title in config.VICTIMS
+    for title in rows.VICTIMS
 ]
 
 

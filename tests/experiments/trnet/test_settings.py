@@ -9,6 +9,7 @@ import pytest
 import tiny_arena
 
 from configs import trnet as config
+from configs.rows import trnet as rows
 from jaxforensics import attacks
 from jaxforensics.experiments.common import checks
 from jaxforensics.experiments.common.arena import (
@@ -80,7 +81,7 @@ def test_gradients_are_those_of_the_victim_that_a_preset_has():
 def test_every_setting_of_the_game_can_be_overridden(preset):
     game = config.get_config(preset).experiment.networks.trnet
     known = inspect.signature(trnet.make).parameters.keys()
-    assert {*game} - {"method", "learns_from"} == known - {"sources"}
+    assert {*game} - {"method", "learns_from", "start"} == known - {"sources"}
     for name, model in (("generator", TRNetGenerator), ("critic", TRNetDiscriminator)):
         assert {*game[name]} <= {field.name for field in fields(model)}
     assert {*game.generator} >= {"widths", "norm", "activation", "residual"}
@@ -93,7 +94,7 @@ def test_a_new_victim_is_a_row(monkeypatch, data):
         "target": "label",
         "optimiser": {"name": "adam", "rate": 1e-3},
     }
-    monkeypatch.setitem(config.VICTIMS, "Meso-4", row)
+    monkeypatch.setitem(rows.VICTIMS, "Meso-4", row)
     for preset in ("full", "paper", "released"):
         chosen = config.get_config(preset).experiment
         assert chosen.victims["Meso-4"].steps > 0
@@ -111,7 +112,7 @@ def test_a_new_attack_is_a_row(monkeypatch, data):
 
     monkeypatch.setitem(attacks.NAMES, "lift", lift)
     row = {"attack": "lift", "follows": "Xception", "amount": 0.1}
-    monkeypatch.setitem(config.ATTACKS, "Lift", row)
+    monkeypatch.setitem(rows.ATTACKS, "Lift", row)
     for preset in PRESETS:
         chosen = config.get_config(preset)
         assert "Lift" in chosen.experiment.attacks
@@ -342,7 +343,7 @@ def test_all_sets_of_critics_are_compared(preset, data):
     made = [networks[chosen.attacks[title]["network"]].method(1) for title in titles]
     assert [method.settings["critics"] for method in made] == sets
     cells = settings.critic_cells(chosen, titles[1])
-    assert {cell.victim for cell in cells} == {*config.VICTIMS}
+    assert {cell.victim for cell in cells} == {*rows.VICTIMS}
 
 
 def test_noise_that_equals_an_attack_is_found_by_its_row():
@@ -355,14 +356,14 @@ def test_noise_that_equals_an_attack_is_found_by_its_row():
 
 
 def test_weak_defences_are_operations():
-    for row in (config._weak(), config._weak(gandct_compat=True)):
+    for row in (rows.weak(), rows.weak(gandct_compat=True)):
         image = jnp.full((4, 16, 16, 3), 0.5)
         out = degrade.from_config(row)(jax.random.key(0), image)
         assert out.shape == image.shape and jnp.isfinite(out).all()
-    names = [row["name"] for row in config._weak()]
+    names = [row["name"] for row in rows.weak()]
     assert names == ["blur", "crop", "jpeg", "noise"]
-    assert all(row["probability"] == 0.5 for row in config._weak())
-    compat = config._weak(gandct_compat=True)
+    assert all(row["probability"] == 0.5 for row in rows.weak())
+    compat = rows.weak(gandct_compat=True)
     assert compat[0]["sigma"] == 4 and compat[2]["low"] == compat[2]["high"] == 95
 
 
@@ -378,7 +379,7 @@ def test_victims_of_a_weak_defence_may_learn_for_longer(data):
     given = tiny_arena.settings(
         victims=config._victims(("DCTA",), {"DCTA": 4}, degraded_steps={"DCTA": 9}),
         classifier={"num_classes": 1, "loss": "binary_cross_entropy"},
-        weak=config._weak(),
+        weak=rows.weak(),
     )
     arena = settings.arena(given, data)
     make = arena.victims["DCTA"].method
