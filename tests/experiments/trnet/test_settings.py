@@ -305,7 +305,7 @@ def test_rates_fall_within_fewer_steps(data):
     """A short game has a warm-up, which shrinks too; nothing shrinks to no step."""
     chosen = checks.check(config.get_config("default"), Settings)
     make = settings.arena(chosen, data).networks["trnet"].method
-    for share, steps, warmup in ((1, 1200, 50), (0.1, 120, 5), (1e-4, 1, 0)):
+    for share, steps, warmup in ((1, 1600, 50), (0.1, 160, 5), (1e-4, 1, 0)):
         made = make(share).settings
         assert (made["steps"], made["epoch"], made["last"]) == (steps, 0, 0)
         for player in ("optimiser", "critic_optimiser"):
