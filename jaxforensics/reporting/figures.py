@@ -5,6 +5,7 @@ as the report's column, so that nothing is scaled and texts keep one size.
 """
 
 import io
+import itertools
 
 import matplotlib
 import numpy as np
@@ -403,9 +404,15 @@ def _bare(axes):
 
 
 def _tilt(axes, names, *, limit):
-    """Tilt the names below the axes if they are longer than `limit` together."""
+    """Tilt the names below the axes if they are longer than `limit` together.
+
+    So are they if two neighbours are longer than two names may be on average.
+    """
     # Level names that are too long would run into each other.
-    if sum(map(len, names)) > limit:
+    lengths = [len(name) for name in names]
+    neighbours = [sum(pair) for pair in itertools.pairwise(lengths)]
+    longest_pair = max(neighbours, default=0)
+    if sum(lengths) > limit or longest_pair > 2 * limit / len(lengths):
         axes.tick_params(axis="x", rotation=30)
         for text in axes.get_xticklabels():
             text.set(ha="right", rotation_mode="anchor")
