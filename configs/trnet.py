@@ -103,8 +103,8 @@ def _demo():
     for optimiser in ("optimiser", "critic_optimiser"):
         game[optimiser] |= {"rate": 5e-5}
     return _config(
-        data=_embedded(faces=1500, batch_size=16),
-        victims=_victims(rows.LIGHT, _steps(STEPS)),
+        data=_embedded(faces=1800, batch_size=16),
+        victims=_victims(rows.LIGHT, _steps(STEPS | {"DCTA": 3000})),
         attacks=_following("Patch-CNN"),
         networks={
             "ganprintr": _ganprintr(100),
