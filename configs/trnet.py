@@ -107,7 +107,7 @@ def _demo():
         victims=_victims(rows.LIGHT, _steps(STEPS | {"DCTA": 3000})),
         attacks=_following("Patch-CNN"),
         networks={
-            "ganprintr": _ganprintr(100),
+            "ganprintr": _ganprintr(250),
             "trnet": game,
         },
         defences={
