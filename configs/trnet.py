@@ -30,11 +30,11 @@ from configs.rows import trnet as rows
 
 # Steps of short trainings: of victims where it is not 600, of those that learn from
 # degraded pictures, and of TR-Net.
-STEPS = {"Xception": 300, "DCTA": 2000, "F3-Net": 200, "LF": 900}
+STEPS = {"Xception": 300, "DCTA": 3000, "F3-Net": 200, "LF": 900}
 DEGRADED_STEPS = STEPS | {
     "Xception": 600,
     "Patch-CNN": 1800,
-    "DCTA": 6000,
+    "DCTA": 9000,
     "F3-Net": 400,
 }
 GAME_STEPS = 1600
@@ -104,7 +104,7 @@ def _demo():
         game[optimiser] |= {"rate": 5e-5}
     return _config(
         data=_embedded(faces=1800, batch_size=16),
-        victims=_victims(rows.LIGHT, _steps(STEPS | {"DCTA": 3000})),
+        victims=_victims(rows.LIGHT, _steps(STEPS)),
         attacks=_following("Patch-CNN"),
         networks={
             "ganprintr": _ganprintr(250),
