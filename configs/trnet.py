@@ -30,7 +30,7 @@ from configs.rows import trnet as rows
 
 # Steps of short trainings: of victims where it is not 600, of those that learn from
 # degraded pictures, and of TR-Net.
-STEPS = {"Xception": 300, "DCTA": 3000, "F3-Net": 200, "LF": 900}
+STEPS = {"Xception": 300, "DCTA": 2000, "F3-Net": 200, "LF": 900}
 DEGRADED_STEPS = STEPS | {
     "Xception": 600,
     "Patch-CNN": 1800,
