@@ -6,7 +6,7 @@
 
 Presets:
 
-  default   a telling part, in a quarter of an hour on two cores
+  default   three victims and three seeds, in half an hour on two cores
   demo      less of it, in minutes, with TR-Net as `shipped` trained it
   shipped   that game alone, whose weights are in the repository
   quick     for tests, in seconds
