@@ -6,7 +6,7 @@
 
 Presets:
 
-  default   four victims and three seeds, in half an hour on two cores
+  default   four victims, three seeds, every set of critics, in less than an hour
   demo      less of it, in minutes, with TR-Net as `shipped` trained it
   shipped   that game alone, whose weights are in the repository
   quick     for tests, in seconds
@@ -60,33 +60,39 @@ def get_config(preset="default"):
 
 
 def _default():
-    """Xception joins the victims that are not defended."""
+    """Xception joins the victims that are not defended; sets of critics are compared."""
     data = _embedded(faces=2400, batch_size=16)
-    return _light(data, undefended=("Xception", *rows.LIGHT))
+    return _light(data, undefended=("Xception", *rows.LIGHT), compare_critics=True)
 
 
 def _folder():
     return _light(common.folder(size=128, batch_size=16))
 
 
-def _light(data, *, undefended=rows.LIGHT):
+def _light(data, *, undefended=rows.LIGHT, compare_critics=False):
     """Few victims, three seeds.  Gradients are those of Patch-CNN, which is quick."""
     attacks = _following("Patch-CNN")
+    game = _small_game(GAME_STEPS)
+    networks = {"ganprintr": _ganprintr(400), "trnet": game}
+    more_attacks = {}
+    critics = None
+    if compare_critics:
+        networks |= _networks_of_critics(game)
+        more_attacks = _attacks_of_critics() | _noise_of_critics()
+        critics = _selection(*undefended, attacks=("TR-Net", *_attacks_of_critics()))
     return _config(
         data=data,
         victims=_victims(
             undefended, _steps(STEPS), degraded_steps=_steps(DEGRADED_STEPS)
         ),
-        attacks=attacks,
-        networks={
-            "ganprintr": _ganprintr(400),
-            "trnet": _small_game(GAME_STEPS),
-        },
+        attacks=attacks | more_attacks,
+        networks=networks,
         defences={
             "none": _selection(*undefended, attacks=attacks, seeds=3),
             "weak": _selection(*rows.LIGHT, attacks=attacks),
             "strong": _selection("DCTA", "NF", attacks=("TR-Net", "Equal noise")),
         },
+        critics=critics,
         traces=_traces("Patch-CNN", seeds=3),
         seeds=(0, 1, 2),
     )
