@@ -60,7 +60,7 @@ def get_config(preset="default"):
 
 
 def _default():
-    """With Xception among the victims that are not defended, and all sets of critics."""
+    """Xception joins the undefended victims; all sets of critics are compared."""
     data = _embedded(faces=2400, batch_size=16)
     return _light(data, undefended=("Xception", *rows.LIGHT), compare_critics=True)
 
