@@ -186,14 +186,10 @@ def _full():
     about defended victims.
     """
     game = _small_game(GAME_STEPS)
-    balanced = {
-        "TR-Net, balanced": {"attack": "trnet", "network": "trnet, balanced"},
-        "Equal noise, balanced": {
-            "attack": "noise_of_psnr",
-            "equals": "TR-Net, balanced",
-        },
-    }
-    of_paper = [title for title in rows.ATTACKS if not title.endswith("itself")]
+    balanced = dict([_variant("balanced"), _noise_of("balanced")])
+    of_paper = [
+        title for title, row in rows.ATTACKS.items() if row.get("follows") != "itself"
+    ]
     return _config(
         data=_embedded(faces=2400, batch_size=16),
         victims=_victims(
@@ -450,21 +446,23 @@ def _sets_of_critics():
 
 def _attacks_of_critics():
     """A row for each set of critics but all three, which are those of TR-Net itself."""
-    return {
-        f"TR-Net, {title}": {"attack": "trnet", "network": f"trnet, {title}"}
-        for title in _sets_of_critics()
-    }
+    return dict(_variant(title) for title in _sets_of_critics())
 
 
 def _noise_of_critics():
     """The control of each of those attacks: white noise of its PSNR."""
-    return {
-        f"Equal noise, {title}": {
-            "attack": "noise_of_psnr",
-            "equals": f"TR-Net, {title}",
-        }
-        for title in _sets_of_critics()
-    }
+    return dict(_noise_of(title) for title in _sets_of_critics())
+
+
+def _variant(title):
+    """(title, row) of TR-Net's attack by another of its networks."""
+    return f"TR-Net, {title}", {"attack": "trnet", "network": f"trnet, {title}"}
+
+
+def _noise_of(title):
+    """(title, row) of that attack's control."""
+    row = {"attack": "noise_of_psnr", "equals": f"TR-Net, {title}"}
+    return f"Equal noise, {title}", row
 
 
 def _networks_of_critics(game):

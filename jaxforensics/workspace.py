@@ -126,13 +126,15 @@ class Workspace:
         start=None,
         seed=None,
         strict=False,
+        export=False,
     ):
         """A `Predictor` of `method`, trained on TrainingData or {stream: TrainingData}.
 
         `watch` says what is measured on validation and which state is chosen, `start`
         with which weights to begin, see `fit`.  If the training diverges the run goes
         on with its best state, or the one that it began with, and the report says so;
-        with `strict` that is the end of the run.
+        with `strict` that is the end of the run.  With `export` what it has trained is
+        also written as `weights/NAME/ROLE.safetensors`.
         """
         streams = data
         if not isinstance(data, dict):
@@ -184,7 +186,10 @@ class Workspace:
 
         # What is predicted with this state is stored under its digest.
         best = fitted.note["best"]
-        state_digest = checkpoints.digest(checkpoints.host_copy(fitted.state))[:16]
+        host_state = checkpoints.host_copy(fitted.state)
+        state_digest = checkpoints.digest(host_state)[:16]
+        if export and not done:
+            self._export(name, host_state)
         done = {"best": best, "state": state_digest, "diverged": diverged}
         self.store.write(f"{folder}/done.json", done)
         mixture = describe_mixture(history, surroundings)
@@ -195,16 +200,6 @@ class Workspace:
             mesh=self.mesh,
             digest=digest([identity, state_digest]),
         )
-
-    def export(self, name, predictor):
-        """Write the nets that were trained as `weights/NAME/ROLE.safetensors`.
-
-        In half precision, as files to hand on, or to `start` other trainings from.
-        """
-        for role, net in predictor.state.nets.items():
-            if jax.tree.leaves(net.opt):  # what no optimiser moves is not trained
-                path = self.directory / "weights" / name / f"{role}.safetensors"
-                weights.save_net(path, net, half=True)
 
     def history(self, name):
         """The rows of a training's metrics file."""
@@ -270,6 +265,18 @@ class Workspace:
                 "Environment": provenance.environment(),
             },
         )
+
+    def _export(self, name, state):
+        """Write trained nets in half precision: to hand on, or to `start` others from.
+
+        `state` holds numpy arrays; of several hosts one writes.
+        """
+        if not self.store.writes:
+            return
+        for role, net in state.nets.items():
+            if jax.tree.leaves(net.opt):  # what no optimiser moves is not trained
+                path = self.directory / "weights" / name / f"{role}.safetensors"
+                weights.save_net(path, net, half=True)
 
     def _alike(self, method, settings):
         """The first method like this one: what was compiled for it serves again."""

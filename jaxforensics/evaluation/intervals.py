@@ -75,6 +75,11 @@ def bootstrap(
     return Interval(point, *_percentiles(values, level))
 
 
+def mean(values, *, valid):
+    """A metric for `bootstrap`: the mean of values (n,) per resample, (samples,)."""
+    return valid @ values / valid.sum(-1)
+
+
 def over_seeds(values, *, level=0.95):
     """Mean of one value per seed with its interval by Student's t.
 

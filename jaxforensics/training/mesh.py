@@ -127,7 +127,9 @@ def floats(batch):
 
 
 def fetch(array):
-    """A global array as numpy, on every process."""
+    """A global array as numpy, on every process; what is numpy already, as it is."""
+    if isinstance(array, np.ndarray):
+        return array
     if array.is_fully_addressable or array.is_fully_replicated:
         return np.asarray(array)
     # Parts of it lie on devices of other processes, all of which have to take part.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxforensics.evaluation import metrics
+from jaxforensics.evaluation.intervals import mean
 
 
 class Shares(NamedTuple):
@@ -26,7 +27,7 @@ def of(answers, task, *, logits="logits"):
     hits = likeliest(answers, task, logits=logits)
     all_once = np.ones((1, len(hits)))
     return Shares(
-        pictures=float(share_of_pictures(hits, valid=all_once)[0]),
+        pictures=float(mean(hits, valid=all_once)[0]),
         classes=float(mean_of_classes(answers[task], hits, valid=all_once)[0]),
     )
 
@@ -36,19 +37,11 @@ def likeliest(answers, task, *, logits="logits"):
     return np.argmax(answers[logits], axis=-1) == answers[task]
 
 
-# Both accuracies under weights, as `bootstrap` draws them: rows of `valid` (samples, n)
-# say how often a resample holds each picture.
-
-
-def share_of_pictures(hits, *, valid):
-    """The share of pictures that are hits (n,) in each resample, (samples,)."""
-    return valid @ hits / valid.sum(-1)
-
-
 def mean_of_classes(classes, hits, *, valid):
     """The mean over classes (n,) of the share of hits (n,), per resample: (samples,).
 
-    A class that a resample does not hold is left out of its mean.
+    Rows of `valid` (samples, n) say how often a resample holds each picture.  A class
+    that a resample does not hold is left out of its mean.
     """
     is_member = classes[:, None] == np.unique(classes)  # (n, classes)
     counts = valid @ is_member

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxforensics.data.items import is_real_source
-from jaxforensics.evaluation.intervals import bootstrap
+from jaxforensics.evaluation.intervals import bootstrap, mean
 from jaxforensics.experiments.amten import accuracy, grid, sets, traces
 from jaxforensics.experiments.amten import claims as amten_claims
 from jaxforensics.experiments.amten.settings import (
@@ -148,7 +148,7 @@ def _interval(answers, task):
     """The share of right pictures with its bootstrap interval over groups of them."""
     hits = accuracy.likeliest(answers, task)
     groups = answers["group"]
-    return tuple(bootstrap(accuracy.share_of_pictures, hits, groups=groups))
+    return tuple(bootstrap(mean, hits, groups=groups))
 
 
 def _by_source(answers, settings, corpora):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from jaxforensics.evaluation.intervals import bootstrap
+from jaxforensics.evaluation.intervals import bootstrap, mean
 from jaxforensics.experiments.amten import accuracy
 
 
@@ -74,7 +74,7 @@ def test_resampled_accuracies_are_those_of_repeated_pictures():
     hits = classes == said
     valid = rng.integers(0, 3, (5, 60))
     valid[4, classes == 2] = 0
-    of_pictures = accuracy.share_of_pictures(hits, valid=valid)
+    of_pictures = mean(hits, valid=valid)
     of_classes = accuracy.mean_of_classes(classes, hits, valid=valid)
     for *values, counts in zip(of_pictures, of_classes, valid, strict=True):
         repeated = np.repeat(classes, counts), np.repeat(said, counts)
@@ -88,5 +88,5 @@ def test_the_interval_is_of_pictures():
     groups = np.arange(40) // 2
     slow = bootstrap(accuracy_score, classes, said, groups=groups, samples=50)
     hits = classes == said
-    quick = bootstrap(accuracy.share_of_pictures, hits, groups=groups, samples=50)
+    quick = bootstrap(mean, hits, groups=groups, samples=50)
     assert quick == pytest.approx(slow)

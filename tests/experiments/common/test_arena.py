@@ -387,9 +387,6 @@ class Recorder:
     def train(self, name, method, data, **settings):
         self.data = data
 
-    def export(self, name, predictor):
-        """There is nothing to write."""
-
     def predict(self, name, predictor, batches, *inputs, outputs):
         self.predictor = predictor
         return {}

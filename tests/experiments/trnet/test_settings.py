@@ -243,11 +243,8 @@ class Recorder:
     def __init__(self):
         self.trained = {}
 
-    def train(self, name, method, data, *, seed, start):
+    def train(self, name, method, data, *, seed, start, export):
         self.trained[name] = method.settings
-
-    def export(self, name, predictor):
-        """There is nothing to write."""
 
 
 def trained_networks(preset, data, *, limited):

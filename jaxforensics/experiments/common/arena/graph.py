@@ -233,11 +233,9 @@ class Arena(NamedTuple):
 
         def train(workspace, made):
             del made
-            network = workspace.train(
-                name, row.method(share), data, seed=seed, start=row.start
+            return workspace.train(
+                name, row.method(share), data, seed=seed, start=row.start, export=True
             )
-            workspace.export(name, network)
-            return network
 
         return Job(name, train, title=title)
 

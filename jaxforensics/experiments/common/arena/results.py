@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxforensics.evaluation.decisions import fakeness, taken_for_fake
-from jaxforensics.evaluation.intervals import bootstrap
+from jaxforensics.evaluation.intervals import bootstrap, mean
 from jaxforensics.experiments.common import detectors
 from jaxforensics.experiments.common.arena.rows import THRESHOLD
 from jaxforensics.training.checkpoints import digest as array_digest
@@ -82,10 +82,10 @@ class Results(NamedTuple):
         reals = clean["label"] == 0
         real_groups = clean["group"][reals]
         intervals = {
-            "real": bootstrap(_mean, ~clean_decisions[reals], groups=real_groups),
-            "fake": bootstrap(_mean, before, groups=groups),
-            "attacked": bootstrap(_mean, after, groups=groups),
-            "fall": bootstrap(_mean, fall, groups=groups),
+            "real": bootstrap(mean, ~clean_decisions[reals], groups=real_groups),
+            "fake": bootstrap(mean, before, groups=groups),
+            "attacked": bootstrap(mean, after, groups=groups),
+            "fall": bootstrap(mean, fall, groups=groups),
         }
         return {name: tuple(interval) for name, interval in intervals.items()}
 
@@ -148,7 +148,3 @@ def likeness(values):
     if len(values):
         return np.inf, 0.0
     return np.nan, 0.0
-
-
-def _mean(values, *, valid):
-    return valid @ values / valid.sum(-1)
