@@ -189,7 +189,7 @@ class Workspace:
         host_state = checkpoints.host_copy(fitted.state)
         state_digest = checkpoints.digest(host_state)[:16]
         if export and not done:
-            self._export(name, host_state)
+            self._export(name, method.handed_on(host_state))
         done = {"best": best, "state": state_digest, "diverged": diverged}
         self.store.write(f"{folder}/done.json", done)
         mixture = describe_mixture(history, surroundings)
@@ -266,17 +266,16 @@ class Workspace:
             },
         )
 
-    def _export(self, name, state):
-        """Write trained nets in half precision: to hand on, or to `start` others from.
+    def _export(self, name, nets):
+        """Write nets in half precision: to hand on, or to `start` others from.
 
-        `state` holds numpy arrays; of several hosts one writes.
+        `nets` {role: Net} hold numpy arrays; of several hosts one writes.
         """
         if not self.store.writes:
             return
-        for role, net in state.nets.items():
-            if jax.tree.leaves(net.opt):  # what no optimiser moves is not trained
-                path = self.directory / "weights" / name / f"{role}.safetensors"
-                weights.save_net(path, net, half=True)
+        for role, net in nets.items():
+            path = self.directory / "weights" / name / f"{role}.safetensors"
+            weights.save_net(path, net, half=True)
 
     def _alike(self, method, settings):
         """The first method like this one: what was compiled for it serves again."""

@@ -167,7 +167,13 @@ def make(
         features=frozen,
     )
     stages = (Stage("train", steps, "pairs", partial(_step, game)),)
-    return Method(partial(_init, game), stages, partial(_predict, game), settings)
+    return Method(
+        partial(_init, game),
+        stages,
+        partial(_predict, game),
+        settings,
+        handed_on=partial(_players, game),
+    )
 
 
 def _step(game, key, state, batch):
@@ -249,7 +255,7 @@ def _generator_objective(game, attack, nets, batch, params):
     weight = masked_weights(batch["valid"])
     losses, pulls = _pulls(game, nets, batch, attacked, weight)
 
-    metrics = _balance(game, pulls)
+    metrics = _norms_of_pulls(game, pulls)
     critics_pulls = {name: pulls[name] for name in game.critics}
     if game.balanced:
         critics_pulls = _equally_strong(critics_pulls)
@@ -315,7 +321,7 @@ def _equally_strong(pulls):
     }
 
 
-def _balance(game, pulls):
+def _norms_of_pulls(game, pulls):
     """Metrics: the norm at a picture of every loss's gradient, before any scaling.
 
     Losses count with their weights.  Gradients are those of a mean over pictures, so
@@ -423,6 +429,12 @@ def _predict(game, state, batch):
         for name, value in judgement.items():
             predicted[f"{critic}_{name}"] = value
     return predicted
+
+
+def _players(game, state):
+    """The players {role: Net} that attack and are shown: others may start from them."""
+    chosen = _chosen(state.nets)
+    return {name: chosen[name] for name in game.nets}
 
 
 def _snapshot(nets, loss):

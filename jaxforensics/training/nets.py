@@ -18,17 +18,24 @@ class Stage(NamedTuple):
     step: Callable  # (key, state, batch) -> state, {name: scalar}
 
 
+def moved_nets(state):
+    """The nets {role: Net} of a state that an optimiser moves."""
+    return {role: net for role, net in state.nets.items() if jax.tree.leaves(net.opt)}
+
+
 class Method(NamedTuple):
     """A paper's method: how its nets start, train and predict.
 
     `settings` holds every argument the method was made with, defaults included; a
-    workspace compares it before it reuses trained nets.
+    workspace compares it before it reuses trained nets.  `handed_on` picks the nets
+    that others may start from, written as weights where that is asked for.
     """
 
     init: Callable  # (key, batch) -> State
     stages: tuple[Stage, ...]
     predict: Callable  # (state, batch) -> {'logits', 'score', 'mask', 'image', …}
     settings: dict[str, Any]
+    handed_on: Callable = moved_nets  # (state) -> {role: Net}
 
 
 @flax.struct.dataclass

@@ -30,8 +30,9 @@ def save_net(path, net, *, half=False):
             name: np.float16(array) if array.dtype == np.float32 else array
             for name, array in arrays.items()
         }
+    # Not by its `save_file`, whose files nobody else may read.
     with replacing(path) as partial:
-        safetensors.numpy.save_file(arrays, partial)
+        partial.write_bytes(safetensors.numpy.save(arrays))
 
 
 def load_net(path, like):

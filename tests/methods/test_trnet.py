@@ -435,6 +435,12 @@ def test_the_generator_of_the_least_loss_is_kept(played):
     assert found.keys() == expected.keys()
     for name in found:
         np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+    # What others may start from are those that attack, not those of the end.
+    handed_on = method.handed_on(states[-1])
+    assert handed_on.keys() == {"generator", *trnet.CRITICS}
+    for role, player in nets.items():
+        same = jax.tree.map(np.array_equal, handed_on[role].params, player.params)
+        assert jax.tree.all(same), role
     with pytest.raises(ValueError, match="there are 4 steps: 5 cannot be the last"):
         trnet.make(**TINY, last=5)
 

@@ -37,6 +37,9 @@ def test_a_net_comes_back_from_its_file(net, tmp_path):
     assert {"params/Conv_0/kernel", "stats/BatchNorm_0/mean"} <= names
     other = fresh(9).nets["a"]
     read = weights.load_net(path, other)
+    # As any file of this process: others may read it where its owner lets them.
+    (tmp_path / "any").touch()
+    assert path.stat().st_mode == (tmp_path / "any").stat().st_mode
     assert same((read.params, read.stats), (net.params, net.stats))
     assert same(read.opt, other.opt) and not same(other.params, net.params)
 
