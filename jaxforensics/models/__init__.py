@@ -6,6 +6,7 @@ from jaxforensics.models import (
     amtennet,
     dcta,
     durall,
+    efficientnet,
     f3net,
     front_ends,
     ganprintr,
@@ -38,6 +39,10 @@ NAMES = {
     "trnet_discriminator": trnet_discriminator.TRNetDiscriminator,
     "ganprintr": ganprintr.GANprintR,
     "vgg16": vgg.VGG16,
+    **{
+        f"efficientnet_{scale}": efficientnet.of_scale(scale)
+        for scale in efficientnet.SCALES
+    },
 }
 
 # params -> params, after every update, of whichever model: the identity for most.

@@ -68,6 +68,16 @@ TABLE = [
     ("lf", {"num_classes": 4}, 128, 8_913_284),
     # no stage at 128 x 128, and 3 x 3 kernels from 3 maps to 32 instead of 32
     ("lf", {}, 64, 8_913_797 - 4 * 513 - 448 - 4_640 - 9 * 29 * 32),
+    # with two classes as the detectors have them, with 1,000 as their authors'
+    ("efficientnet_b0", {"num_classes": 2}, 64, 4_010_110),
+    ("efficientnet_b3", {"num_classes": 2}, 64, 10_699_306),
+    ("efficientnet_b5", {"num_classes": 2}, 64, 28_344_882),
+    ("efficientnet_b7", {"num_classes": 2}, 64, 63_792_082),
+    ("efficientnet_b1", {"num_classes": 1000}, 64, 7_794_184),
+    ("efficientnet_b2", {"num_classes": 1000}, 64, 9_109_994),
+    ("efficientnet_b4", {"num_classes": 1000}, 64, 19_341_616),
+    ("efficientnet_b6", {"num_classes": 1000}, 64, 43_040_704),
+    ("efficientnet_lite0", {"num_classes": 1000}, 64, 4_652_008),
     ("spectrum_linear", {}, 128, 91 + 1),  # rings 0 … 90 and a bias
     ("spectrum_linear", {"num_classes": 4}, 64, 4 * (46 + 1)),
 ]
