@@ -76,6 +76,11 @@ def _step(predict, epsilon, step, image, label, attacked):
     return jnp.clip(attacked + step * jnp.sign(slope), low, high)
 
 
+def cross_entropy(logits, label):
+    """Sigmoid's of one logit, softmax's of several: (b, classes), (b,) -> (b,)."""
+    return jax.nn.softplus(_margin(logits, label))
+
+
 def _margin(logits, label):
     """By how much the other classes win: (b, classes), (b,) -> (b,).
 

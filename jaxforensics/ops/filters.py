@@ -18,6 +18,8 @@ from jaxforensics.ops.color import widened
 
 _PICTURE = (..., None, None, None)
 
+PARAMETRISATIONS = ("precision", "sigma", "inverse_sigma")
+
 
 def gaussian_sigma(size):
     """OpenCV's standard deviation for a window of `size` pixels."""
@@ -77,6 +79,24 @@ def pixelwise_gaussian_blur(image, precision, *, size):
     padded = _mirror(widened(image), radius, radius)
     blurred = _weighted(padded, _flat(precision), radius, channels)
     return blurred.reshape(image.shape).astype(image.dtype)
+
+
+def to_precision(value, parametrisation):
+    """The precision 1 / sigma² of a map that is given in another way.
+
+    `parametrisation` is 'precision', 'sigma', or 'inverse_sigma' for 1 / sigma.  Where
+    sigma is next to nothing the blur is the identity.
+    """
+    if parametrisation == "precision":
+        return value
+    if parametrisation == "inverse_sigma":
+        return jnp.square(value)
+    if parametrisation == "sigma":
+        return 1 / jnp.square(jnp.maximum(value, 1e-2))
+    raise ValueError(
+        f"no parametrisation {parametrisation!r} of a blur: choose one of "
+        f"{PARAMETRISATIONS}"
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("size", "mirrored"))

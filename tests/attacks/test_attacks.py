@@ -7,7 +7,7 @@ import pytest
 from jax.tree_util import Partial
 
 from jaxforensics import attacks
-from jaxforensics.attacks import gradient, noise, redraw
+from jaxforensics.attacks import blur, gradient, noise, redraw
 
 SHAPE = (3, 5, 4, 3)
 WEIGHTS = jax.random.normal(jax.random.key(7), (5 * 4 * 3, 2))
@@ -17,6 +17,9 @@ PROGRAMS = (
     noise._apply,
     noise._apply_of_psnr,
     redraw._apply,
+    blur._apply,
+    blur._step,
+    blur._wandered,
 )
 
 
@@ -26,8 +29,17 @@ def darker(weight, image):
 
 NETWORK = {"network": Partial(darker, jnp.float32(0.8))}
 OF_PSNR = {"psnr": 25.0}
-SETTINGS = {"ganprintr": NETWORK, "trnet": NETWORK, "noise_of_psnr": OF_PSNR}
+SMALL = {"size": 3}
+SETTINGS = {
+    "ganprintr": NETWORK,
+    "trnet": NETWORK,
+    "noise_of_psnr": OF_PSNR,
+    "blur": SMALL,
+    "constant_blur": SMALL,
+    "random_blur": SMALL,
+}
 RANDOM = {
+    "random_blur": SMALL,
     "noise": {},
     "noise_of_psnr": OF_PSNR,
     "pgd": {"random_start": True, "steps": 2},
@@ -124,6 +136,9 @@ def test_bfloat16_in_bfloat16_out(attack, key, images, labels):
         ("fgsm", {"epsilon": 0.1}),
         ("pgd", {"epsilon": 0.1, "step": 0.02, "steps": 3, "random_start": True}),
         ("trnet", {"network": Partial(darker, jnp.float32(0.5))}),
+        ("blur", SMALL | {"start": 0.5, "step": 0.1, "steps": 2}),
+        ("constant_blur", SMALL | {"start": 0.5}),
+        ("random_blur", SMALL | {"start": 0.5, "step": 0.1}),
     ],
 )
 def test_new_values_settings_and_weights_compile_nothing(

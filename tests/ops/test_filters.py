@@ -241,6 +241,49 @@ def test_pixelwise_with_a_constant_map_is_the_gaussian_blur(sigma, size):
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("parametrisation", filters.PARAMETRISATIONS)
+def test_pixelwise_gradients_to_maps_in_every_parametrisation(parametrisation):
+    """By differences of the float64 reference, which knows precisions alone."""
+    precisions = {
+        "precision": lambda value: value,
+        "sigma": lambda value: 1 / value**2,
+        "inverse_sigma": lambda value: value**2,
+    }
+    rng = np.random.default_rng(5)
+    image, cotangent = rng.standard_normal((2, 2, 8, 11, 3))
+    value, slope = rng.uniform(0.5, 2, (2, 2, 8, 11))
+
+    def blurred(value):
+        precision = filters.to_precision(value, parametrisation)
+        return filters.pixelwise_gaussian_blur(jnp.float32(image), precision, size=5)
+
+    def reference(value):
+        return reference_pixelwise(image, precisions[parametrisation](value), 5)
+
+    got, back = jax.vjp(blurred, jnp.float32(value))
+    np.testing.assert_allclose(got, reference(value), rtol=0, atol=5e-6)
+    ahead, behind = (reference(value + step * slope) for step in (1e-6, -1e-6))
+    want = np.sum(cotangent * (ahead - behind)) / 2e-6
+    (gradient,) = back(jnp.float32(cotangent))
+    np.testing.assert_allclose(np.sum(gradient * slope), want, rtol=2e-5)
+
+
+def test_no_blur_is_the_identity_however_it_is_given():
+    image = jnp.asarray(random_image())
+    for parametrisation, value in (("sigma", 0.0), ("inverse_sigma", 100.0)):
+        flat = jnp.full(image.shape[:-1], value)
+
+        def blurred(flat, parametrisation=parametrisation):
+            precision = filters.to_precision(flat, parametrisation)
+            return filters.pixelwise_gaussian_blur(image, precision, size=5)
+
+        np.testing.assert_array_equal(blurred(flat), image)
+        gradient = jax.grad(lambda x, f=blurred: jnp.sum(f(x) ** 2))(flat)
+        np.testing.assert_array_equal(gradient, 0)
+    with pytest.raises(ValueError, match="'sigm'.*'inverse_sigma'"):
+        filters.to_precision(flat, "sigm")
+
+
 @pytest.mark.parametrize("size", (3, 9))
 def test_pixelwise_gradients_to_image_and_map(size):
     rng = np.random.default_rng(4)
