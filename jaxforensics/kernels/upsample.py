@@ -16,7 +16,10 @@ from jaxforensics.kernels.phases import pixel_shuffle
 
 # Which kernel entry a pixel of a phase sees through each of its two taps:
 # (phase, tap, index in the kernel), the same along rows and along columns.
-_DECONV = np.float32([[[1, 0, 0, 0], [0, 0, 1, 0]], [[0, 1, 0, 0], [0, 0, 0, 1]]])
+_DECONV = {
+    4: np.float32([[[1, 0, 0, 0], [0, 0, 1, 0]], [[0, 1, 0, 0], [0, 0, 0, 1]]]),
+    3: np.float32([[[0, 0, 0], [0, 1, 0]], [[1, 0, 0], [0, 0, 1]]]),
+}
 _NEAREST = np.float32([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
 _AXES = ("NHWC", "HWIO", "NHWC")
 
@@ -24,14 +27,20 @@ _AXES = ("NHWC", "HWIO", "NHWC")
 def transposed_convolution(x, kernel):
     """A transposed convolution with stride 2: `plain_transposed_convolution`.
 
-    (b, h, w, c), (4, 4, c, d) -> (b, 2 h, 2 w, d).
+    (b, h, w, c), (k, k, c, d) -> (b, 2 h, 2 w, d), k 4 or 3.
     """
-    return _by_phases(x, kernel, _DECONV)
+    return _by_phases(x, kernel, _DECONV[len(kernel)])
 
 
 def plain_transposed_convolution(x, kernel):
-    """Zeros between the pixels, and a 4x4 convolution with "SAME" borders."""
-    return lax.conv_transpose(x, kernel, (2, 2), "SAME", dimension_numbers=_AXES)
+    """Zeros between the pixels, and a convolution; the borders make twice the size.
+
+    Those of 4x4 are "SAME", those of 3x3 PyTorch's with padding 1, output padding 1.
+    """
+    sides = {4: (2, 2), 3: (1, 2)}[len(kernel)]
+    return lax.conv_general_dilated(
+        x, kernel, (1, 1), (sides, sides), lhs_dilation=(2, 2), dimension_numbers=_AXES
+    )
 
 
 def repeated_convolution(x, kernel):
@@ -55,6 +64,7 @@ def _by_phases(x, kernel, taps):
     height, width = x.shape[1:3]
     # a and b count taps, p and q phases, t and u the kernel's rows and columns.
     kernels = jnp.einsum("pat,qbu,tuio->abipqo", taps, taps, kernel)
+    kernels = kernels.astype(kernel.dtype)  # taps are in float32
     kernels = einops.rearrange(kernels, "a b i p q o -> a b i (p q o)")
     # Padded beforehand: the gradient of a padded 2x2 convolution is slow on CPUs.
     x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))

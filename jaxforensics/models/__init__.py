@@ -4,6 +4,7 @@ import inspect
 
 from jaxforensics.models import (
     amtennet,
+    blur_generator,
     dcta,
     durall,
     efficientnet,
@@ -37,6 +38,7 @@ NAMES = {
     "spectrum_linear": durall.SpectrumLinear,
     "trnet_generator": trnet_generator.TRNetGenerator,
     "trnet_discriminator": trnet_discriminator.TRNetDiscriminator,
+    "blur_generator": blur_generator.BlurGenerator,
     "ganprintr": ganprintr.GANprintR,
     "vgg16": vgg.VGG16,
     **{

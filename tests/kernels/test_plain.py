@@ -39,6 +39,7 @@ CASES = [
     ("pools", "mean_pool", {"size": 2}, [(2, 7, 8, 3)]),
     ("pools", "floor_max_pool", {"size": 3, "stride": 2, "padding": 1}, [(2, 7, 8, 3)]),
     ("upsample", "transposed_convolution", {}, [(2, 5, 3, 4), (4, 4, 4, 3)]),
+    ("upsample", "transposed_convolution", {}, [(2, 4, 5, 3), (3, 3, 3, 2)]),
     ("upsample", "repeated_convolution", {}, [(2, 3, 1, 4), (3, 3, 4, 2)]),
 ]
 NAMES = [f"{name}-{i}" for i, (_, name, _, _) in enumerate(CASES)]

@@ -112,6 +112,9 @@ OTHERS = [
         dict([TRACES, REAL]),
     ),
     ("ganprintr", {}, 128, 260_259, (2, 128, 128, 3)),
+    ("blur_generator", {}, 64, 4_293_121, (2, 64, 64)),
+    ("blur_generator", {"blocks": 6}, 64, 7_835_137, (2, 64, 64)),
+    ("blur_generator", {"blocks": 9}, 64, 11_377_153, (2, 64, 64)),
     # torchvision's 138,357,544 without its three dense layers
     (
         "vgg16",
