@@ -67,7 +67,7 @@ def _step(predict, epsilon, step, image, label, attacked):
     predict, image, attacked = lax.stop_gradient((predict, image, attacked))
 
     def margins(x):
-        return jnp.sum(_margin(predict(x), label))
+        return jnp.sum(margin(predict(x), label))
 
     slope = jax.grad(margins)(attacked)
     # The nearest value that is in the picture's range and within epsilon of it.
@@ -78,10 +78,10 @@ def _step(predict, epsilon, step, image, label, attacked):
 
 def cross_entropy(logits, label):
     """Sigmoid's of one logit, softmax's of several: (b, classes), (b,) -> (b,)."""
-    return jax.nn.softplus(_margin(logits, label))
+    return jax.nn.softplus(margin(logits, label))
 
 
-def _margin(logits, label):
+def margin(logits, label):
     """By how much the other classes win: (b, classes), (b,) -> (b,).
 
     Cross-entropy, sigmoid or softmax, is softplus of it, so both gradients have the

@@ -7,7 +7,7 @@ import pytest
 from jax.tree_util import Partial
 
 from jaxforensics import attacks
-from jaxforensics.attacks import blur, gradient, noise, redraw
+from jaxforensics.attacks import blur, flow, gradient, noise, redraw
 
 SHAPE = (3, 5, 4, 3)
 WEIGHTS = jax.random.normal(jax.random.key(7), (5 * 4 * 3, 2))
@@ -20,6 +20,10 @@ PROGRAMS = (
     blur._apply,
     blur._step,
     blur._wandered,
+    flow._step_once,
+    flow._begin,
+    flow._moved,
+    flow._adam_step,
 )
 
 
@@ -40,6 +44,7 @@ SETTINGS = {
 }
 RANDOM = {
     "random_blur": SMALL,
+    "flow": {},
     "noise": {},
     "noise_of_psnr": OF_PSNR,
     "pgd": {"random_start": True, "steps": 2},
@@ -139,6 +144,7 @@ def test_bfloat16_in_bfloat16_out(attack, key, images, labels):
         ("blur", SMALL | {"start": 0.5, "step": 0.1, "steps": 2}),
         ("constant_blur", SMALL | {"start": 0.5}),
         ("random_blur", SMALL | {"start": 0.5, "step": 0.1}),
+        ("flow", {"norm": 0.1}),
     ],
 )
 def test_new_values_settings_and_weights_compile_nothing(
