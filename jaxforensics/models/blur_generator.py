@@ -19,7 +19,8 @@ KAIMING = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 class BlurGenerator(nn.Module):
     """7x7, two layers of stride 2, residual blocks, two transposed layers, 7x7.
 
-    Its square is the precision 1 / sigma² of every pixel's blur.
+    Its square is the precision 1 / sigma² of every pixel's blur.  In training pictures
+    with `mask` (b,) are those by which maps are normalised, all unless given.
     """
 
     width: int = 64
@@ -28,7 +29,7 @@ class BlurGenerator(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, image, *, train=False):
+    def __call__(self, image, *, train=False, mask=None):
         """(b, h, w, 3) in [0, 1] -> (b, h, w) in float32; sides are multiples of 4."""
         chex.assert_shape(image, (None, None, None, 3))
         if any(side % 4 for side in image.shape[1:3]) or min(image.shape[1:3]) < 8:
@@ -36,26 +37,29 @@ class BlurGenerator(nn.Module):
                 f"pictures of {image.shape[1:3]} pixels: sides have to be multiples of "
                 "4, from 8 on"
             )
+        if mask is not None:
+            mask = mask[:, None, None, None]
+        mode = train, mask
         x = (2 * jnp.float32(image) - 1).astype(self.dtype)
-        x = self._layer(_mirrored(x, 3), self.width, 7, "first", train, padding=0)
+        x = self._layer(_mirrored(x, 3), self.width, 7, "first", mode, padding=0)
         for i in (1, 2):
             width = 2**i * self.width
-            x = self._layer(x, width, 3, f"down_{i}", train, padding=1, stride=2)
+            x = self._layer(x, width, 3, f"down_{i}", mode, padding=1, stride=2)
         for i in range(1, self.blocks + 1):
             y = _mirrored(x, 1)
-            y = self._layer(y, x.shape[-1], 3, f"block_{i}_1", train, padding=0)
+            y = self._layer(y, x.shape[-1], 3, f"block_{i}_1", mode, padding=0)
             y = self._conv(_mirrored(y, 1), x.shape[-1], 3, f"block_{i}_2", padding=0)
-            x = x + self._norm(y, f"block_{i}_2_norm", train)
+            x = x + self._norm(y, f"block_{i}_2_norm", mode)
         for i in (1, 2):
             width = 2 ** (2 - i) * self.width
             x = Rise(width, self.dtype, name=f"up_{i}")(x)
-            x = nn.relu(self._norm(x, f"up_{i}_norm", train))
+            x = nn.relu(self._norm(x, f"up_{i}_norm", mode))
         last = Conv(1, 7, padding=0, kernel_init=KAIMING, dtype=self.dtype, name="map")
         return last(_mirrored(x, 3))[..., 0].astype(jnp.float32)
 
-    def _layer(self, x, width, size, name, train, **borders):
+    def _layer(self, x, width, size, name, mode, **borders):
         x = self._conv(x, width, size, name, **borders)
-        return nn.relu(self._norm(x, f"{name}_norm", train))
+        return nn.relu(self._norm(x, f"{name}_norm", mode))
 
     def _conv(self, x, width, size, name, **borders):
         conv = Conv(
@@ -69,7 +73,8 @@ class BlurGenerator(nn.Module):
         )
         return conv(x)
 
-    def _norm(self, x, name, train):
+    def _norm(self, x, name, mode):
+        train, mask = mode
         norm = nn.BatchNorm(
             use_running_average=not train,
             momentum=self.norm_momentum,
@@ -78,7 +83,7 @@ class BlurGenerator(nn.Module):
             dtype=self.dtype,
             name=name,
         )
-        return norm(x)
+        return norm(x, mask=mask)
 
 
 class Rise(nn.Module):

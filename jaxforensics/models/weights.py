@@ -69,8 +69,9 @@ def save(path, variables):
     flat = flax.traverse_util.flatten_dict(variables, sep="/")
     # safetensors copies memory as it lies, so that it must lie in C order
     arrays = {name: np.asarray(value, order="C") for name, value in flat.items()}
+    # Not by its `save_file`, whose files nobody else may read.
     with replacing(path) as partial:
-        safetensors.numpy.save_file(arrays, partial)
+        partial.write_bytes(safetensors.numpy.save(arrays))
 
 
 def _place(arrays, wanted, table):

@@ -1,0 +1,344 @@
+"""The adversarial game: a detector learns from pictures and from what adversaries do.
+
+Each step an adversary changes the batch so that the detector, as it is, errs more; then
+the detector learns from the pictures as they were and as they were changed, half each.
+Adversaries that blur every pixel by its own Gaussian make detectors look at more than
+the finest traces.
+
+    the paper's       here
+    σ                 a map of precisions s = 1 / σ², of one channel
+    Eq. 1   AAT       adversary "fgsm"
+            SAT       "flow"
+    Eq. 6   Grad-BAT  "blur", in several steps too
+    Eq. 7   Gen-BAT   "generator": one network draws the maps of all pictures
+            Two-Gen   "two_generators": one of reals, one of fakes
+    Fig. 3  Combined  "combined": two generators' blur, and FGSM on what comes out
+    controls          "constant_blur", "random_blur": no adversary at all
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import einops
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from jaxforensics import attacks, models
+from jaxforensics.attacks.gradient import cross_entropy
+from jaxforensics.models.blur_generator import BlurGenerator
+from jaxforensics.ops import degrade
+from jaxforensics.ops.filters import pixelwise_gaussian_blur
+from jaxforensics.settings import call, choose
+from jaxforensics.training.nets import (
+    Method,
+    Stage,
+    descend,
+    forward,
+    masked_mean,
+    new_net,
+    new_state,
+)
+from jaxforensics.training.optimisers import optimiser as build_optimiser
+
+# Adversaries that are networks: their roles, by the label that each is for.
+GENERATORS = {
+    "generator": ("generator", "generator"),
+    "two_generators": ("real_generator", "fake_generator"),
+    "combined": ("real_generator", "fake_generator"),
+}
+# Those without networks: names in `attacks`.
+FOLLOWERS = ("fgsm", "pgd", "flow", "blur", "constant_blur", "random_blur")
+ADVERSARIES = ("none", *FOLLOWERS, *GENERATORS)
+RMS = 100 / 256  # an L2 norm of 100 over 256 x 256 values
+LEAST = 1.0  # precision, where it is clamped
+
+
+class Blur(NamedTuple):
+    """How a network's output becomes a blur."""
+
+    size: int
+    bound: str
+    rms: float
+
+
+class Game(NamedTuple):
+    """What the steps of a game share."""
+
+    detector: object  # linen modules
+    generator: object
+    adversary: str
+    attack: dict  # settings of an attack, of FGSM in "combined"
+    blur: Blur
+    share: float  # of the loss on changed pictures
+    generator_steps: int
+    augmented: object
+    txs: dict
+
+
+def make(
+    *,
+    model,
+    model_settings=None,
+    num_classes=1,
+    adversary="two_generators",
+    attack=None,
+    generator=None,
+    share=0.5,
+    generator_steps=1,
+    optimiser=None,
+    generator_optimiser=None,
+    augment=(),
+    steps,
+):
+    """Train `model` to tell real, class 0, from fake against an `adversary`.
+
+    `adversary` is a name in ADVERSARIES.  `attack` holds settings of those that follow
+    the detector's gradients and of the controls, see `attacks`; for "combined" those of
+    FGSM.  `generator` holds those of the networks: 'width' and 'blocks', the 'size' of
+    kernels, and 'bound', how their squared output becomes precisions: 'rms', rescaled
+    to the root mean square 'rms'; 'clamp', at least 1; or 'free'.  They move
+    `generator_steps` times before the detector does.  `share` is the weight of changed
+    pictures in the detector's loss.  `augment` is what pictures go through first.
+    """
+    settings = dict(locals())
+    choose(dict.fromkeys(ADVERSARIES), adversary, "adversary")
+    if not 0 <= share <= 1:
+        raise ValueError(f"share is that of changed pictures, 0 to 1, not {share}")
+    if num_classes not in (1, 2):
+        raise ValueError(f"real or fake are one logit or two, not {num_classes}")
+    options = {"width": 64, "blocks": 3, "size": 9, "bound": "rms", "rms": RMS}
+    given = dict(generator or {})
+    for name in given:
+        choose(options, name, "setting of the generator")
+    options |= given
+    choose(BOUNDS, options["bound"], "bound")
+    tx, generator_tx = (
+        call(build_optimiser, {"steps": steps} | dict(chosen or {}), where="optimiser")
+        for chosen in (optimiser, generator_optimiser)
+    )
+    roles = dict.fromkeys(GENERATORS.get(adversary, ()))
+    game = Game(
+        detector=models.build(
+            model, num_classes=num_classes, **dict(model_settings or {})
+        ),
+        generator=BlurGenerator(width=options["width"], blocks=options["blocks"]),
+        adversary=adversary,
+        attack=dict(attack or {}),
+        blur=Blur(options["size"], options["bound"], options["rms"]),
+        share=share,
+        generator_steps=generator_steps,
+        augmented=degrade.from_config(augment),
+        txs={"detector": tx} | dict.fromkeys(roles, generator_tx),
+    )
+    _refuse_wrong_attack(game)
+    stages = (Stage("train", steps, "train", partial(_step, game)),)
+    return Method(partial(_init, game), stages, partial(_predict, game), settings)
+
+
+def _init(game, key, batch):
+    keys = jax.random.split(key, len(game.txs))
+    modules = {name: game.generator for name in game.txs} | {"detector": game.detector}
+    return new_state(
+        **{
+            name: new_net(net_key, modules[name], tx, batch["image"])
+            for net_key, (name, tx) in zip(keys, game.txs.items(), strict=True)
+        }
+    )
+
+
+def _step(game, key, state, batch):
+    """One step: the generators move, if there are any, then the detector."""
+    augment_key, attack_key, dropout_key = jax.random.split(key, 3)
+    batch = batch | {"image": game.augmented(augment_key, batch["image"])}
+    nets = state.nets
+    metrics = {}
+    if game.adversary in GENERATORS:
+        for _ in range(game.generator_steps):
+            # The blur that the detector sees is that before the last of these moves.
+            nets, changed, metrics = _move_generators(game, nets, batch)
+        if game.adversary == "combined":
+            changed = _followed(game, "fgsm", nets, attack_key, changed, batch)
+    elif game.adversary in FOLLOWERS:
+        image = batch["image"]
+        changed = _followed(game, game.adversary, nets, attack_key, image, batch)
+    else:
+        changed = None
+    nets, detector_metrics = _move_detector(game, nets, dropout_key, batch, changed)
+    metrics = metrics | detector_metrics
+    return state.replace(step=state.step + 1, nets=nets), metrics
+
+
+def _followed(game, name, nets, key, image, batch):
+    """Pictures after an attack that follows the detector as it is."""
+    attack = attacks.build(name, _as_it_is(game, nets), **game.attack)
+    return jax.lax.stop_gradient(attack(key, image, batch["label"]))
+
+
+def _as_it_is(game, nets):
+    """The detector with running statistics and without dropout: images -> logits."""
+    detector = nets["detector"]
+    return Partial(partial(_logits, game.detector), detector.params, detector.stats)
+
+
+def _logits(module, params, stats, image):
+    logits, _ = forward(module, params, stats, image)
+    return logits
+
+
+def _move_generators(game, nets, batch):
+    """The generators go up the detector's loss: (nets, blurred pictures, metrics)."""
+    judge = _as_it_is(game, nets)
+    roles = tuple(dict.fromkeys(GENERATORS[game.adversary]))
+
+    def objective(params):
+        precision, moved = _maps(game, nets, params, batch, train=True)
+        blurred = pixelwise_gaussian_blur(
+            batch["image"], precision, size=game.blur.size
+        )
+        losses = cross_entropy(judge(blurred), batch["label"])
+        metrics = _about_maps(game, precision, batch["valid"])
+        metrics["generator_loss"] = masked_mean(losses, batch["valid"])
+        # Each role's own pictures pull at it alone, as if it had a batch of its own.
+        ascent = -sum(
+            masked_mean(losses, batch["valid"] * is_its)
+            for is_its in _shares(game, batch["label"]).values()
+        )
+        return ascent, (moved, metrics | {"blurred": blurred})
+
+    nets, metrics = descend(game.txs, nets, objective, *roles)
+    blurred = jax.lax.stop_gradient(metrics.pop("blurred"))
+    return nets, blurred, metrics
+
+
+def _maps(game, nets, params, batch, *, train):
+    """Precisions (b, h, w) of a batch, and the generators' statistics after it.
+
+    Which generator draws a picture's map is said by its label; each is normalised by
+    its own pictures.
+    """
+    drawn = 0.0
+    moved = {}
+    for role, is_its in _shares(game, batch["label"]).items():
+        # Of a batch without any of its pictures all serve, to no effect.
+        mask = jnp.where(is_its.any(), is_its, True)
+        variables = {"params": params[role], "batch_stats": nets[role].stats}
+        if train:
+            output, after = game.generator.apply(
+                variables,
+                batch["image"],
+                train=True,
+                mask=mask,
+                mutable=["batch_stats"],
+            )
+            moved[role] = after["batch_stats"]
+        else:
+            output = game.generator.apply(variables, batch["image"])
+        precision = BOUNDS[game.blur.bound](jnp.square(output), game.blur.rms)
+        drawn += jnp.where(is_its[:, None, None], precision, 0.0)
+    return drawn, moved
+
+
+def _shares(game, label):
+    """{role: whether each picture is its own}, (b,)."""
+    of_real, of_fake = GENERATORS[game.adversary]
+    if of_real == of_fake:
+        return {of_real: jnp.ones(label.shape, bool)}
+    return {of_real: label == 0, of_fake: label == 1}
+
+
+def _rescaled(precision, rms):
+    square = jnp.mean(jnp.square(precision), axis=(1, 2), keepdims=True)
+    return rms * precision / jnp.sqrt(jnp.maximum(square, 1e-12))
+
+
+BOUNDS = {
+    "rms": _rescaled,
+    "clamp": lambda precision, rms: jnp.maximum(precision, LEAST),
+    "free": lambda precision, rms: precision,
+}
+
+
+def _about_maps(game, precision, valid):
+    """How much maps vary, and what share of the pixels a clamp holds."""
+    mean = precision.mean((1, 2))
+    deviation = precision.std((1, 2)) / jnp.maximum(mean, 1e-6)
+    metrics = {"map_deviation": masked_mean(deviation, valid)}
+    if game.blur.bound == "clamp":
+        is_held = jnp.mean(precision <= LEAST, axis=(1, 2))
+        metrics["clamped"] = masked_mean(is_held, valid)
+    return metrics
+
+
+def _move_detector(game, nets, key, batch, changed):
+    """The detector learns from the pictures and, if there are any, changed ones."""
+    image = batch["image"]
+    if changed is not None:
+        # One batch of both, one beside the other: pairs stay on their device.
+        image = jnp.stack([image, changed.astype(image.dtype)], axis=1)
+        image = einops.rearrange(image, "b pair h w c -> (b pair) h w c")
+
+    def objective(params):
+        logits, moved = forward(
+            game.detector,
+            params["detector"],
+            nets["detector"].stats,
+            image,
+            train=True,
+            key=key,
+        )
+        pairs = einops.rearrange(
+            logits, "(b pair) classes -> b pair classes", b=len(batch["image"])
+        )
+        losses = [
+            masked_mean(cross_entropy(pairs[:, i], batch["label"]), batch["valid"])
+            for i in range(pairs.shape[1])
+        ]
+        is_right = (attacks.gradient.margin(pairs[:, 0], batch["label"]) < 0) * 1.0
+        metrics = {
+            "loss": losses[0],
+            "accuracy": masked_mean(is_right, batch["valid"]),
+        }
+        if changed is not None:
+            metrics["changed"] = losses[1]
+            metrics["loss"] = (1 - game.share) * losses[0] + game.share * losses[1]
+        return metrics["loss"], ({"detector": moved}, metrics)
+
+    return descend(game.txs, nets, objective, "detector")
+
+
+def _predict(game, state, batch):
+    """Answers, and with generators the blur that they would choose, and its map."""
+    nets = state.nets
+    logits = _as_it_is(game, nets)(batch["image"])
+    predicted = {"logits": logits, "score": _score(logits)}
+    if game.adversary in GENERATORS:
+        params = {name: net.params for name, net in nets.items()}
+        precision, _ = _maps(game, nets, params, batch, train=False)
+        predicted["precision"] = precision
+        predicted["image"] = pixelwise_gaussian_blur(
+            batch["image"], precision, size=game.blur.size
+        )
+    return predicted
+
+
+def _score(logits):
+    """P(fake) of one logit or two."""
+    logits = logits.astype(jnp.float32)
+    if logits.shape[-1] == 1:
+        return jax.nn.sigmoid(logits[:, 0])
+    return jax.nn.softmax(logits)[:, 1]
+
+
+def _refuse_wrong_attack(game):
+    """An error about settings that the adversary does not take, before any training."""
+    name = game.adversary
+    if name == "combined":
+        name = "fgsm"
+    if name in FOLLOWERS:
+        attacks.build(name, lambda image: image, **game.attack)
+    elif game.attack:
+        raise ValueError(
+            f"attack {game.attack} is for adversaries that follow gradients, not for "
+            f"{game.adversary!r}"
+        )

@@ -1,0 +1,267 @@
+"""The adversarial game: who moves, for whom a map is, and what is learned from."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from jaxforensics.methods import adversarial_game, classifier
+from jaxforensics.ops.filters import pixelwise_gaussian_blur
+
+SIDE = 16
+TINY = {
+    "model": "meso4",
+    "model_settings": {"norm_momentum": 0.9},
+    "num_classes": 2,
+    "generator": {"width": 4, "blocks": 1, "size": 3},
+    "steps": 4,
+}
+OPTIONS = {  # of those that take other kernels than the default, for small pictures
+    "blur": {"attack": {"size": 3}},
+    "constant_blur": {"attack": {"size": 3}},
+    "random_blur": {"attack": {"size": 3}},
+}
+
+
+def pictures(seed=0, count=8):
+    """Noise, of fakes smoother, in an order of no meaning."""
+    draw = np.random.default_rng(seed)
+    image = draw.normal(0, 0.2, (count, SIDE, SIDE, 3))
+    label = draw.permutation(np.arange(count) % 2)
+    smooth = (image + np.roll(image, 1, axis=1)) / 2**0.5
+    image = np.where(label[:, None, None, None] == 1, smooth, image)
+    return {
+        "image": jnp.float32(np.clip(0.5 + image, 0, 1)),
+        "label": jnp.int32(label),
+        "valid": jnp.ones(count, jnp.float32),
+    }
+
+
+def made(adversary, **changed):
+    return adversarial_game.make(
+        **TINY | OPTIONS.get(adversary, {}) | {"adversary": adversary} | changed
+    )
+
+
+def game_of(method):
+    """The `Game` of a method."""
+    return method.predict.args[0]
+
+
+@pytest.fixture(scope="module")
+def two():
+    """Two generators, and the state before and after a step."""
+    method = made("two_generators", generator_steps=2)
+    before = jax.jit(method.init)(jax.random.key(0), pictures())
+    step = jax.jit(method.stages[0].step)
+    after, metrics = step(jax.random.key(1), before, pictures())
+    return method, step, before, after, metrics
+
+
+def same(first, second):
+    return jax.tree.all(jax.tree.map(np.array_equal, first, second))
+
+
+@pytest.mark.parametrize("adversary", adversarial_game.ADVERSARIES)
+def test_every_adversary_plays(adversary):
+    method = made(adversary)
+    state = jax.eval_shape(method.init, jax.random.key(0), pictures())
+    moved, metrics = jax.eval_shape(
+        method.stages[0].step, jax.random.key(0), state, pictures()
+    )
+    assert jax.tree.map(jnp.shape, moved) == jax.tree.map(jnp.shape, state)
+    assert all(value.shape == () for value in metrics.values())
+    assert ("changed" in metrics) == (adversary != "none")
+    assert ("generator_loss" in metrics) == (adversary in adversarial_game.GENERATORS)
+
+
+def test_all_move_in_a_step_and_a_second_one_compiles_nothing(two):
+    _, step, before, after, metrics = two
+    assert set(before.nets) == {"detector", "real_generator", "fake_generator"}
+    for role in before.nets:
+        assert not same(before.nets[role].params, after.nets[role].params)
+        assert not same(before.nets[role].stats, after.nets[role].stats)
+    assert all(np.isfinite(value) for value in metrics.values())
+    compiled = step._cache_size()
+    step(jax.random.key(2), after, pictures(1))
+    assert step._cache_size() == compiled
+
+
+def test_generators_leave_the_detector_alone_and_raise_its_loss(two):
+    method, _, before, _, _ = two
+    game = game_of(method)
+    move = jax.jit(
+        lambda nets, batch: adversarial_game._move_generators(game, nets, batch)
+    )
+    nets = before.nets
+    rises = []
+    for seed in range(12):
+        batch = pictures(seed)
+        moved, _, metrics = move(nets, batch)
+        assert same(moved["detector"], before.nets["detector"])
+        _, _, again = move(moved, batch)
+        rises.append(again["generator_loss"] - metrics["generator_loss"])
+        nets = moved
+    assert np.mean(rises) > 0
+
+
+def test_the_detector_leaves_the_generators_alone(two):
+    method, _, before, _, _ = two
+    game = game_of(method)
+    batch = pictures()
+    nets, _ = adversarial_game._move_detector(
+        game, before.nets, jax.random.key(3), batch, batch["image"]
+    )
+    for role in ("real_generator", "fake_generator"):
+        assert same(nets[role], before.nets[role])
+    assert not same(nets["detector"].params, before.nets["detector"].params)
+
+
+def constant(net, output):
+    """A generator that gives this everywhere."""
+    last = {"kernel": 0 * net.params["map"]["kernel"], "bias": jnp.full(1, output)}
+    return net.replace(params=net.params | {"map": last})
+
+
+def test_roles_go_by_label_in_any_order(two):
+    """Reals' maps are the identity's, those of fakes a blur's."""
+    method, _, before, _, _ = two
+    game = game_of(method)._replace(
+        blur=adversarial_game.Blur(size=3, bound="free", rms=1.0)
+    )
+    nets = before.nets | {
+        "real_generator": constant(before.nets["real_generator"], 100.0),
+        "fake_generator": constant(before.nets["fake_generator"], 0.5),
+    }
+    batch = pictures(5)
+    _, blurred, _ = adversarial_game._move_generators(game, nets, batch)
+    is_real = np.asarray(batch["label"] == 0)
+    np.testing.assert_array_equal(blurred[is_real], batch["image"][is_real])
+    flat = jnp.full(batch["image"].shape[:-1], 0.25)
+    expected = pixelwise_gaussian_blur(batch["image"], flat, size=3)
+    np.testing.assert_allclose(blurred[~is_real], expected[~is_real], rtol=0, atol=1e-6)
+
+
+def test_generators_are_normalised_by_their_own_pictures_and_learn_from_them(two):
+    method, _, before, _, _ = two
+    game = game_of(method)
+    batch = pictures(6)
+    is_real = (batch["label"] == 0)[:, None, None, None]
+    other = batch | {"image": jnp.where(is_real, batch["image"], 0.7)}
+    moved = [
+        adversarial_game._move_generators(game, before.nets, one)[0]["real_generator"]
+        for one in (batch, other)
+    ]
+    for one, another in zip(*map(jax.tree.leaves, moved), strict=True):
+        np.testing.assert_allclose(one, another, rtol=1e-4, atol=1e-5)
+
+
+def test_a_batch_of_one_class_moves_nothing_to_nan(two):
+    _, step, before, _, _ = two
+    batch = pictures() | {"label": jnp.ones(8, jnp.int32)}
+    after, metrics = step(jax.random.key(1), before, batch)
+    assert all(np.isfinite(value) for value in metrics.values())
+    finite = jax.tree.map(lambda x: bool(jnp.isfinite(x).all()), after)
+    assert jax.tree.all(finite)
+
+
+@pytest.mark.parametrize(
+    "bound, expected",
+    [
+        ("free", lambda s: s),
+        ("clamp", lambda s: np.maximum(s, 1)),
+        ("rms", lambda s: s * 0.39 / np.sqrt(np.mean(s**2, (1, 2), keepdims=True))),
+    ],
+)
+def test_bounds(bound, expected):
+    drawn = np.random.default_rng(0).uniform(0, 3, (2, 5, 4))
+    found = adversarial_game.BOUNDS[bound](jnp.float32(drawn), 0.39)
+    np.testing.assert_allclose(found, expected(drawn), rtol=1e-5)
+
+
+def test_losses_are_shared_as_set():
+    """By scipy, from the logits that the detector gives the batch of both."""
+    method = made("constant_blur", share=0.25)
+    game = game_of(method)
+    batch = pictures() | {"valid": jnp.array([1, 1, 1, 1, 1, 1, 0, 0.0])}
+    state = method.init(jax.random.key(0), batch)
+    changed = 1 - batch["image"]
+    nets, metrics = adversarial_game._move_detector(
+        game, state.nets, jax.random.key(1), batch, changed
+    )
+    net = state.nets["detector"]
+    both = jnp.stack([batch["image"], changed], 1).reshape(-1, SIDE, SIDE, 3)
+    logits, _ = game.detector.apply(
+        {"params": net.params, "batch_stats": net.stats},
+        both,
+        train=True,
+        rngs={"dropout": jax.random.key(1)},
+        mutable=["batch_stats"],
+    )
+    logs = log_softmax(np.float64(logits), axis=1).reshape(8, 2, 2)
+    losses = -logs[np.arange(8), :, np.asarray(batch["label"])][:6].mean(0)
+    np.testing.assert_allclose(metrics["changed"], losses[1], rtol=1e-5)
+    expected = 0.75 * losses[0] + 0.25 * losses[1]
+    np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
+
+
+def test_without_an_adversary_it_is_plain_training():
+    """Step for step as a classifier, which knows no game; of a net without dropout."""
+    common = {
+        "model": "dcta",
+        "num_classes": 2,
+        "optimiser": {"name": "sgd", "rate": 0.1},
+        "steps": 4,
+    }
+    game = adversarial_game.make(**common, adversary="none")
+    plain = classifier.make(**common, loss="cross_entropy")
+    state = game.init(jax.random.key(0), pictures())
+    other = plain.init(jax.random.key(0), pictures())
+    other = other.replace(nets={"classifier": state.nets["detector"]})
+    key = jax.random.key(5)
+    found, metrics = game.stages[0].step(key, state, pictures())
+    expected, plain_metrics = plain.stages[0].step(key, other, pictures())
+    for name, value in plain_metrics.items():
+        np.testing.assert_allclose(metrics[name], value, rtol=1e-6)
+    for one, another in zip(
+        jax.tree.leaves(found.nets["detector"]),
+        jax.tree.leaves(expected.nets["classifier"]),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, another, rtol=1e-5, atol=1e-7)
+
+
+def test_what_it_predicts(two):
+    method, _, _, after, _ = two
+    batch = pictures()
+    found = jax.jit(method.predict)(after, batch)
+    assert found["logits"].shape == (8, 2) and found["score"].shape == (8,)
+    assert found["precision"].shape == (8, SIDE, SIDE)
+    assert found["image"].shape == batch["image"].shape
+    np.testing.assert_allclose(
+        np.sqrt(np.square(found["precision"]).mean((1, 2))),
+        adversarial_game.RMS,
+        rtol=1e-4,
+    )
+    plain = made("blur")
+    state = plain.init(jax.random.key(0), batch)
+    assert set(plain.predict(state, batch)) == {"logits", "score"}
+
+
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        ({"adversary": "two_generator"}, "did you mean 'two_generators'"),
+        ({"share": 1.5}, "0 to 1, not 1.5"),
+        ({"num_classes": 3}, "one logit or two"),
+        ({"generator": {"widht": 3}}, "did you mean 'width'"),
+        ({"generator": {"bound": "clmap"}}, "did you mean 'clamp'"),
+        ({"attack": {"epsilon": 1}}, "not for 'two_generators'"),
+        ({"adversary": "combined", "attack": {"epsilom": 1}}, "did you mean 'epsilon'"),
+        ({"adversary": "blur", "attack": {"update": "pritned"}}, "mean 'printed'"),
+    ],
+)
+def test_odd_settings_are_refused(changed, message):
+    with pytest.raises(ValueError, match=message):
+        adversarial_game.make(**TINY | changed)
