@@ -18,7 +18,7 @@ def get_config(preset="default"):
     data, log_every, forgers = common.preset(
         preset,
         default=(_data(), 50, forgers),
-        quick=(_data(scenes=8, held_out=8), 1, {"nearest": _synthesis(steps=4)}),
+        quick=(_data(scenes=8, held_out=8), 1, _quick()),
         **chosen,
     )
     return common.config(
@@ -28,16 +28,34 @@ def get_config(preset="default"):
     )
 
 
+def _quick():
+    row = _synthesis(steps=4)
+    return {"deconv": row, "deconv_128": _enlargement("deconv", row, steps=2)}
+
+
 def _forgers():
-    """The encoder of the first serves all; the disguised ones start from it whole."""
-    disguised = {"encoder": "deconv", "decoder": "deconv", "steps": 250, "rate": 1e-3}
-    return {
+    """The encoder of a domain's first serves all; the disguised start from one whole.
+
+    A forger's row is followed by that of what paints its pictures of 128 pixels.
+    """
+    whole = {
         "deconv": _synthesis(upsampling="deconv", steps=1000),
         "nearest": _synthesis(upsampling="nearest", encoder="deconv"),
         "bilinear": _synthesis(upsampling="bilinear", encoder="deconv"),
         "shuffle": _synthesis(upsampling="shuffle", encoder="deconv"),
-        "deconv_r": _synthesis(regulariser="spectrum", **disguised),
-        "deconv_a": _synthesis(regulariser="spectral_discriminator", **disguised),
+        **_disguised("deconv"),
+        **_disguised("nearest"),
+        **_disguised("bilinear"),
+        **_of_domain("street"),
+        **_of_domain("scenes"),
+    }
+    forgers = {}
+    for name, row in whole.items():
+        start = {}
+        if row["regulariser"]:
+            start = {"enlarger": f"{row['decoder']}_128", "steps": 250, "rate": 1e-3}
+        forgers |= {name: row, f"{name}_128": _enlargement(name, row, **start)}
+    return forgers | {
         "edit_deconv": _translation("edits", up="deconv", steps=2000),
         "edit_skip": _translation("edits", up="nearest", full_skip=True, steps=1200),
         "swap_neural": _translation("swaps", up="shuffle", emphasis=1.0),
@@ -45,8 +63,35 @@ def _forgers():
     }
 
 
+def _disguised(name):
+    """A forger of studio faces again, with less of the traces of its upsampling."""
+    start = {
+        "upsampling": name,
+        "encoder": "deconv",
+        "decoder": name,
+        "steps": 250,
+        "rate": 1e-3,
+    }
+    return {
+        f"{name}_r": _synthesis(regulariser="spectrum", **start),
+        f"{name}_a": _synthesis(regulariser="spectral_discriminator", **start),
+    }
+
+
+def _of_domain(stream):
+    """Two forgers of other pictures than studio faces, with an encoder of their own."""
+    first = f"{stream}_nearest"
+    return {
+        first: _synthesis(stream=stream, upsampling="nearest", steps=1000),
+        f"{stream}_bilinear": _synthesis(
+            stream=stream, upsampling="bilinear", encoder=first
+        ),
+    }
+
+
 def _synthesis(
     *,
+    stream="portraits",
     upsampling="deconv",
     regulariser=None,
     encoder=None,
@@ -54,16 +99,39 @@ def _synthesis(
     steps=600,
     rate=3e-3,
 ):
-    warmup = {"steps": steps, "warmup": min(20, steps // 2), "final": rate / 10}
     return {
         "method": "synthesis",
-        "stream": "portraits",
+        "stream": stream,
         "upsampling": upsampling,
         "regulariser": regulariser,
         "encoder": encoder,
         "decoder": decoder,
         "steps": steps,
         "calibration_steps": min(30, steps),
+        **_optimisers(steps, rate),
+    }
+
+
+def _enlargement(name, row, *, enlarger=None, steps=1000, rate=3e-3):
+    """What paints the larger pictures of the forger `name` of this row."""
+    return {
+        "method": "enlargement",
+        "stream": row["stream"],
+        "upsampling": row["upsampling"],
+        "regulariser": row["regulariser"],
+        "encoder": row["encoder"] or name,
+        "decoder": name,
+        "enlarger": enlarger,
+        "pictures": 4,
+        "steps": steps,
+        "calibration_steps": min(30, steps),
+        **_optimisers(steps, rate),
+    }
+
+
+def _optimisers(steps, rate):
+    warmup = {"steps": steps, "warmup": min(20, steps // 2), "final": rate / 10}
+    return {
         "optimiser": {
             "name": "adam",
             "rate": rate,

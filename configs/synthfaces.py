@@ -3,41 +3,73 @@
   python launch/main.py --config=configs/synthfaces.py
 
 trains Meso-4 and AMTENnet's plain base on each of four generators, three seeds, tests
-them on all and on two editors, and writes the tables of docs/synthfaces.md.  Presets:
-`default`; `quick`, for tests.
+them on all, on the same in disguise and on two editors, and writes the tables of
+docs/synthfaces.md.  Presets: `default`; `large`, the plain base on pictures of 128
+pixels; `quick`, for tests.
 """
 
 from configs import common
 
 GENERATORS = ("deconv", "nearest", "bilinear", "shuffle")
+DISGUISED = tuple(
+    f"{name}_{how}" for name in ("deconv", "nearest", "bilinear") for how in "ra"
+)
 EDITORS = ("edit_deconv", "edit_skip")
+# Steps of a detector where all of a preset do not take as many.
+STEPS = {"Meso-4": 600, "model_base": 240}
+DETECTORS = {
+    "Meso-4": {"model": "meso4", "norm_momentum": 0.9},
+    "model_base": {"model": "model_base"},
+}
 
 
 def get_config(preset="default"):
     """The config of a preset."""
-    faces, generators, steps, evaluate_every, seeds, batch_size = common.preset(
+    settings = common.preset(
         preset,
-        default=(1200, GENERATORS, (600, 240), 60, (0, 1, 2), 32),
-        quick=(40, GENERATORS[:2], (8, 8), 4, (0,), 16),
+        default={},
+        large={"size": 128, "detectors": ("model_base",)},
+        quick={
+            "faces": 40,
+            "generators": GENERATORS[:2],
+            "disguised": (),
+            "steps": dict.fromkeys(STEPS, 8),
+            "evaluate_every": 4,
+            "seeds": (0,),
+            "batch_size": 16,
+        },
     )
+    return _config(**settings)
+
+
+def _config(
+    *,
+    faces=1200,
+    size=64,
+    generators=GENERATORS,
+    disguised=DISGUISED,
+    detectors=tuple(DETECTORS),
+    steps=None,
+    evaluate_every=60,
+    seeds=(0, 1, 2),
+    batch_size=32,
+):
+    steps = steps or STEPS
     data = common.embedded(
         "generators",
         faces=faces,
-        size=64,
+        size=size,
         batch_size=batch_size,
-        fakes=(*generators, *EDITORS),
+        fakes=(*generators, *disguised, *EDITORS),
     )
     return common.config(
         data=data,
         experiment={
             "name": "synthfaces",
-            "detectors": {
-                "Meso-4": {"model": "meso4", "norm_momentum": 0.9},
-                "model_base": {"model": "model_base"},
-            },
+            "detectors": {title: DETECTORS[title] for title in detectors},
             "generators": generators,
-            "editors": EDITORS,
-            "steps": dict(zip(("Meso-4", "model_base"), steps, strict=True)),
+            "unseen": {"disguises": disguised, "edits": EDITORS},
+            "steps": {title: steps[title] for title in detectors},
             "classifier": common.binary(rate=2e-3),
             "seeds": seeds,
             "quality": 60,

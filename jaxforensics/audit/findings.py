@@ -12,6 +12,7 @@ LESSONS = {  # what a detector learns instead of forgery, by the family that lea
     "compression": "compression",
     "mean colour": "colour balance",
     "contrast": "contrast",
+    "sharpness": "how soft or sharp pictures are",
     "border": "the background at the border",
 }
 

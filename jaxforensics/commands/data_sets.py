@@ -19,7 +19,14 @@ from jaxforensics.synthfaces.forgers import streams
 from jaxforensics.training import mesh
 
 PREFIX = "embedded:"  # of roots that name a data set to be made, not a folder
-FACES = {"pairs": 2400, "hybrid": 600, "generators": 600, "edits": 600}  # by view
+FACES = {  # by view
+    "pairs": 2400,
+    "hybrid": 600,
+    "generators": 600,
+    "domain2": 600,
+    "scenes": 600,
+    "edits": 600,
+}
 PER_SHARD = 4  # blocks of pictures: what a killed run loses takes half a minute
 
 
@@ -35,7 +42,7 @@ def synthfaces(
         raise ValueError(f"pictures of SynthFaces are 64 or 128 wide, not {size}")
     if faces is None:
         faces = choose(FACES, view, "view")
-    items = views.items(view, faces=faces, seed=seed, fakes=fakes)
+    items = views.items(view, faces=faces, size=size, seed=seed, fakes=fakes)
     # Everything that pictures depend on is in the name: sets of other settings, or of
     # an earlier revision, lie side by side.
     kind_of_set = "_".join(["synthfaces", view, *(fakes or ())])

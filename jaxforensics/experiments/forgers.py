@@ -19,11 +19,11 @@ from jaxforensics.experiments.common.detectors import prediction_job
 from jaxforensics.experiments.common.jobs import Job
 from jaxforensics.models import weights
 from jaxforensics.ops.color import to_float
-from jaxforensics.ops.residuals import high_pass
+from jaxforensics.ops.residuals import enlargement_residual, high_pass
 from jaxforensics.ops.spectrum import log_spectrum
 from jaxforensics.reporting import figures
 from jaxforensics.settings import call, choose
-from jaxforensics.synthfaces.forgers import synthesis, translation
+from jaxforensics.synthfaces.forgers import enlargement, synthesis, translation
 from jaxforensics.synthfaces.forgers import whole_faces as shipped
 from jaxforensics.training.checkpoints import digest as array_digest
 
@@ -35,6 +35,7 @@ weights/ of this run: copied to jaxforensics/synthfaces/weights they replace tho
 are shipped.
 """
 SIZES = (64, 128)
+PARTS = ("encoder", "decoder", "enlarger")  # what may be taken from another forger
 EXAMPLES = 8  # faces in a figure
 
 
@@ -59,8 +60,8 @@ class Kind(NamedTuple):
 class Settings:
     """What a config says of this study.
 
-    An 'encoder' or 'decoder' among a forger's settings names another forger from which
-    it is taken: one that is trained here before, else the shipped one.
+    An 'encoder', 'decoder' or 'enlarger' among a forger's settings names another forger
+    from which it is taken: one that is trained here before, else the shipped one.
     """
 
     forgers: dict  # {name: {'method', 'stream', settings of the method}}
@@ -72,6 +73,7 @@ class Measured(NamedTuple):
 
     quality: list  # rows: forger, size, kB, PSNR, SSIM
     shortcuts: list  # rows: forger, size, AUC of each statistic
+    sharpness: list  # rows: forger, size, mean detail and its AUC
     examples: dict  # {size: {forger: Forged}}, the first scenes
     gaps: dict  # {size: {forger: what forging adds to the mean log spectrum}}
     losses: dict  # {'forger: metric': (steps, values)}
@@ -111,6 +113,7 @@ def measure(made, settings, data):
 
     quality_rows = []
     shortcut_rows = []
+    sharpness_rows = []
     for name, sizes in forged.items():
         kilobytes = _path(workspace, name, seed).stat().st_size / 1000
         for size, pair in sizes.items():
@@ -127,18 +130,32 @@ def measure(made, settings, data):
                 array_digest(pair),
             )
             shortcut_rows.append(about | areas)
+            ratio = sharpness(pair.forgeries).mean() / sharpness(pair.truths).mean()
+            sharpness_rows.append(
+                about
+                | {
+                    "detail, of the truths'": round(float(ratio), 3),
+                    "AUC, larger is fake": _area(sharpness, *pair),
+                }
+            )
     return Measured(
         quality=quality_rows,
         shortcuts=shortcut_rows,
+        sharpness=sharpness_rows,
         examples={
             size: {
                 name: Forged(*(part[:EXAMPLES] for part in sizes[size]))
                 for name, sizes in forged.items()
+                if size in sizes
             }
             for size in SIZES
         },
         gaps={
-            size: {name: _gap(*sizes[size]) for name, sizes in forged.items()}
+            size: {
+                name: _gap(*sizes[size])
+                for name, sizes in forged.items()
+                if size in sizes
+            }
             for size in SIZES
         },
         losses=_losses(workspace, settings, seed),
@@ -154,6 +171,8 @@ def report(measured, settings, report):
     report.table("quality", measured.quality, caption=caption)
     caption = "AUC of one number per picture, forgeries against truths; 0.5 is chance."
     report.table("shortcuts", measured.shortcuts, caption=caption)
+    caption = "What a fourfold bicubic enlargement lacks: is it as much as in truths?"
+    report.table("sharpness", measured.sharpness, caption=caption)
     _report_looks(measured, report)
     report.section("Training")
     figure = figures.curves(measured.losses, x_label="step", y_label="loss", y_log=True)
@@ -172,6 +191,15 @@ def _synthesised(parts, stream):
         size: Forged(columns[f"image_{size}"], truths[f"image_{size}"])
         for size in SIZES
     }
+
+
+def _enlargement_trials(stream):
+    return {"large": (stream.validation, ("image_128",))}
+
+
+def _enlarged(parts, stream):
+    (truths,) = _columns(stream, ["image_128"]).values()
+    return {128: Forged(parts["large"]["image_128"], truths)}
 
 
 def _translation_trials(stream):
@@ -200,6 +228,13 @@ METHODS = {
         forged=_synthesised,
         watched="texture",
     ),
+    "enlargement": Kind(
+        make=enlargement.make,
+        stored=enlargement.stored,
+        trials=_enlargement_trials,
+        forged=_enlarged,
+        watched="texture",
+    ),
     "translation": Kind(
         make=translation.make,
         stored=lambda params: {"params": params["translator"]},
@@ -221,7 +256,7 @@ def _name(name, seed):
 def _training_job(name, row, settings, streams, seed):
     """Train a forger and write its weights; needs the forgers that it starts from."""
     stream = streams.showing(row["stream"])
-    starts = {part: row[part] for part in ("encoder", "decoder") if row.get(part)}
+    starts = {part: row[part] for part in PARTS if row.get(part)}
     needs = tuple(
         _name(start, seed)
         for start in dict.fromkeys(starts.values())
@@ -248,7 +283,7 @@ def _store(workspace, name, row, predictor, seed):
     params = {role: net.params for role, net in predictor.state.nets.items()}
     stored = _kind(row).stored(params)
     if row.get("encoder"):  # it lies in that forger's file
-        del stored["encoder"]
+        stored.pop("encoder", None)
     path = _path(workspace, name, seed)
     weights.save(path, jax.tree.map(np.float16, stored))
 
@@ -290,14 +325,24 @@ def _quality(forgeries, truths):
 
 def shortcuts(forgeries, truths):
     """{statistic: AUC, at least 0.5} of forgeries against their truths."""
-    labels = np.repeat([1, 0], [len(forgeries), len(truths)])
     areas = {}
     for name, statistic in STATISTICS.items():
-        values = np.concatenate([statistic(forgeries), statistic(truths)])
-        area = float(metrics.auc(labels, np.float32(values)))
+        area = _area(statistic, forgeries, truths)
         # Whether forgeries have the larger or the smaller values does not matter.
-        areas[name] = round(max(area, 1 - area), 3)
+        areas[name] = max(area, round(1 - area, 3))
     return areas
+
+
+def _area(statistic, forgeries, truths):
+    """AUC of a statistic where larger values say forgery."""
+    labels = np.repeat([1, 0], [len(forgeries), len(truths)])
+    values = np.concatenate([statistic(forgeries), statistic(truths)])
+    return round(float(metrics.auc(labels, np.float32(values))), 3)
+
+
+def sharpness(pictures):
+    """The mean size of what an enlargement lacks, of each of (n, h, w, 3)."""
+    return np.abs(enlargement_residual(np.float32(pictures))).mean((1, 2, 3))
 
 
 def _border(pictures):
@@ -323,6 +368,7 @@ STATISTICS = {
     "border contrast": lambda x: _border(x).std(1),
     "file size": _file_size,
     "high-pass": lambda x: np.std(high_pass(np.float32(x)), (1, 2, 3)),
+    "sharpness": sharpness,
 }
 
 
@@ -347,7 +393,7 @@ def _findings(measured):
 
 
 def _report_looks(measured, report):
-    for size in SIZES:
+    for size in (size for size in SIZES if measured.examples[size]):
         rows = []
         names = []
         for name, pair in measured.examples[size].items():

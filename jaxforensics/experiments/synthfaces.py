@@ -1,5 +1,6 @@
 """Is the embedded benchmark one?  Fakes of seen and unseen generators, compressed."""
 
+import itertools
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -17,7 +18,7 @@ PROTOCOL = """\
 Each detector is trained once per generator and seed, on that generator's fakes and all
 reals of the training split; its checkpoint has the highest AUC on the validation split
 of the same. It is then tested on every generator. 'Seen' is the generator of the
-training, 'unseen' all others: those of whole faces, and editors, on which nothing is
+training, 'unseen' all others: those of whole faces, and forgers on which nothing is
 trained. The accuracy is taken at the equal-error threshold of the validation split.
 Everything here is drawn by code: no figure is a claim about the wild.
 """
@@ -33,7 +34,7 @@ class Settings:
 
     detectors: dict  # {title: {'model': …, and its settings}}
     generators: tuple  # each is trained on in its turn
-    editors: tuple  # for tests alone
+    unseen: dict  # {kind: forgers}, for tests alone
     steps: dict  # {title: steps}
     classifier: dict
     seeds: tuple
@@ -43,15 +44,14 @@ class Settings:
 class Room(NamedTuple):
     """What one detector shows, arrays with a row per seed and a column per generator.
 
-    `unseen_faces` and `unseen_edits` have a column per pair (trained on, tested on).
+    `unseen` has a column per pair (trained on, tested on), as has each kind of them.
     """
 
     accuracy: np.ndarray  # of the generator that was trained on
     seen: np.ndarray  # AUC of the same
     compressed: np.ndarray  # AUC of the same after JPEG
     unseen: np.ndarray  # AUC of all others
-    unseen_faces: np.ndarray  # of those, the whole faces
-    unseen_edits: np.ndarray  # of those, the editors
+    unseen_by_kind: dict  # {kind: AUC}, of the other generators and of what is unseen
 
 
 class Measured(NamedTuple):
@@ -129,7 +129,9 @@ def measure(made, settings, data):
             ]
             for seed in settings.seeds
         ]
-        rooms[title] = _room(areas[title], np.array(accuracy), np.array(compressed))
+        rooms[title] = _room(
+            settings, areas[title], np.array(accuracy), np.array(compressed)
+        )
     return Measured(detectors.counts(data.main), areas, rooms)
 
 
@@ -161,7 +163,7 @@ def _compressed_name(settings, name):
 
 def _tested(settings):
     """The sources of the test, those of the training first."""
-    return (*settings.generators, *settings.editors)
+    return (*settings.generators, *itertools.chain(*settings.unseen.values()))
 
 
 def _through(operations, predictor):
@@ -186,17 +188,22 @@ def _accuracy(answered, source):
     return detectors.balanced_accuracy(answered, chosen=chosen)
 
 
-def _room(areas, accuracy, compressed):
+def _room(settings, areas, accuracy, compressed):
     """The parts of a detector's areas (seeds, trained on, tested on)."""
-    count = accuracy.shape[1]
+    count = len(settings.generators)
     is_seen = np.eye(*areas.shape[1:], dtype=bool)
+    unseen_by_kind = {"generators": areas[:, :, :count][:, ~is_seen[:, :count]]}
+    first = count
+    for kind, names in settings.unseen.items():
+        columns = areas[:, :, first : first + len(names)]
+        unseen_by_kind[kind] = columns.reshape(len(areas), -1)
+        first += len(names)
     return Room(
         accuracy=accuracy,
         seen=areas[:, is_seen],
         compressed=compressed,
         unseen=areas[:, ~is_seen],
-        unseen_faces=areas[:, :, :count][:, ~is_seen[:, :count]],
-        unseen_edits=areas[:, :, count:].reshape(len(areas), -1),
+        unseen_by_kind=unseen_by_kind,
     )
 
 
@@ -226,10 +233,11 @@ def _report_room(rooms, settings, report):
             "accuracy, seen": tables.spread(room.accuracy.mean(1)),
             "AUC, seen": tables.spread(room.seen.mean(1)),
         }
-        if room.unseen_faces.size:
-            row["AUC, unseen faces"] = tables.spread(room.unseen_faces.mean(1))
-        if room.unseen_edits.size:
-            row["AUC, unseen edits"] = tables.spread(room.unseen_edits.mean(1))
+        for kind, aucs in room.unseen_by_kind.items():
+            if aucs.size:
+                row[f"AUC, unseen {kind}"] = tables.spread(aucs.mean(1))
+                lost = tables.spread(_lost(room, aucs), digits=1)
+                row[f"points lost, unseen {kind}"] = lost
         lost_unseen = tables.spread(_lost(room, room.unseen), digits=1)
         lost_compressed = tables.spread(_lost(room, room.compressed), digits=1)
         row["points lost, unseen"] = lost_unseen

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxforensics.ops.color import widened
 from jaxforensics.ops.filters import wiener
+from jaxforensics.ops.resample import resize
 
 # Three kernels of the spatial rich model, as deepfake detectors use them: second order
 # square 3x3, "KV" 5x5 and second order along the row (Fridrich & Kodovsky, 2012; Zhou
@@ -77,6 +78,18 @@ def high_pass(image):
     both = _second_difference(along_row, -3) / 2
     maps = [along_row[..., 1:-1, :, :], along_column, both]
     return jnp.concatenate(maps, axis=-1).astype(image.dtype)
+
+
+def enlargement_residual(image, *, factor=4):
+    """What an enlargement lacks: the image, less it shrunk and enlarged again.
+
+    Shrunk by means over squares of `factor` pixels, enlarged by bicubic interpolation;
+    (…, h, w, c) with sides of any length.
+    """
+    height, width = image.shape[-3:-1]
+    small = max(height // factor, 1), max(width // factor, 1)
+    shrunk = resize(image, small, method="box")
+    return image - resize(shrunk, (height, width), method="bicubic")
 
 
 def noise_residual(gray):

@@ -94,12 +94,13 @@ def choose(key, *, domain):
     return random.randint(key, (), 0, len(CAMERAS[domain].number))
 
 
-def photograph(key, image, camera, *, domain):
+def photograph(key, image, camera, *, domain, compressed=True):
     """Linear light (h, w, 3), white at 1, to a picture in steps of 1/255.
 
     `camera` is an index into `CAMERAS[domain]` and may be traced.  The key decides
     on exposure, white balance, ISO, noise and JPEG quality, none of which depend on
-    the image: where two images agree, so do their pictures before JPEG.
+    the image: where two images agree, so do their pictures before JPEG.  Without
+    `compressed` that is what they are.
     """
     height, width = image.shape[:2]
     shot_key, noise_key = random.split(key)
@@ -108,9 +109,15 @@ def photograph(key, image, camera, *, domain):
     pattern = jnp.asarray(patterns(domain)[:, :height, :width])[camera]
     raw = expose(noise_key, image, body, shot, pattern)
     picture = develop(raw, body, shot)
-    if domain in JPEG_QUALITIES:
-        picture = jpeg(picture, shot.quality)
+    if compressed:
+        picture = _compressed(picture, shot, domain)
     return picture
+
+
+def compress(key, picture, *, domain):
+    """JPEG as the domain's camera writes it that photographs with this key."""
+    shot_key, _ = random.split(key)
+    return _compressed(picture, draw(shot_key, domain=domain), domain)
 
 
 def select(camera, *, domain):
@@ -258,3 +265,9 @@ def _radius_squared(height, width):
     """Squared distance from the middle, 1 at the corner pixels."""
     rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in (height, width))
     return (rows[:, None] ** 2 + columns[None] ** 2) / 2
+
+
+def _compressed(picture, shot, domain):
+    if domain not in JPEG_QUALITIES:
+        return picture
+    return jpeg(picture, shot.quality)

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxforensics.kernels import fusion
+from jaxforensics.ops.color import to_float
 from jaxforensics.synthfaces import cameras
 from jaxforensics.synthfaces.drawing import landscapes, render, scenes
 
@@ -43,10 +44,11 @@ def pose(seed, index, *, domain):
     return scenes.sample(_keys(seed, index)[0], domain=domain)
 
 
-def shoot(seed, index, scene, *, domain, size):
+def shoot(seed, index, scene, *, domain, size, compress=True):
     """(picture, parsing) of a scene, by the camera and with the noise of `index`."""
     light, parsing = render.render(scene, size=size)
-    return _develop(seed, index, light, domain=domain), parsing
+    picture = _develop(seed, index, light, domain=domain, compress=compress)
+    return picture, parsing
 
 
 def view(seed, index, *, size):
@@ -86,6 +88,35 @@ def views(seed, indices, *, size):
     """uint8 pictures (n, size, size, 3) of the domain `scenes`."""
     function = functools.partial(_view, size=size)
     return in_chunks(function, np.full(len(indices), seed), np.asarray(indices))
+
+
+def uncompressed(seed, indices, *, domain, size, truncation=1.0):
+    """uint8 pictures (n, size, size, 3) of any domain, as they are before JPEG.
+
+    With a `truncation` below 1 faces are closer to the average, see `scenes.averaged`.
+    """
+    if domain == "scenes":
+        return views(seed, indices, size=size)
+    posed = poses(seed, indices, domain=domain)
+    if truncation < 1:
+        posed = scenes.averaged(posed, truncation, domain=domain)
+    function = functools.partial(_shot, domain=domain, size=size)
+    if domain in cameras.JPEG_QUALITIES:
+        function = functools.partial(function, compress=False)
+    pictures, _ = in_chunks(
+        function, np.full(len(indices), seed), np.asarray(indices), posed
+    )
+    return pictures
+
+
+def compressed(seed, indices, pictures, *, domain):
+    """uint8 pictures after the JPEG of the cameras that take the pictures `indices`."""
+    if domain not in cameras.JPEG_QUALITIES:
+        return pictures
+    function = functools.partial(_compressed, domain=domain)
+    return in_chunks(
+        function, np.full(len(indices), seed), np.asarray(indices), pictures
+    )
 
 
 def to_bytes(picture):
@@ -134,8 +165,10 @@ def _compiled(function, settings, backend):
     return batched(functools.partial(function, **dict(settings)))
 
 
-def _shot(seed, index, scene, *, domain, size):
-    picture, parsing = shoot(seed, index, scene, domain=domain, size=size)
+def _shot(seed, index, scene, *, domain, size, compress=True):
+    picture, parsing = shoot(
+        seed, index, scene, domain=domain, size=size, compress=compress
+    )
     return to_bytes(picture), parsing.astype(jnp.uint8)
 
 
@@ -143,11 +176,18 @@ def _view(seed, index, *, size):
     return to_bytes(view(seed, index, size=size))
 
 
-def _develop(seed, index, light, *, domain):
+def _compressed(seed, index, picture, *, domain):
+    _, _, shot_key = _keys(seed, index)
+    return to_bytes(cameras.compress(shot_key, to_float(picture), domain=domain))
+
+
+def _develop(seed, index, light, *, domain, compress=True):
     """Light as the camera of picture `index` takes it."""
     _, camera_key, shot_key = _keys(seed, index)
     camera = cameras.choose(camera_key, domain=domain)
-    return cameras.photograph(shot_key, light, camera, domain=domain)
+    return cameras.photograph(
+        shot_key, light, camera, domain=domain, compressed=compress
+    )
 
 
 def _keys(seed, index):

@@ -28,6 +28,10 @@ REGIONS = {  # what an edit of each attribute may change, as classes of a parsin
     "old": ("skin", "neck", *HAIR),
     "male": ("skin", "neck", "mouth", *HAIR),
 }
+# Sources of whole pictures: the forger, and how much of their variety is left.
+SYNTHESISED = {name: (name, 1.0) for name in whole_faces.NAMES} | {
+    "street_bilinear_truncated": ("street_bilinear", 0.5),
+}
 NEEDS_HAIR = (*scenes.HAIR_COLOURS, "bangs", "long_hair")
 
 
@@ -42,11 +46,17 @@ class Pictures(NamedTuple):
     parsing: np.ndarray | None = None  # (n, size, size), places in render.CLASSES
 
 
-def digest(source):
-    """A digest of the weights that a source uses; '' where it uses none."""
-    if source in whole_faces.NAMES:
-        return whole_faces.digest(source, whole_faces.SHARED)
-    return whole_faces.digest(source)
+def digest(source, *, size):
+    """A digest of the weights that a source's pictures of this size are made with.
+
+    '' where there are none.
+    """
+    if source not in SYNTHESISED:
+        return whole_faces.digest(source)
+    forger, _ = SYNTHESISED[source]
+    # A disguised forger has the noise of its twin, once it had its own.
+    note = whole_faces.FORGERS[forger].twin
+    return whole_faces.digest(*whole_faces.files(forger, size=size), note=note)
 
 
 def photographs(seed, indices, *, size, domain):
@@ -70,12 +80,17 @@ def clips(seed, indices, *, size):
     return portraits._replace(image=h264(portraits.image))
 
 
-def synthesised(seed, indices, *, size, name):
-    """Whole faces out of a decoder: nothing in them is a photograph."""
-    pictures = whole_faces.sample(name, LATENTS + seed, indices, size=size)
+def synthesised(seed, indices, *, size, name, truncation=1.0):
+    """Whole pictures out of a decoder: nothing in them is a photograph."""
+    pictures = whole_faces.sample(
+        name, LATENTS + seed, indices, size=size, truncation=truncation
+    )
     groups = [f"latent {seed}/{index}" for index in indices]
     mask = np.full(pictures.shape[:3], 255, np.uint8)
-    return Pictures(pictures, groups, [{"forger": name}] * len(indices), mask=mask)
+    about = {"forger": name}
+    if truncation < 1:
+        about["truncation"] = truncation
+    return Pictures(pictures, groups, [about] * len(indices), mask=mask)
 
 
 def edited(seed, indices, *, size, name):
@@ -226,7 +241,10 @@ SOURCES = {
     "real/street": functools.partial(photographs, domain="street"),
     "real/clip": clips,
     "real/scenes": landscapes,
-    **{n: functools.partial(synthesised, name=n) for n in whole_faces.NAMES},
+    **{
+        source: functools.partial(synthesised, name=name, truncation=truncation)
+        for source, (name, truncation) in SYNTHESISED.items()
+    },
     **{n: functools.partial(edited, name=n) for n in neural.EDITORS},
     **{
         name: functools.partial(replaced, name=name)

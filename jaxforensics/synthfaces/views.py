@@ -59,16 +59,30 @@ VIEWS = {
         reals=("real",),
         fakes=(
             *("deconv", "nearest", "bilinear", "shuffle", "deconv_r", "deconv_a"),
+            *("nearest_r", "nearest_a", "bilinear_r", "bilinear_a"),
             *("edit_deconv", "edit_skip"),
         ),
+        each=True,
+    ),
+    "domain2": View(
+        reals=("real/street",),
+        fakes=("street_nearest", "street_bilinear", "street_bilinear_truncated"),
+        each=True,
+    ),
+    "scenes": View(
+        reals=("real/scenes",),
+        fakes=("scenes_nearest", "scenes_bilinear"),
         each=True,
     ),
     "edits": View(reals=("real",), fakes=("edit_deconv", "edit_skip"), each=True),
 }
 
 
-def items(view, *, faces, seed=0, fakes=None):
-    """The blocks of a view of `faces` identities, with all or some of its fakes."""
+def items(view, *, faces, size=64, seed=0, fakes=None):
+    """The blocks of a view of `faces` identities, with all or some of its fakes.
+
+    They are for pictures of `size` pixels: weights that make others do not count.
+    """
     plan = choose(VIEWS, view, "view")
     for name in fakes or ():
         choose(dict.fromkeys(plan.fakes), name, f"fake of the view {view}")
@@ -76,7 +90,16 @@ def items(view, *, faces, seed=0, fakes=None):
     if faces < 1:
         raise ValueError(f"a view has at least one face, not {faces}")
     return [
-        _item(view, source, split, number, block, plan=plan, faces=faces, seed=seed)
+        _item(
+            f"{view}/{source}/{split}/{number}",
+            source,
+            split,
+            block,
+            plan=plan,
+            faces=faces,
+            size=size,
+            seed=seed,
+        )
         for source in (*plan.reals, *plan.fakes)
         for split in dict.fromkeys(TENTH)
         for number, block in enumerate(_blocks(_members(plan, source, split, faces)))
@@ -108,7 +131,7 @@ def convert(item, *, size):
 convert.fixed_name = "jaxforensics.synthfaces.views.convert"
 
 
-def _item(view, source, split, number, block, *, plan, faces, seed):
+def _item(path, source, split, block, *, plan, faces, size, seed):
     """A block as an item: its attributes are all that its pictures depend on.
 
     A prepared set is recognised by them, names included.
@@ -116,13 +139,13 @@ def _item(view, source, split, number, block, *, plan, faces, seed):
     recipe = {
         "faces": faces,
         "indices": block,
-        "made": sources.digest(source),  # by which weights
+        "made": sources.digest(source, size=size),  # by which weights
         "paired": plan.paired,
         "revision": REVISION,
         "seed": seed,
     }
     return Item(
-        path=f"{view}/{source}/{split}/{number}",
+        path=path,
         label=int(source in plan.fakes),
         source=source,
         split=split,

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFilter
 from skimage.data import astronaut
 
 from jaxforensics.audit import hashing, inventory, leaks, measure, page
 from jaxforensics.audit.audit import audit
 from jaxforensics.audit.findings import findings
+from jaxforensics.ops.residuals import enlargement_residual
 from jaxforensics.prepare import convert, folders
 from jaxforensics.prepare.dataset import prepare
 
@@ -192,6 +193,20 @@ def test_groups_are_never_parted():
     single = leaks.leaks(features, labels, labels, np.arange(400))
     assert by_family(single)["dimensions"].auc > 0.9
     assert by_family(grouped)["dimensions"].low < 0.6
+
+
+@pytest.mark.parametrize("size", [(40, 32), (33, 21), (3, 2)], ids=str)
+def test_detail_is_what_an_enlargement_lacks(size):
+    """As `enlargement_residual` has it, but for rounding to bytes in between."""
+    pixels = np.random.default_rng(4).integers(0, 256, (*size, 3), np.uint8)
+    soft = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(2)))
+    found = []
+    for picture in (pixels, soft):
+        features = measure.measure(encoded(picture), **ABOUT).features
+        found.append(features[measure.FEATURES.index("detail")])
+        expected = np.abs(enlargement_residual(np.float32(picture))).mean()
+        assert abs(found[-1] - expected) < 0.6
+    assert found[1] < found[0]
 
 
 @pytest.mark.parametrize("labels", [[0] * 8, [0] * 7 + [1], [1] * 8])

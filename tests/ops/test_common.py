@@ -81,6 +81,7 @@ CASES = {
     ),
     "srm": Case(residuals.srm, atol=1e-6),
     "high_pass": Case(residuals.high_pass, atol=1e-6),
+    "enlargement_residual": Case(residuals.enlargement_residual, atol=1e-6),
     "noise_residual": Case(residuals.noise_residual, channels=(0,), atol=1e-6),
     "amplitude_phase": spectral(spectrum.amplitude_phase, channels=(0,)),
     "amplitude_phase log": spectral(

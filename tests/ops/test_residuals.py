@@ -8,6 +8,7 @@ import scipy.ndimage
 import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from jaxforensics.ops import residuals
 
@@ -65,7 +66,25 @@ def reference_noise(image):
     return gray - mean - gain * (gray - mean)
 
 
+def resizing(size, new, method):
+    """The matrix by which Pillow resizes a line."""
+    lines = Image.fromarray(np.eye(size, dtype=np.float32))
+    return np.float64(lines.resize((new, size), method)).T
+
+
+@over_images
+def reference_enlargement(image):
+    """Shrunk and enlarged line by line, with Pillow's weights."""
+    matrices = []
+    for size in image.shape[:2]:
+        small = max(size // 4, 1)
+        shrink = resizing(size, small, Image.Resampling.BOX)
+        matrices.append(resizing(small, size, Image.Resampling.BICUBIC) @ shrink)
+    return image - np.einsum("ih,hwc,jw->ijc", matrices[0], image, matrices[1])
+
+
 OPS = {
+    "enlargement": (residuals.enlargement_residual, reference_enlargement),
     "srm": (residuals.srm, reference_srm),
     "high_pass": (residuals.high_pass, reference_high_pass),
     "noise": (lambda x: residuals.noise_residual(x[..., 0]), reference_noise),

@@ -97,6 +97,18 @@ def test_odd_requests_are_refused(tmp_path):
             data_sets.synthfaces(tmp_path, **settings)
 
 
+def test_what_paints_the_larger_pictures_is_part_of_their_sets_alone():
+    blocks = {
+        size: [
+            item.attributes["made"]
+            for item in views.items("pairs", faces=20, size=size, fakes=("nearest",))
+        ]
+        for size in (64, 128)
+    }
+    reals = {made for made in blocks[64] if not made}
+    assert reals and set(blocks[64]) & set(blocks[128]) == reals
+
+
 # What is stored
 
 

@@ -10,6 +10,7 @@ eyes to the chin; positions in a picture are shares of its side.  Coordinates po
 the right and down.  Colours are linear RGB.  Amounts without a unit lie in [0, 1].
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -23,6 +24,9 @@ ATTRIBUTES = (
     *("bald", "bangs", "long_hair", "smile", "glasses", "moustache", "old", "male"),
 )
 SHAPES = 7  # blurred shapes in a background
+# Of an identity: what is no length or amount of which an average is a face's.
+_LOOKS = ("rim_colour", "skin", "iris", "texture")
+_AVERAGED, _DRAWN = 90_000, 1024  # seed and number of the scenes that are averaged
 _DRAWS = 128  # numbers per part of a scene, at least as many as the largest part uses
 
 
@@ -330,6 +334,36 @@ def with_identity(scene, other):
 def with_expression(scene, other):
     """The person and picture of `scene` with the expression of `other`."""
     return scene._replace(expression=other.expression)
+
+
+def averaged(scene, truncation, *, domain):
+    """A scene closer to its domain's average, as truncated generators draw them.
+
+    `truncation` is the share that is left of what sets the face's shape, its pose and
+    its expression apart; colours, attributes, light and setting stay.  For numpy arrays
+    of one scene or of several, stacked.
+    """
+    average = _average(domain)
+
+    def closer(name, value, mean):
+        if name in _LOOKS:
+            return value
+        return np.float32(mean + truncation * (value - mean))
+
+    parts = {}
+    for part in ("identity", "pose", "expression"):
+        own = getattr(scene, part)
+        rows = zip(own._fields, own, getattr(average, part), strict=True)
+        parts[part] = type(own)(*(closer(*row) for row in rows))
+    return scene._replace(**parts)
+
+
+@functools.cache
+def _average(domain):
+    """The mean scene of a domain, of numpy scalars and vectors."""
+    keys = jax.vmap(functools.partial(key_of, _AVERAGED))(jnp.arange(_DRAWN))
+    drawn = jax.vmap(functools.partial(sample, domain=domain))(keys)
+    return jax.tree.map(lambda rows: np.asarray(rows).mean(0), drawn)
 
 
 def _within(dice, ranges):

@@ -42,18 +42,22 @@ class Noise(NamedTuple):
     sensors: list  # (b, side / 2 + 2, side / 2 + 2, 12), for `Paint`
 
 
-def forge(key, upsampling, params, image, *, sizes=SIZES):
-    """Forgeries {size: picture} after pictures (b, 128, 128, 3).
+class Decoded(NamedTuple):
+    """What a decoder makes of a batch of latents."""
 
-    Their latents are moved a little and decoded; `params` holds the parameters of
-    'encoder' and 'decoder'.
+    features: jax.Array  # (b, 64, 64, c), of which the smaller picture is painted
+    painted: dict  # {size: (clean, picture)}, each (b, size, size, 3)
+
+
+def forge(key, upsampling, params, image, *, sizes=SIZES):
+    """What is `Decoded` of the latents of pictures (b, 128, 128, 3), moved a little.
+
+    `params` holds the parameters of 'encoder' and 'decoder'.
     """
     move_key, noise_key = jax.random.split(key)
     latent = encode(move_key, params["encoder"], image)
-    painted = Decoder(upsampling).apply(
-        {"params": params["decoder"]}, noise_key, latent, sizes=sizes
-    )
-    return {size: picture for size, (_, picture) in painted.items()}
+    variables = {"params": params["decoder"]}
+    return Decoder(upsampling).apply(variables, noise_key, latent, sizes=sizes)
 
 
 def shapes(upsampling):
@@ -124,14 +128,14 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, key, latent, *, sizes=SIZES, corner=None):
-        """(b, 16, 16, c) -> {size: (clean, picture)}, each (b, size, size, 3).
+        """(b, 16, 16, c) -> `Decoded`.
 
         With `corner` (row, column) in 0…32, traced, the larger picture is only painted
         in the window of 64 pixels whose corner lies at twice that position.
         """
         start, *widths, last = self.widths
         largest = 2 * (SIZES[0] if corner is None else WINDOW) + 4 * MARGIN
-        noise = _noise(key, len(latent), sides=[SIZES[0] // 2, SIZES[0], largest])
+        noise = draw_noise(key, len(latent), sides=[SIZES[0] // 2, SIZES[0], largest])
 
         # From 16 to 64 pixels.  The larger picture grows out of the smaller one, of
         # which its colours are an enlargement.
@@ -142,17 +146,18 @@ class Decoder(nn.Module):
         colours = latent[..., -3:] / COLOUR_SCALE + 0.5
         base = resize(colours, x.shape[1:3], method="bilinear")
         clean, picture = Paint(name="paint_64")(x, base, noise.sensors[1])
+        features = x
         painted = {SIZES[0]: (clean, picture)}
 
         if SIZES[1] in sizes:
-            x = _window(x, corner)
-            base = _window(clean, corner)
+            x = window(x, corner)
+            base = window(clean, corner)
             x = Block(self.upsampling, last, name="block_2")(x, noise.blocks[2])
             base = resize(base, x.shape[1:3], method="bilinear")
-            clean, picture = Paint(name="paint_128")(x, base, noise.sensors[2])
-            inner = slice(2 * MARGIN, -2 * MARGIN)
-            painted[SIZES[1]] = clean[:, inner, inner], picture[:, inner, inner]
-        return {size: painted[size] for size in sizes}
+            painted[SIZES[1]] = map(
+                without_margin, Paint(name="paint_128")(x, base, noise.sensors[2])
+            )
+        return Decoded(features, {size: tuple(painted[size]) for size in sizes})
 
 
 class Block(nn.Module):
@@ -209,7 +214,7 @@ def eight_bit(picture):
     return clipped + jax.lax.stop_gradient(rounded - clipped)
 
 
-def _noise(key, batch, *, sides):
+def draw_noise(key, batch, *, sides):
     """`Noise` for a batch of pictures of several sides.
 
     Drawn at once: XLA:CPU takes seconds to compile each draw, and would repeat it where
@@ -224,7 +229,7 @@ def _noise(key, batch, *, sides):
     return Noise(blocks=drawn[: len(sides)], sensors=drawn[len(sides) :])
 
 
-def _window(x, corner):
+def window(x, corner):
     """The features of a window with their margin; of the whole without a corner.
 
     (b, h, w, c), padded by repetition of what lies at the border.
@@ -235,3 +240,9 @@ def _window(x, corner):
         return x
     shape = (x.shape[0], WINDOW + 2 * MARGIN, WINDOW + 2 * MARGIN, x.shape[-1])
     return jax.lax.dynamic_slice(x, (0, *corner, 0), shape)
+
+
+def without_margin(picture):
+    """What was painted of a `window`, without what lies beyond it."""
+    inner = slice(2 * MARGIN, -2 * MARGIN)
+    return picture[:, inner, inner]

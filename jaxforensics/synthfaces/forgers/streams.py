@@ -1,4 +1,4 @@
-"""Rendered training streams for the forgers: studio scenes that no set contains.
+"""Rendered training streams for the forgers: scenes that no set contains.
 
 A stream shows a fixed number of scenes, rendered when they are first needed and kept in
 memory, in an order that is a function of (seed, epoch).  What a batch holds beside its
@@ -30,7 +30,20 @@ def portraits(indices):
     }
 
 
-KINDS = {"portraits": portraits} | pairs.KINDS
+def pictures(indices, *, domain):
+    """Pictures of a domain before JPEG: {'image_64', 'image_128'}, uint8."""
+    return {
+        f"image_{size}": photos.uncompressed(SEED, indices, domain=domain, size=size)
+        for size in SIZES
+    }
+
+
+KINDS = {
+    "portraits": portraits,
+    "street": functools.partial(pictures, domain="street"),
+    "scenes": functools.partial(pictures, domain="scenes"),
+    **pairs.KINDS,
+}
 
 
 class Streams(NamedTuple):

@@ -57,6 +57,26 @@ def test_no_two_people_are_alike(many):
     assert people.std(0).min() > 0.25  # each trait uses its whole range
 
 
+def test_truncation_leaves_a_share_of_what_sets_faces_apart(many):
+    many = jax.tree.map(np.asarray, many)
+    halved = scenes.averaged(many, 0.5, domain="studio")
+    for part in ("identity", "pose", "expression"):
+        for name, before in getattr(many, part)._asdict().items():
+            after = getattr(getattr(halved, part), name)
+            if name in ("rim_colour", "skin", "iris", "texture"):
+                np.testing.assert_array_equal(after, before)
+                continue
+            np.testing.assert_allclose(after.std(0), before.std(0) / 2, rtol=1e-3)
+            # Those it is averaged over are others of the same kind.
+            gap = np.abs(after.mean(0) - before.mean(0))
+            assert (gap < 0.15 * before.std(0) + 1e-6).all(), name
+    for part in ("attributes", "light", "setting"):
+        assert same(getattr(halved, part), getattr(many, part))
+    whole = scenes.averaged(many, 1.0, domain="studio")
+    for one, other in zip(leaves(whole), leaves(many), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
 def test_attributes_are_natural(described):
     hair = sum(described[name] for name in scenes.HAIR_COLOURS)
     assert (hair == 1).all()

@@ -28,7 +28,7 @@ def decoder():
 
 def test_both_sizes_are_on_the_eight_bit_grid(decoder):
     net, variables, latent = decoder
-    painted = jax.jit(net.apply)(variables, jax.random.key(4), latent)
+    painted = jax.jit(net.apply)(variables, jax.random.key(4), latent).painted
     for size, (clean, picture) in painted.items():
         assert clean.shape == picture.shape == (2, size, size, 3)
         levels = 255 * np.float64(picture)
@@ -43,9 +43,12 @@ def test_a_window_is_the_same_picture_cut_out(decoder):
         lambda path, x: 0 * x if "noise" in jax.tree_util.keystr(path) else x, variables
     )
     draw = jax.jit(
-        lambda corner: net.apply(quiet, jax.random.key(5), latent, corner=corner)[128]
+        lambda corner: net.apply(
+            quiet, jax.random.key(5), latent, corner=corner
+        ).painted[128]
     )
-    whole = net.apply(quiet, jax.random.key(5), latent, sizes=(128,))[128][0]
+    decoded = net.apply(quiet, jax.random.key(5), latent, sizes=(128,))
+    whole, _ = decoded.painted[128]
     for row, column in ((0, 0), (32, 32), (7, 20)):
         clean, _ = draw((row, column))
         window = whole[:, 2 * row :, 2 * column :][:, :64, :64]
@@ -54,7 +57,7 @@ def test_a_window_is_the_same_picture_cut_out(decoder):
 
 def test_noise_moves_every_part_of_a_picture(decoder):
     net, variables, latent = decoder
-    draw = jax.jit(lambda key: net.apply(variables, key, latent)[64][0])
+    draw = jax.jit(lambda key: net.apply(variables, key, latent).painted[64][0])
     gap = np.abs(draw(jax.random.key(0)) - draw(jax.random.key(1)))
     assert (gap.reshape(2, 8, 8, 8, 8, 3).max((2, 4, 5)) > 0).all()
 
