@@ -71,6 +71,21 @@ def swap_feathered(target, donor, target_landmarks, donor_landmarks):
     return _finish(blend(target, face, soft)), jnp.float32(soft > 0)
 
 
+def swap_coarse(target, donor, target_landmarks, donor_landmarks):
+    """(picture, mask): a face painted half as large as it is shown, then enlarged.
+
+    So a network whose output is smaller than the face in the film replaces it; its
+    border is narrow, and the noise on it is that of the film.
+    """
+    size = target.shape[0]
+    soft = face_mask(target_landmarks, size=size, feather=size / 32)
+    face = warp_to(donor - grain(donor), donor_landmarks, target_landmarks)
+    small = resample.resize(face, (size // 2, size // 2), method="box")
+    face = resample.resize(small, (size, size), method="bicubic")
+    face = colour_transfer(face, target, soft) + grain(target)
+    return _finish(blend(target, face, soft)), jnp.float32(soft > 0)
+
+
 def reenact_graphic(target, target_landmarks, wanted_landmarks):
     """(picture, mask): the target's face with another expression, as Face2Face does it.
 
@@ -90,6 +105,7 @@ def reenact_graphic(target, target_landmarks, wanted_landmarks):
 REPLACERS = {
     "swap_graphic": swap_graphic,
     "swap_feathered": swap_feathered,
+    "swap_coarse": swap_coarse,
     "reenact_graphic": lambda target, _, own_points, wanted_points: reenact_graphic(
         target, own_points, wanted_points
     ),
