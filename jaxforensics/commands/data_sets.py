@@ -140,6 +140,11 @@ def open_all(config, directory):
             where = f"others.{name}"
             others[name] = open_data(directory=directory, where=where, **section)
     main = open_data(directory=directory, **config.data)
+    if _is_test_alone(main):
+        raise ValueError(
+            f"data.root={config.data.root} has no training picture: sets that are a "
+            "test alone belong in others"
+        )
     # Streams that are drawn on the fly, such as forgers' training, have no groups.
     corpora = {
         name: opened
@@ -152,8 +157,16 @@ def open_all(config, directory):
 
 def digests(data):
     """{what: digest} of both sides of the main set, and of the other ones."""
-    main = {"training": data.main.train.digest, "test": data.main.test.digest}
-    return main | {name: other.train.digest for name, other in data.others.items()}
+    found = {"training": data.main.train.digest, "test": data.main.test.digest}
+    for name, other in data.others.items():
+        side = other.test if _is_test_alone(other) else other.train
+        found[name] = side.digest
+    return found
+
+
+def _is_test_alone(opened):
+    """Whether there is nothing to train on; streams always have something."""
+    return isinstance(opened, corpus.Corpus) and not opened.train.num_train
 
 
 def open_data(*, root, directory=None, view=None, where="data", **reading):
