@@ -1,4 +1,4 @@
-"""What the file of a clip tells without its pictures: sizes, packets, frame types, tags.
+"""What the file of a clip tells without its pictures: sizes, packets, frames, tags.
 
 A detector that is trained on files of two encoders, or of two settings of one, learns
 containers.  Needs PyAV, which is imported when a clip is first measured.

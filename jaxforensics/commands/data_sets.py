@@ -89,9 +89,7 @@ def videos(
         name = "_".join([name, *chosen])
     # Two processes may ask for two compressions of the same clips at once.
     with dataset.turn(folder):
-        write(
-            folder, clips=clips, frames=frames, size=size, seed=seed, workers=workers
-        )
+        write(folder, clips=clips, frames=frames, size=size, seed=seed, workers=workers)
     listing = layouts.find(folder, compression=",".join(chosen))
     return dataset.prepare(
         listing.items,

@@ -495,8 +495,10 @@ def test_a_data_set_without_training_pictures_is_a_test_alone(tmp_path):
     items = [item._replace(split="test") for item in pictures(tmp_path)]
     data = opened(prepare_in(tmp_path, items), balance="label")
     assert data.train.num_train == 0 and not list(data.train.validation())
-    assert data.test.num_test == len(items) == sum(
-        int(batch["valid"].sum()) for batch in data.test.batches()
+    assert (
+        data.test.num_test
+        == len(items)
+        == sum(int(batch["valid"].sum()) for batch in data.test.batches())
     )
     with pytest.raises(ValueError, match="has no training picture"):
         data.train.batches()
