@@ -23,7 +23,7 @@ from jaxforensics.synthfaces.drawing import landscapes, render, scenes
 
 DOMAINS = (*scenes.DOMAINS, "scenes")
 CHUNK = 32  # pictures computed together, so that no picture depends on its company
-CPU_PART = 8  # on CPUs instead: every core is given such a part of them
+CPU_PART = 16  # on CPUs instead: parts of a chunk, one for every core
 CPU_BATCH = 2  # of a part at a time: the planes of more do not fit the cache
 
 
