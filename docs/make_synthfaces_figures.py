@@ -1,6 +1,7 @@
 """Draw docs/images/synthfaces: python docs/make_synthfaces_figures.py."""
 
 import io
+import tempfile
 from pathlib import Path
 
 import matplotlib
@@ -9,8 +10,9 @@ from PIL import Image
 
 from jaxforensics.ops import spectrum
 from jaxforensics.ops.color import to_float
+from jaxforensics.prepare import layouts, videos
 from jaxforensics.reporting import figures
-from jaxforensics.synthfaces import sources
+from jaxforensics.synthfaces import clips, sources
 from jaxforensics.training import mesh
 
 OUT = Path(__file__).parent / "images" / "synthfaces"
@@ -69,6 +71,23 @@ def draw_originals(figure, forgers, *, step=1):
     save(figures.pictures(rows, names=names), figure)
 
 
+def draw_clips():
+    """Frames of two clips of both unseen sets, filmed and forged."""
+    rows = []
+    names = []
+    for view, write in (
+        ("unseen", clips.write_unseen),
+        ("unseen_dfd", clips.write_acted),
+    ):
+        with tempfile.TemporaryDirectory() as folder:
+            write(folder, clips=2, frames=24, size=SIZE, seed=SEED, progress=False)
+            for item in layouts.find(folder).items:
+                shown = videos.read(item.path, range(1, 24, 24 // COLUMNS))
+                rows.append(np.stack([frame.pixels for frame in shown]))
+                names.append(f"{view}\n{('filmed', 'forged')[item.label]}")
+    save(figures.pictures(rows, names=names), "clips")
+
+
 def draw_spectra():
     """Mean log spectra and azimuthal profiles of forgers, less those of reals."""
     spectra = {}
@@ -96,4 +115,5 @@ if __name__ == "__main__":
     mesh.start()
     OUT.mkdir(parents=True, exist_ok=True)
     draw_sheets()
+    draw_clips()
     draw_spectra()
