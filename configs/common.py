@@ -18,9 +18,18 @@ def embedded(name, *, faces, size, batch_size, fakes=None):
     }
 
 
-def clips(*, clips, frames, size, batch_size, compression="c23"):
-    """Reading frames of SynthFaces' videos, prepared on first use."""
-    settings = embedded("videos", faces=0, size=size, batch_size=batch_size)
+CLIPS = 200  # enough to compare videos: 40 of each class test, in 20 pairs
+
+
+def clips(
+    *, size, batch_size, clips=CLIPS, frames=24, compression="c23", view="videos"
+):
+    """Reading frames of SynthFaces' videos, prepared on first use.
+
+    `compression` may name several, "raw,c23,c40".  The views `unseen` and `unseen_dfd`
+    are tests alone: they belong in `others`.
+    """
+    settings = embedded(view, faces=0, size=size, batch_size=batch_size)
     view = {"clips": clips, "frames": frames, "size": size, "compression": compression}
     return settings | {"view": view, "balance": "source"}
 

@@ -4,6 +4,7 @@ It prints tables of docs/synthfaces.md, too.
 """
 
 import io
+import tempfile
 from pathlib import Path
 
 import matplotlib
@@ -13,8 +14,9 @@ from PIL import Image
 from jaxforensics.evaluation import metrics
 from jaxforensics.ops import residuals, spectrum
 from jaxforensics.ops.color import to_float
+from jaxforensics.prepare import layouts, videos
 from jaxforensics.reporting import figures
-from jaxforensics.synthfaces import sources, views
+from jaxforensics.synthfaces import clips, sources, views
 from jaxforensics.training import mesh
 
 OUT = Path(__file__).parent / "images" / "synthfaces"
@@ -115,6 +117,23 @@ def detail(pictures):
     return lacking.mean((1, 2, 3))
 
 
+def draw_clips():
+    """Frames of two clips of both unseen sets, filmed and forged."""
+    rows = []
+    names = []
+    for view, write in (
+        ("unseen", clips.write_unseen),
+        ("unseen_dfd", clips.write_acted),
+    ):
+        with tempfile.TemporaryDirectory() as folder:
+            write(folder, clips=2, frames=24, size=SIZE, seed=SEED, progress=False)
+            for item in layouts.find(folder).items:
+                shown = videos.read(item.path, range(1, 24, 24 // COLUMNS))
+                rows.append(np.stack([frame.pixels for frame in shown]))
+                names.append(f"{view}\n{('filmed', 'forged')[item.label]}")
+    save(figures.pictures(rows, names=names), "clips")
+
+
 def draw_spectra():
     """Mean log spectra and azimuthal profiles of forgers, less those of reals."""
     spectra = {}
@@ -142,5 +161,6 @@ if __name__ == "__main__":
     mesh.start()
     OUT.mkdir(parents=True, exist_ok=True)
     draw_sheets()
+    draw_clips()
     draw_spectra()
     print_sharpness()

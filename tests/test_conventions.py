@@ -24,8 +24,9 @@ MAY_IMPORT = {
     "kernels": {"settings"},
     "ops": {"settings", "kernels"},
     "progress": set(),
+    "workers": set(),
     "data": {"settings", "files"},
-    "prepare": {"settings", "files", "progress", "data", "ops"},
+    "prepare": {"settings", "files", "progress", "workers", "data", "ops"},
     "audit": {"settings", "progress", "data", "prepare", "evaluation", "reporting"},
     "training": {"settings", "files", "progress", "ops", "evaluation"},
     "evaluation": GENERAL | {"kernels"},
@@ -37,7 +38,7 @@ MAY_IMPORT = {
     "methods": {"settings", "kernels", "ops", "models", "attacks", "training"}
     | {"evaluation"},
     "synthfaces": {"settings", "files", "kernels", "ops", "models", "data", "training"}
-    | {"progress"},
+    | {"progress", "workers"},
     "commands": GENERAL
     | {"prepare", "audit", "models", "synthfaces", "workspace", "experiments"},
     "experiments": GENERAL

@@ -8,7 +8,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits
 
-from jaxforensics.audit.measure import FAMILIES, FEATURES
+from jaxforensics.audit.measure import FAMILIES
 from jaxforensics.evaluation.classification import auc
 from jaxforensics.evaluation.intervals import bootstrap
 
@@ -21,18 +21,20 @@ class Leak(NamedTuple):
     """How well a family of features separates the fakes of a source from all reals."""
 
     fakes: str  # 'all fakes' or a source
-    family: str  # one of FAMILIES, or 'all together'
+    family: str  # one of the families, or 'all together'
     auc: float
     low: float  # 95 % interval over groups
     high: float
 
 
-def leaks(features, labels, sources, groups, *, seed=0, progress=iter):
+def leaks(
+    features, labels, sources, groups, *, families=FAMILIES, seed=0, progress=iter
+):
     """Cross-validated AUC of every family of features, for all fakes and each source.
 
-    features (n, len(FEATURES)), labels (n,), sources (n,) and groups (n,); pictures of
-    one group are never in two folds.  Sources with fewer than two groups on
-    either side are left out.
+    features (n, k) in the order of `families`, labels (n,), sources (n,) and groups
+    (n,); pictures of one group are never in two folds.  Sources with fewer than two
+    groups on either side are left out.
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(labels))[:MOST])
     features, labels, sources, groups = (
@@ -43,13 +45,14 @@ def leaks(features, labels, sources, groups, *, seed=0, progress=iter):
     names = np.unique(sources[is_fake])
     if len(names) > 1:
         fakes_of |= {str(name): (sources == name) & is_fake for name in names}
-    families = FAMILIES | {"all together": FEATURES}
+    everything = [name for family in families.values() for name in family]
+    families = families | {"all together": everything}
 
     measured = []
     pairs = list(itertools.product(fakes_of.items(), families.items()))
     for (fakes, chosen), (family, names) in progress(pairs):
         rows = chosen | ~is_fake  # these fakes against all reals
-        columns = features[rows][:, [FEATURES.index(name) for name in names]]
+        columns = features[rows][:, [everything.index(name) for name in names]]
         scores = out_of_fold(columns, labels[rows], groups[rows], seed=seed)
         if scores is None:
             continue

@@ -27,6 +27,12 @@ FACES = {  # by view
     "scenes": 600,
     "edits": 600,
 }
+WRITERS = {  # of views of videos
+    "videos": films.write,
+    "unseen": films.write_unseen,
+    "unseen_dfd": films.write_acted,
+}
+PAIRS = 20  # of clips: they take as long as what makes them takes to compile
 PER_SHARD = 4  # blocks of pictures: what a killed run loses takes half a minute
 
 
@@ -60,32 +66,38 @@ def synthfaces(
 def videos(
     out,
     *,
+    view="videos",
     clips=20,
     frames=24,
     size=64,
     seed=0,
     compression="c23",
-    unseen=False,
-    workers=1,
+    workers=None,
 ):
-    """Clips in FaceForensics++'s layout, and the frames of one compression as records.
+    """Clips in the layout of a published set, and their frames as records.
 
-    `clips` counts originals; of each, four forgeries are made.  `unseen` makes a test
-    set of other people, places and cameras with a fifth manipulation instead.
+    `clips` counts originals.  The view
+    `videos` has four forgeries of each, in FaceForensics++'s layout; `unseen` and
+    `unseen_dfd` are tests of other people with other manipulations, in those of
+    Celeb-DF and DeepFakeDetection.  `compression` is "c23", or several, "raw,c23,c40".
+    Without `workers` there is one for every `PAIRS` pairs of clips, if there are as
+    many cores: each has to compile all that draws and forges.
     """
+    write = choose(WRITERS, view, "view of videos")
+    chosen = layouts.compressions(compression)
+    if view == "unseen" and chosen != ["c23"]:
+        raise ValueError(f"the clips of the view unseen are c23 alone, not {chosen}")
+    if workers is None:
+        workers = min(os.cpu_count(), max(1, clips // (2 * PAIRS)))
     numbers = f"{clips}x{frames}x{size}_seed{seed}_r{films.revision()}"
-    name = f"synthfaces_videos_{numbers}_{compression}"
-    folder = Path(out) / f"synthfaces_videos_{numbers}_clips"  # of all compressions
-    write = films.write
-    if unseen:
-        name = f"synthfaces_unseen_{numbers}"
-        folder = Path(out) / f"{name}_clips"
-        write = films.write_unseen
-        compression = "c23"  # the only one
+    folder = Path(out) / f"synthfaces_{view}_{numbers}_clips"  # of all compressions
+    name = f"synthfaces_{view}_{numbers}"
+    if view != "unseen":
+        name = "_".join([name, *chosen])
     # Two processes may ask for two compressions of the same clips at once.
     with dataset.turn(folder):
-        write(folder, clips=clips, frames=frames, size=size, seed=seed)
-    listing = layouts.find(folder, compression=compression)
+        write(folder, clips=clips, frames=frames, size=size, seed=seed, workers=workers)
+    listing = layouts.find(folder, compression=",".join(chosen))
     return dataset.prepare(
         listing.items,
         out,
@@ -98,7 +110,7 @@ def videos(
 
 
 VIEWS = {view: functools.partial(synthfaces, view=view) for view in FACES}
-VIEWS |= {"videos": videos, "unseen": functools.partial(videos, unseen=True)}
+VIEWS |= {view: functools.partial(videos, view=view) for view in WRITERS}
 
 
 def run(command, flags):
@@ -133,6 +145,11 @@ def open_all(config, directory):
             where = f"others.{name}"
             others[name] = open_data(directory=directory, where=where, **section)
     main = open_data(directory=directory, **config.data)
+    if _is_test_alone(main):
+        raise ValueError(
+            f"data.root={config.data.root} has no training picture: sets that are a "
+            "test alone belong in others"
+        )
     # Streams that are drawn on the fly, such as forgers' training, have no groups.
     corpora = {
         name: opened
@@ -145,8 +162,16 @@ def open_all(config, directory):
 
 def digests(data):
     """{what: digest} of both sides of the main set, and of the other ones."""
-    main = {"training": data.main.train.digest, "test": data.main.test.digest}
-    return main | {name: other.train.digest for name, other in data.others.items()}
+    found = {"training": data.main.train.digest, "test": data.main.test.digest}
+    for name, other in data.others.items():
+        side = other.test if _is_test_alone(other) else other.train
+        found[name] = side.digest
+    return found
+
+
+def _is_test_alone(opened):
+    """Whether there is nothing to train on; streams always have something."""
+    return isinstance(opened, corpus.Corpus) and not opened.train.num_train
 
 
 def open_data(*, root, directory=None, view=None, where="data", **reading):

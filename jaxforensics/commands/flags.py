@@ -54,10 +54,12 @@ def parser(description):
     add["videos"]("--frames", type=int, help="of each clip (32)")
     add["videos"]("--detector", help="lbp (default), none, or module:function")
     add["videos"]("--margin", type=float, help="times the face (1.3)")
-    add["videos"]("--layout", help="faceforensics, celebdf or clips; else recognised")
-    add["videos"]("--compression", help="FaceForensics++: raw, c23 (default), c40")
+    add["videos"]("--layout", help="faceforensics, celebdf, dfd, clips; or recognised")
+    # Of FaceForensics++ and DeepFakeDetection; SynthFaces' videos are like them.
+    for name in ("videos", "synthfaces"):
+        add[name]("--compression", help="of clips: c23 (default), or raw,c23,c40")
 
-    add["synthfaces"]("--view", help="pairs, hybrid, generators, edits or videos")
+    add["synthfaces"]("--view", help="pairs, hybrid, …, or videos, unseen, unseen_dfd")
 
     add["pairs"]("path", help="a prepared data set; what is found lies beside it")
     add["pairs"]("--side", type=int, help="of the pictures when compared (16)")

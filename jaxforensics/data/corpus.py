@@ -45,6 +45,8 @@ def open(
 ):
     """Open a prepared data set: Corpus(train, test).
 
+    Published sets that are tests alone have an empty `train`, which gives no batches.
+
     Args:
       root: what `prepare` reported, or a folder with one data set below it.
       size: height and width of the pictures in a batch.
@@ -81,8 +83,8 @@ def open(
     splits = {name: records.open(root, name).only(sources) for name in NAMES}
     _check_disjoint(splits)
     train, validation, test = splits.values()
-    if not len(train):
-        raise ValueError(f"{root} has no training picture")
+    if not len(train) + len(test):
+        raise ValueError(f"{root} has no training picture, and none to test")
     reading = batches.Reading(
         size=size,
         crop=crop,
@@ -158,9 +160,11 @@ class TrainingData:
         self._reading = _with_parts(reading, train, validation)
         self._examples = batches.examples_of(train, reading)
         self._validated = batches.examples_of(validation, reading)
-        self._order = Order(
-            self._examples.index["source"], train.kept, seed=seed, balance=balance
-        )
+        self._order = None  # of a set that is a test alone
+        if len(train):
+            self._order = Order(
+                self._examples.index["source"], train.kept, seed=seed, balance=balance
+            )
         self.namespace = namespace
         self.sources = train.sources
         self.batch_size = reading.batch_size
@@ -222,6 +226,8 @@ class TrainingData:
 
     def batches(self, start=0):
         """Endless training batches from step `start` on."""
+        if self._order is None:
+            raise ValueError("the data set has no training picture: it is a test alone")
         reading = self._reading._replace(substitutes=self._substitutes)
         return batches.shuffled(
             self._examples, self._order, reading, seed=self._seed, start=start

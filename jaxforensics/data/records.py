@@ -70,12 +70,25 @@ def parse(data):
 def video(record):
     """The name of the video that a record is a frame of; a picture's own name.
 
-    Frames are named `<video>#<number>` and have their number among the attributes.
+    Frames have their number among the attributes.  Their video is named by data set,
+    manipulation ('real' without one), compression (where there are several) and clip;
+    where these are not told, by what stands before the `#` in the frame's name.
     """
     # Few attributes are worth parsing: pictures of no video are the rule.
-    if '"frame"' in record.attributes and "frame" in json.loads(record.attributes):
+    if '"frame"' not in record.attributes:
+        return record.name
+    about = json.loads(record.attributes)
+    if "frame" not in about:
+        return record.name
+    if not {"dataset", "manipulation", "video"} <= set(about):
         return record.name.rpartition("#")[0]
-    return record.name
+    parts = (
+        about["dataset"],
+        about["manipulation"] or "real",
+        about.get("compression", ""),
+        about["video"],
+    )
+    return "/".join(part for part in parts if part)
 
 
 def text_hash(text):

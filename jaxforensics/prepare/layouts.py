@@ -1,9 +1,10 @@
 """How published video data sets lie on the disk, as listings of clips for `prepare`.
 
-Every clip keeps its data set, manipulation and video as attributes: the three that make
-the key of video-level scores.
+Every clip keeps its data set, manipulation, compression (where there are several) and
+video as attributes: they make the key of video-level scores, see `data.records.video`.
 """
 
+import itertools
 import json
 from pathlib import Path
 
@@ -17,6 +18,7 @@ SUFFIXES = {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".wmv", ".f
 METHODS = "Deepfakes", "Face2Face", "FaceShifter", "FaceSwap", "NeuralTextures"
 # Celeb-DF's test list says nothing of validation: a twentieth of what it leaves.
 CELEBDF_FRACTIONS = (0.95, 0.05, 0.0)
+COMPRESSIONS = ("raw", "c23", "c40")  # of FaceForensics++ and DeepFakeDetection
 
 
 def faceforensics(root, *, compression="c23"):
@@ -27,19 +29,16 @@ def faceforensics(root, *, compression="c23"):
     The splits list pairs {A, B}; a group is such a pair: both originals and everything
     made of the two.  (Five uploads occur in two official splits under two numbers, for
     instance 605 and 606; that is left as published.)  Fakes are paired with A's clip,
-    and with their mask clip where there is one.
+    and with their mask clip where there is one.  Of several compressions, "raw,c23",
+    each has clips of its own; the group is the same in all.
     """
     root = Path(root)
     pairs = _official_pairs(root / "splits")
-    originals = Path("original_sequences/youtube", compression, "videos")
-    folders = {"": originals} | {
-        method: Path("manipulated_sequences", method, compression, "videos")
-        for method in METHODS
-    }
     items = []
     left_out = []
-    for method, folder in folders.items():
-        for path in _clips(root / folder):
+    for quality, method in _several(compression, ("", *METHODS)):
+        originals, fakes = _sequences("youtube", method, quality)
+        for path in _clips(root / (fakes or originals)):
             name = path.relative_to(root).as_posix()
             # Whose clip, and whose face: both must be of one official pair.
             numbers = path.stem.split("_")
@@ -56,17 +55,50 @@ def faceforensics(root, *, compression="c23"):
                 group=group,
                 split=split,
                 attributes=_attributes("faceforensics", method, path.stem)
-                | {"compression": compression},
+                | {"compression": quality},
                 name=name,
             )
             if method:
-                masks = root / "manipulated_sequences" / method / "masks/videos"
-                item = item._replace(
-                    pair=_if_there(root / originals / f"{numbers[0]}.mp4"),
-                    mask=_if_there(masks / path.name),
-                )
+                original = root / originals / f"{numbers[0]}.mp4"
+                item = _beside(item, root, method, original)
             items.append(item)
-    return Listing(_not_empty(items, root / originals), left_out)
+    return Listing(_not_empty(items, root / "original_sequences/youtube"), left_out)
+
+
+def dfd(root, *, compression="c23"):
+    """DeepFakeDetection, as FaceForensics++ distributes it; all of it is a test.
+
+    original_sequences/actors/<compression>/videos/A__SCENE.mp4 and
+    manipulated_sequences/DeepFakeDetection/<compression>/videos/A_B__SCENE__LETTERS.mp4
+    is A's clip of the scene with B's face.  A group is A's clip and all that was made
+    of it.  Fakes are paired with it, and with their mask clip where there is one.
+    """
+    root = Path(root)
+    items = []
+    left_out = []
+    for quality, method in _several(compression, ("", "DeepFakeDetection")):
+        originals, fakes = _sequences("actors", method, quality)
+        for path in _clips(root / (fakes or originals)):
+            name = path.relative_to(root).as_posix()
+            people, *scene = path.stem.split("__")
+            if len(scene) != (2 if method else 1):
+                left_out.append(Failure(name, "not-named-as-published"))
+                continue
+            original = f"{people.split('_')[0]}__{scene[0]}"
+            item = Item(
+                path=str(path),
+                label=int(bool(method)),
+                source=method.lower() or "real",
+                group=f"dfd/{original}",
+                split="test",
+                attributes=_attributes("dfd", method, path.stem)
+                | {"compression": quality},
+                name=name,
+            )
+            if method:
+                item = _beside(item, root, method, root / originals / f"{original}.mp4")
+            items.append(item)
+    return Listing(_not_empty(items, root / "original_sequences/actors"), left_out)
 
 
 def celebdf(root):
@@ -123,15 +155,28 @@ def clips(root):
     return Listing(items, listing.left_out)
 
 
-LAYOUTS = {"faceforensics": faceforensics, "celebdf": celebdf, "clips": clips}
+LAYOUTS = {
+    "faceforensics": faceforensics,
+    "celebdf": celebdf,
+    "dfd": dfd,
+    "clips": clips,
+}
 
 
 def find(root, *, layout=None, compression="c23"):
     """The listing of a directory by the name of its layout, or as recognised."""
     listing = settings.choose(LAYOUTS, layout or recognise(root), "layout")
-    if listing is faceforensics:
-        return faceforensics(root, compression=compression)
+    if listing in (faceforensics, dfd):
+        return listing(root, compression=compression)
     return listing(root)
+
+
+def compressions(names):
+    """The compressions that a text such as "c23" or "raw,c23,c40" names, in order."""
+    chosen = names.split(",")
+    for name in chosen:
+        settings.choose(dict.fromkeys(COMPRESSIONS), name, "compression")
+    return [name for name in COMPRESSIONS if name in chosen]
 
 
 def recognise(root):
@@ -141,6 +186,10 @@ def recognise(root):
         raise FileNotFoundError(f"there is no folder {root}")
     sequences = ("original_sequences", "manipulated_sequences")
     if any((root / name).is_dir() for name in sequences):
+        # Both may lie in one directory; then the larger one is meant.
+        if (root / "original_sequences/actors").is_dir():
+            if not (root / "original_sequences/youtube").is_dir():
+                return "dfd"
         return "faceforensics"
     if (root / "List_of_testing_videos.txt").exists():
         return "celebdf"
@@ -164,6 +213,26 @@ def _official_pairs(folder):
     return pairs
 
 
+def _several(compression, methods):
+    """(compression, method) of every folder of clips."""
+    return itertools.product(compressions(compression), methods)
+
+
+def _sequences(original, method, compression):
+    """Folders of the originals, and of a method's fakes; the latter '' without one."""
+    originals = f"original_sequences/{original}/{compression}/videos"
+    if not method:
+        return originals, ""
+    return originals, f"manipulated_sequences/{method}/{compression}/videos"
+
+
+def _beside(item, root, method, original):
+    """The item of a fake with the clip that it was made from, and its mask clip."""
+    masks = root / "manipulated_sequences" / method / "masks/videos"
+    name = Path(item.path).name
+    return item._replace(pair=_if_there(original), mask=_if_there(masks / name))
+
+
 def _celebdf_group(name, stem):
     """A_N of A_B_N and A_N; clips of unnamed people are groups by themselves."""
     person, *others = stem.split("_")
@@ -184,7 +253,7 @@ def _clips(folder):
     return sorted(p for p in paths if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
-# With these names protocols group frames to videos: see `evaluation.protocols`.
+# With these names frames are of one video: see `data.records.video`.
 def _attributes(dataset, manipulation, video):
     return {"dataset": dataset, "manipulation": manipulation, "video": video}
 

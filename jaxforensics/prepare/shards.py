@@ -5,8 +5,6 @@ import hashlib
 import json
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +14,7 @@ from typing import NamedTuple
 from jaxforensics.data import records
 from jaxforensics.data.items import Failure
 from jaxforensics.prepare import writing
+from jaxforensics.workers import follow_parent
 
 # In a worker, what it shares with the others: items converted, whether to give up.
 _count = None
@@ -171,17 +170,11 @@ def _in_pool(tasks, workers, advance):
 
 
 def _begin(count, stop):
-    """In a worker: end with the parent, whatever ends it; leave Ctrl-C to it."""
+    """In a worker: what it shares with the others."""
     global _count, _stop
     _count = count
     _stop = stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def follow():
-        multiprocessing.parent_process().join()
-        os._exit(1)  # without a farewell to a parent that is gone
-
-    threading.Thread(target=follow, daemon=True).start()
+    follow_parent()
 
 
 def _work(task):

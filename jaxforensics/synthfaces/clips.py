@@ -3,11 +3,12 @@
 Head, expression and light sway smoothly, as sums of sinusoids; the camera stays, its
 noise is new in every frame.  Clips come in pairs of people of one split: either gets
 the other's face or expression, frame by frame.  `write` lays the files down as
-FaceForensics++ does, `write_unseen` as Celeb-DF, so that `prepare.layouts` reads them
-as the real sets.  Needs PyAV.
+FaceForensics++ does, `write_unseen` as Celeb-DF, `write_acted` as DeepFakeDetection, so
+that `prepare.layouts` reads them as the real sets.  Needs PyAV.
 """
 
 import functools
+import hashlib
 import itertools
 import json
 from pathlib import Path
@@ -22,6 +23,7 @@ from jaxforensics.progress import bar
 from jaxforensics.synthfaces import cameras, codec, photos
 from jaxforensics.synthfaces.drawing import render, scenes
 from jaxforensics.synthfaces.forgers import graphic, neural, whole_faces
+from jaxforensics.workers import each
 
 # Part of a folder's identity, with the weights: see `revision`.
 REVISION = 2  # of the pictures: folders of another revision are refused
@@ -31,7 +33,8 @@ MANIPULATIONS = {  # as FaceForensics++ calls them, and what does it here
     "FaceSwap": "swap_graphic",
     "NeuralTextures": "reenact_neural",
 }
-UNSEEN = "swap_feathered"
+UNSEEN = "swap_feathered"  # of the set in Celeb-DF's place
+ACTED = "swap_coarse"  # of the set in DeepFakeDetection's
 ENCODERS = {  # by the folder of the clip
     "raw": codec.LOSSLESS,
     "c23": codec.lossy(23),
@@ -42,7 +45,8 @@ COMPRESSIONS = ("raw", "c23", "c40")
 SPLITS = {"train": "train", "validation": "val", "test": "test"}  # and their files
 # The split of pair i is that of i % 10: three pairs are enough for all splits.
 TENTH = "train validation test train train test train train train train".split()
-FILMED, STRANGERS = 60_000, 80_000  # added to a set's seed: people of no picture
+# Added to a set's seed: people of no picture, others in every set.
+FILMED, STRANGERS, ACTORS = 60_000, 80_000, 100_000
 
 # How far a scene sways about what was drawn, and how often a second at most.
 _POSE = scenes.Pose(
@@ -73,71 +77,120 @@ class Film(NamedTuple):
     landmarks: np.ndarray
 
 
-@photos.on_cpu()
+class Job(NamedTuple):
+    """What the files of one pair are made from, in any process."""
+
+    folder: Path
+    layout: str  # one of PLACES
+    pair: Pair
+    forgers: dict  # {manipulation: forger}
+    qualities: tuple  # of clips; masks have one of their own
+    masked: bool  # whether forgeries have mask clips
+    domain: str
+    seed: int  # of the people
+    frames: int
+    size: int
+
+
 def write(
-    folder, *, clips, frames, size, seed, compressions=COMPRESSIONS, progress=True
+    folder,
+    *,
+    clips,
+    frames,
+    size,
+    seed,
+    compressions=COMPRESSIONS,
+    workers=1,
+    progress=True,
 ):
     """Write `clips` originals and four forgeries of each, in FaceForensics++'s layout.
 
     The folder gets split lists, clips in every compression, and mask clips.  What is
-    there already stays: a killed run goes on where it was, with the same bytes.
+    there already stays: a killed run goes on where it was, with the same bytes, in
+    however many `workers`.
     """
     folder = Path(folder)
     pairs = _pairs(clips, size=size)
-    codec.pyav()  # if it is missing, say so before anything is rendered
-    _claim(
-        folder,
-        {"layout": "faceforensics", "frames": frames, "size": size, "seed": seed},
-    )
+    claim = {"layout": "faceforensics", "frames": frames, "size": size, "seed": seed}
+    _claim(folder, claim)
     for split, name in SPLITS.items():
         members = [[f"{a:03d}", f"{b:03d}"] for a, b, s in pairs if s == split]
         _save(folder / "splits" / f"{name}.json", json.dumps(members).encode())
-    film = functools.partial(
-        _film, seed=FILMED + seed, domain="studio", frames=frames, size=size
+    job = Job(
+        folder,
+        "faceforensics",
+        pairs[0],
+        MANIPULATIONS,
+        tuple(compressions),
+        masked=True,
+        domain="studio",
+        seed=FILMED + seed,
+        frames=frames,
+        size=size,
     )
-    for pair in bar(pairs, desc="clips", unit="pair", shown=progress):
-        shots = functools.cache(functools.partial(film, pair))
-        for name, forger in {"": None, **MANIPULATIONS}.items():
-            place = functools.partial(_faceforensics, folder, name)
-            qualities = tuple(compressions)
-            if forger:
-                qualities = (*qualities, "masks")
-            _write_pair(pair, shots, forger, place, qualities)
+    _write_all(job, pairs, workers, progress)
 
 
-def revision():
-    """A text that changes with the pictures, and with the weights that forge them."""
-    weights = whole_faces.digest(*MANIPULATIONS.values())
-    return f"{REVISION}{weights[:6]}"
-
-
-@photos.on_cpu()
-def write_unseen(folder, *, clips, frames, size, seed, progress=True):
+def write_unseen(folder, *, clips, frames, size, seed, workers=1, progress=True):
     """Write a test set of other people, cameras and places, in Celeb-DF's layout.
 
     All are filmed in the street, and forged by `UNSEEN` alone; c23.
     """
     folder = Path(folder)
     pairs = _pairs(clips, size=size, splits=("test",))
-    codec.pyav()  # if it is missing, say so before anything is rendered
-    _claim(folder, {"layout": "celebdf", "frames": frames, "size": size, "seed": seed})
-    places = {
-        forger: functools.partial(_celebdf, folder, forger) for forger in (None, UNSEEN)
-    }
+    claim = {"layout": "celebdf", "frames": frames, "size": size, "seed": seed}
+    _claim(folder, claim)
+    job = Job(
+        folder,
+        "celebdf",
+        pairs[0],
+        {"synthesis": UNSEEN},
+        ("c23",),
+        masked=False,
+        domain="street",
+        seed=STRANGERS + seed,
+        frames=frames,
+        size=size,
+    )
     lines = [
-        f"{int(not forger)} {place(*way, 'c23').relative_to(folder).as_posix()}\n"
-        for forger, place in places.items()
+        f"{int(not manipulation)} {path.relative_to(folder).as_posix()}\n"
+        for manipulation in ("", *job.forgers)
         for pair in pairs
-        for way in _ways(pair)
+        for path in _paths(job._replace(pair=pair), manipulation)
     ]
     _save(folder / "List_of_testing_videos.txt", "".join(lines).encode())
-    film = functools.partial(
-        _film, seed=STRANGERS + seed, domain="street", frames=frames, size=size
+    _write_all(job, pairs, workers, progress)
+
+
+def write_acted(folder, *, clips, frames, size, seed, workers=1, progress=True):
+    """Write a test set of other people in the studio, in DeepFakeDetection's layout.
+
+    They stand before the cameras of `write`, and `ACTED` alone forges them: what is new
+    to a detector is the manipulation.  In every compression, with mask clips.
+    """
+    folder = Path(folder)
+    pairs = _pairs(clips, size=size, splits=("test",))
+    claim = {"layout": "dfd", "frames": frames, "size": size, "seed": seed}
+    _claim(folder, claim)
+    job = Job(
+        folder,
+        "dfd",
+        pairs[0],
+        {"DeepFakeDetection": ACTED},
+        COMPRESSIONS,
+        masked=True,
+        domain="studio",
+        seed=ACTORS + seed,
+        frames=frames,
+        size=size,
     )
-    for pair in bar(pairs, desc="unseen clips", unit="pair", shown=progress):
-        shots = functools.cache(functools.partial(film, pair))
-        for forger, place in places.items():
-            _write_pair(pair, shots, forger, place, ("c23",))
+    _write_all(job, pairs, workers, progress)
+
+
+def revision():
+    """A text that changes with the pictures, and with the weights that forge them."""
+    weights = whole_faces.digest(*MANIPULATIONS.values())
+    return f"{REVISION}{weights[:6]}"
 
 
 def sway(key, scene, time):
@@ -188,7 +241,7 @@ def _ways(pair):
     return (pair.first, pair.second), (pair.second, pair.first)
 
 
-def _faceforensics(folder, manipulation, target, donor, quality):
+def _faceforensics(manipulation, target, donor, quality):
     """A clip's path in FaceForensics++'s layout; originals have no manipulation."""
     if manipulation:
         sequences = f"manipulated_sequences/{manipulation}"
@@ -196,18 +249,35 @@ def _faceforensics(folder, manipulation, target, donor, quality):
     else:
         sequences = "original_sequences/youtube"
         name = f"{target:03d}"
-    return folder / sequences / quality / "videos" / f"{name}.mp4"
+    return f"{sequences}/{quality}/videos/{name}.mp4"
 
 
-def _celebdf(folder, forger, target, donor, quality):
+def _celebdf(manipulation, target, donor, quality):
     """The path of a clip in Celeb-DF's layout, which has one quality."""
-    if not forger:
-        return folder / "Celeb-real" / f"id{target}_0000.mp4"
-    return folder / "Celeb-synthesis" / f"id{target}_id{donor}_0000.mp4"
+    if not manipulation:
+        return f"Celeb-real/id{target}_0000.mp4"
+    return f"Celeb-synthesis/id{target}_id{donor}_0000.mp4"
+
+
+def _dfd(manipulation, target, donor, quality):
+    """A clip's path in DeepFakeDetection's layout; fakes have eight letters each."""
+    scene = "podium_speech"
+    sequences = "original_sequences/actors"
+    name = f"{target:02d}__{scene}"
+    if manipulation:
+        sequences = f"manipulated_sequences/{manipulation}"
+        stem = f"{target:02d}_{donor:02d}__{scene}"
+        letters = hashlib.sha256(stem.encode()).hexdigest()[:8].upper()
+        name = f"{stem}__{letters}"
+    return f"{sequences}/{quality}/videos/{name}.mp4"
+
+
+PLACES = {"faceforensics": _faceforensics, "celebdf": _celebdf, "dfd": _dfd}
 
 
 def _claim(folder, settings):
     """Refuse a folder that holds clips made with other settings."""
+    codec.pyav()  # if it is missing, say so before anything is written
     path = folder / "clips.json"
     settings = settings | {"revision": revision()}
     if not path.exists():
@@ -227,28 +297,68 @@ def _save(path, data):
         partial.write_bytes(data)
 
 
-def _write_pair(pair, shots, forger, place, qualities):
-    """Write the files of both clips, originals or forged, that are not there yet.
+def _write_all(job, pairs, workers, progress):
+    """Do the job for every pair of which files are missing, by so many processes."""
+    jobs = [job._replace(pair=pair) for pair in pairs]
+    waiting = [job for job in jobs if any(_missing(job, m) for m in ("", *job.forgers))]
+    cache = jax.config.jax_compilation_cache_dir
+    begin = functools.partial(_begin_worker, cache)
+    done = each(_write_pair, waiting, workers=workers, begin=begin)
+    started = len(jobs) - len(waiting)
+    settings = {"desc": "clips", "unit": "pair", "shown": progress}
+    for _ in bar(done, total=len(jobs), initial=started, **settings):
+        pass
 
-    `shots()` is the pair's `Film`, rendered only if it is needed; `place(target, donor,
-    quality)` the path of a clip.
-    """
-    files = [
-        (row, quality, place(*way, quality))
-        for row, way in enumerate(_ways(pair))
+
+def _begin_worker(cache):
+    """A worker compiles as its parent does, and leaves accelerators to it."""
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_compilation_cache_dir", cache)
+
+
+@photos.on_cpu()
+def _write_pair(job):
+    """Write the files of both clips, originals and forged, that are not there yet."""
+    film = None
+    for manipulation in ("", *job.forgers):
+        missing = _missing(job, manipulation)
+        if not missing:
+            continue
+        if film is None:
+            film = _film(
+                job.pair,
+                seed=job.seed,
+                domain=job.domain,
+                frames=job.frames,
+                size=job.size,
+            )
+        pictures = film.pictures
+        masks = None
+        if manipulation:
+            pictures, masks = _forged(job.pair, film, job.forgers[manipulation])
+        for row, quality, path in missing:
+            shown = masks if quality == "masks" else pictures
+            _save(path, codec.encode(np.split(shown, 2)[row], ENCODERS[quality]))
+
+
+def _missing(job, manipulation):
+    """(which of the pair, quality, path) of the files that are not there."""
+    qualities = job.qualities
+    if manipulation and job.masked:
+        qualities = (*qualities, "masks")
+    return [
+        (row, quality, path)
         for quality in qualities
+        for row, path in enumerate(_paths(job, manipulation, quality))
+        if not path.exists()
     ]
-    missing = [file for file in files if not file[-1].exists()]
-    if not missing:
-        return
-    film = shots()
-    frames = dict.fromkeys(qualities, film.pictures)
-    if forger:
-        pictures, masks = _forged(pair, film, forger)
-        frames = dict.fromkeys(qualities, pictures) | {"masks": masks}
-    for row, quality, path in missing:
-        clip = np.split(frames[quality], 2)[row]
-        _save(path, codec.encode(clip, ENCODERS[quality]))
+
+
+def _paths(job, manipulation, quality="c23"):
+    """The paths of both clips of a pair."""
+    place = PLACES[job.layout]
+    ways = _ways(job.pair)
+    return [job.folder / place(manipulation, *way, quality) for way in ways]
 
 
 def _forged(pair, film, forger):

@@ -44,6 +44,18 @@ def test_all_data_sets_of_a_config_are_opened(roots):
     assert data_sets.open_all(alone, None).others == {}
 
 
+def test_a_set_that_is_a_test_alone_belongs_in_others(roots, tmp_path):
+    items = [item._replace(split="test") for item in pictures(tmp_path)]
+    alone = prepare_in(tmp_path, items)
+    both = config(roots[0], unseen=alone)
+    both.others.unseen.namespace = "other people"
+    data = data_sets.open_all(both, None)
+    found = data_sets.digests(data)["unseen"]
+    assert found == data.others["unseen"].test.digest
+    with pytest.raises(ValueError, match="a test alone belong in others"):
+        data_sets.open_all(config(alone), None)
+
+
 def test_sets_that_would_be_trained_and_tested_on_the_same_are_refused(roots):
     both = config(roots[0], other=roots[2])
     with pytest.raises(

@@ -491,11 +491,23 @@ def test_a_raw_folder_is_answered_with_the_command(tmp_path):
         opened(tmp_path)
 
 
-def test_a_data_set_without_training_pictures_is_refused(tmp_path):
+def test_a_data_set_without_training_pictures_is_a_test_alone(tmp_path):
     items = [item._replace(split="test") for item in pictures(tmp_path)]
-    root = prepare_in(tmp_path, items)
+    data = opened(prepare_in(tmp_path, items), balance="label")
+    assert data.train.num_train == 0 and not list(data.train.validation())
+    assert (
+        data.test.num_test
+        == len(items)
+        == sum(int(batch["valid"].sum()) for batch in data.test.batches())
+    )
     with pytest.raises(ValueError, match="has no training picture"):
-        opened(root)
+        data.train.batches()
+
+
+def test_a_data_set_with_validation_alone_is_refused(tmp_path):
+    items = [item._replace(split="validation") for item in pictures(tmp_path)]
+    with pytest.raises(ValueError, match="has no training picture"):
+        opened(prepare_in(tmp_path, items))
 
 
 @pytest.mark.parametrize("threads", [0, 2])

@@ -1,4 +1,5 @@
 import io
+import json
 
 import numpy as np
 import pytest
@@ -74,6 +75,34 @@ def test_records_come_back_in_order_from_any_place(stored):
     assert len(records.open(folder, "validation")) == 0
     with pytest.raises(IndexError):
         records.open(folder, "test")[3]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({}, "clips/a.mp4#000003"),  # a picture, whatever its name
+        ({"frame": 3}, "clips/a.mp4"),
+        ({"frame": 3, "video": "a"}, "clips/a.mp4"),
+        (
+            {"dataset": "celebdf", "manipulation": "", "video": "id0_0000"},
+            "clips/a.mp4#000003",
+        ),
+        (
+            {"dataset": "celebdf", "manipulation": "", "video": "id0", "frame": 3},
+            "celebdf/real/id0",
+        ),
+        (
+            {"dataset": "faceforensics", "manipulation": "FaceSwap", "video": "0_1"}
+            | {"compression": "c40", "frame": 3},
+            "faceforensics/FaceSwap/c40/0_1",
+        ),
+    ],
+)
+def test_frames_know_their_video(attributes, expected):
+    record = Record(
+        b"", 0, name="clips/a.mp4#000003", attributes=json.dumps(attributes)
+    )
+    assert records.video(record) == expected
 
 
 def test_the_index_tells_source_group_and_parts(stored):

@@ -6,10 +6,11 @@ from contextlib import closing
 import pytest
 
 from configs import synthfaces as config
-from jaxforensics.audit import audit
+from jaxforensics.audit import audit, containers
 from jaxforensics.commands import data_sets
 from jaxforensics.experiments import synthfaces
 from jaxforensics.experiments.common import study
+from jaxforensics.prepare import layouts
 from jaxforensics.settings import call
 from jaxforensics.workspace import Workspace
 
@@ -53,6 +54,27 @@ def test_generators_have_no_shortcuts_but_room(tmp_path):
     assert 0.85 <= float(found["accuracy, seen"]) <= 0.999, row
     assert float(found["points lost, unseen"]) >= 10, row
     assert float(found["points lost, JPEG"]) >= 5, row
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("view", data_sets.WRITERS)
+def test_containers_of_clips_have_no_shortcuts(tmp_path, view):
+    data_sets.videos(tmp_path, view=view, clips=100)
+    (folder,) = tmp_path.glob("*_clips")
+    compressions = ("c23",) if view == "unseen" else layouts.COMPRESSIONS
+    for compression in compressions:
+        items = layouts.find(folder, compression=compression).items
+        leaks = containers.container_leaks(items)
+        # What the container says of itself is the same in all; sizes and types of
+        # frames follow from what is shown, and that of one manipulation may show.
+        assert all(leak.auc == 0.5 for leak in leaks if leak.family == "stream")
+        alone = [
+            leak
+            for leak in leaks
+            if leak.fakes == "all fakes" and leak.family in containers.FAMILIES
+        ]
+        assert len(alone) == len(containers.FAMILIES)
+        assert not [leak for leak in alone if leak.auc > LIMIT]
 
 
 def leaks_of(root):

@@ -1,8 +1,14 @@
 """Clips: their files, their motion, their splits, and the same bytes again."""
 
+import functools
 import hashlib
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import av
@@ -11,17 +17,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxforensics.data import splits
-from jaxforensics.prepare import layouts, videos
+from jaxforensics.commands import data_sets
+from jaxforensics.data import corpus, splits
+from jaxforensics.evaluation import protocols
+from jaxforensics.prepare import dataset, layouts, videos
 from jaxforensics.synthfaces import clips, codec
 from jaxforensics.synthfaces.drawing import scenes
+from jaxforensics.synthfaces.forgers import graphic
 
 SETTINGS = {"clips": 6, "frames": 6, "size": 64, "seed": 3, "progress": False}
 FORGED = {"FaceSwap": clips.UNSEEN}  # no networks, and compiled once
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def write(folder):
-    clips.write(folder, **SETTINGS)
+def write(folder, **changed):
+    clips.write(folder, **SETTINGS | changed)
     return folder
 
 
@@ -136,6 +146,73 @@ def test_what_is_there_is_left_alone(folder):
     assert write(folder) == folder and path.stat().st_mtime_ns == before
 
 
+@pytest.fixture
+def like_this_process(monkeypatch):
+    """Spawned processes find what is compiled in the cache, and this code."""
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", str(jax.device_count()))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+def test_two_workers_write_the_same_bytes(folder, tmp_path, like_this_process):
+    assert digests(write(tmp_path / "ff", workers=2)) == digests(folder)
+
+
+def test_killed_workers_leave_whole_clips(folder, tmp_path, like_this_process):
+    script = (
+        "from jaxforensics.synthfaces import clips\n"
+        f"clips.MANIPULATIONS = {FORGED}\n"
+        f"clips.write({str(tmp_path / 'ff')!r}, workers=2, **{SETTINGS})\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script])
+    while not list(tmp_path.rglob("[0-9]*.mp4")) and parent.poll() is None:
+        time.sleep(0.02)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    expected = digests(folder)
+    # The workers end with their parent, in the middle of what they do.
+    while len(found := digests(tmp_path / "ff")) < len(expected):
+        time.sleep(0.5)
+        if digests(tmp_path / "ff") == found:
+            break
+    assert len(found) < len(expected), "it had finished already"
+    whole = {name: d for name, d in found.items() if not name.endswith(".partial")}
+    assert whole.items() <= expected.items()
+    assert digests(write(tmp_path / "ff")) == expected
+
+
+def test_the_default_number_of_workers_grows_with_the_clips(monkeypatch, tmp_path):
+    asked = []
+
+    def written(folder, *, workers, **settings):
+        asked.append(workers)
+        raise InterruptedError
+
+    monkeypatch.setitem(data_sets.WRITERS, "videos", written)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    for settings in ({}, {"clips": 80}, {"clips": 400}, {"clips": 2, "workers": 3}):
+        with pytest.raises(InterruptedError):
+            data_sets.videos(tmp_path, **settings)
+    assert asked == [1, 2, 4, 3]
+
+
+def test_names_of_sets_stay(folder):
+    """Clips that were made before are found again, and not refused."""
+    about = {"layout": "faceforensics", "frames": 6, "size": 64, "seed": 3}
+    text = json.dumps(about | {"revision": clips.revision()})
+    assert (folder / "clips.json").read_text() == text
+    assert clips.REVISION == 2
+    names = "".join(digests(folder)).encode()
+    assert hashlib.sha256(names).hexdigest()[:12] == "74d5e8b6a081"
+
+
+def test_pictures_stay(folder):
+    """Means over quarters of the first and the last frame of a forgery."""
+    clip = frames(folder / "manipulated_sequences/FaceSwap/raw/videos/000_001.mp4")
+    means = clip[[0, -1]].reshape(2, 2, 32, 2, 32, 3).mean((2, 4, 5)).reshape(2, 4)
+    expected = [[101.7, 108.6, 86.3, 99.0], [101.3, 109.6, 86.2, 99.6]]
+    np.testing.assert_allclose(means, expected, atol=0.2)
+
+
 def test_other_settings_are_refused(folder):
     with pytest.raises(FileExistsError, match="other settings"):
         clips.write(folder, **SETTINGS | {"seed": 4})
@@ -165,6 +242,64 @@ def test_the_unseen_set_is_a_test_of_other_people(folder, tmp_path, monkeypatch)
     assert {item.split for item in listing.items} == {"test"}
     seen = frames(folder / "original_sequences/youtube/c23/videos/000.mp4")
     assert all(np.abs(frames(item.path) - seen).mean() > 10 for item in listing.items)
+
+
+def test_the_acted_set_has_deepfakedetections_layout(tmp_path, monkeypatch):
+    monkeypatch.setattr(clips, "ACTED", clips.UNSEEN)  # compiled already
+    clips.write_acted(tmp_path / "dfd", **SETTINGS | {"clips": 2})
+    assert layouts.recognise(tmp_path / "dfd") == "dfd"
+    for compression in clips.COMPRESSIONS:
+        listing = layouts.find(tmp_path / "dfd", compression=compression)
+        assert not listing.left_out
+        assert {item.split for item in listing.items} == {"test"}
+        real, other, fake, another = sorted(listing.items, key=lambda i: i.label)
+        assert (real.label, other.label, fake.label, another.label) == (0, 0, 1, 1)
+        for made, original in ((fake, real), (another, other)):
+            assert (made.group, made.pair) == (original.group, original.path)
+            assert made.source == "deepfakedetection" and Path(made.mask).exists()
+            assert f"/{compression}/" in made.path
+
+
+def test_the_unseen_sets_differ_in_people_and_manipulation():
+    assert len({clips.FILMED, clips.STRANGERS, clips.ACTORS}) == 3
+    manipulations = [*clips.MANIPULATIONS.values(), clips.UNSEEN, clips.ACTED]
+    assert clips.UNSEEN != clips.ACTED and clips.ACTED in graphic.REPLACERS
+    assert len(set(manipulations)) >= 2
+
+
+def test_the_street_has_one_compression(tmp_path):
+    with pytest.raises(ValueError, match="unseen are c23 alone"):
+        data_sets.videos(tmp_path, view="unseen", compression="c40")
+    with pytest.raises(ValueError, match="did you mean 'c23'"):
+        data_sets.videos(tmp_path, compression="c40,c32")
+
+
+def test_videos_of_mixed_qualities_have_names_of_their_own(folder, tmp_path):
+    listing = layouts.find(folder, compression="raw,c23,c40")
+    convert = functools.partial(videos.convert_clip, frames=2, detector="none")
+    settings = {"size": 16, "workers": 1, "progress": False, "convert": convert}
+    report = dataset.prepare(listing.items, tmp_path, name="mixed", **settings)
+    data = corpus.open(report.root, size=16, batch_size=8)
+    seen = [batch for batch in data.test.batches()]
+    seen = {
+        name: np.concatenate([batch[name][batch["valid"] == 1] for batch in seen])
+        for name in ("label", "video", "group", "name")
+    }
+    assert {name for name in seen["video"] if name.endswith("004_005")} == {
+        f"faceforensics/FaceSwap/{quality}/004_005" for quality in clips.COMPRESSIONS
+    }
+    pooled = protocols.pool_videos(
+        np.arange(len(seen["label"]), dtype=float),
+        seen["video"],
+        labels=seen["label"],
+        groups=seen["group"],
+    )
+    # A pair of clips, originals and one forgery of each, in three qualities.
+    assert len(pooled.names) == 12 and (np.asarray(pooled.labels) == 1).sum() == 6
+    assert set(pooled.groups) == {"faceforensics/004-005"}
+    shown = corpus.open(report.root, size=16, batch_size=4, frames=2).test.batches()
+    for batch in shown:
+        assert len(set(batch["video"])) == len(batch["video"])
 
 
 def test_clips_become_records(folder):

@@ -34,6 +34,27 @@ def test_coding_without_loss_keeps_every_bit():
     assert codec.encode(frames, codec.LOSSLESS) == data
 
 
+def test_bytes_do_not_depend_on_what_was_in_memory():
+    """Narrow pictures, moving and noisy: what x264 looks ahead in."""
+    random = np.random.default_rng(2)
+    scene = np.kron(random.integers(40, 200, (12, 40, 3)), np.ones((8, 8, 1)))
+    moving = [np.roll(scene, 2 * step, axis=1)[:64, :64] for step in range(16)]
+    noise = random.normal(0, 4, (16, 64, 64, 3))
+    clip = np.uint8(np.clip(np.stack(moving) + noise, 0, 255))
+
+    def used():
+        """Leave memory behind that was written to."""
+        sizes = np.int64(2 ** random.uniform(6, 20, 200))
+        kept = [np.full(size, random.integers(256), np.uint8) for size in sizes]
+        random.shuffle(kept)
+
+    written = set()
+    for _ in range(20):
+        used()
+        written.add(codec.encode(clip.copy(), codec.lossy(23)))
+    assert len(written) == 1
+
+
 def test_pyav_is_named_before_anything_is_rendered(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)  # importing it fails
     for write in (clips.write, clips.write_unseen):

@@ -71,6 +71,20 @@ def swap_feathered(target, donor, target_landmarks, donor_landmarks):
     return _finish(blend(target, face, soft)), jnp.float32(soft > 0)
 
 
+def swap_coarse(target, donor, target_landmarks, donor_landmarks):
+    """(picture, mask): a swap whose face was painted half as large as it is shown.
+
+    So networks replace faces that give smaller pictures than the film's; noise is added
+    to the enlarged face, and its border is narrow.
+    """
+    size = target.shape[0]
+    soft = face_mask(target_landmarks, size=size, feather=size / 32)
+    face = _fitted(
+        target, donor, target_landmarks, donor_landmarks, soft, painted=_coarse
+    )
+    return _finish(blend(target, face, soft)), jnp.float32(soft > 0)
+
+
 def reenact_graphic(target, target_landmarks, wanted_landmarks):
     """(picture, mask): the target's face with another expression, as Face2Face does it.
 
@@ -90,6 +104,7 @@ def reenact_graphic(target, target_landmarks, wanted_landmarks):
 REPLACERS = {
     "swap_graphic": swap_graphic,
     "swap_feathered": swap_feathered,
+    "swap_coarse": swap_coarse,
     "reenact_graphic": lambda target, _, own_points, wanted_points: reenact_graphic(
         target, own_points, wanted_points
     ),
@@ -202,17 +217,27 @@ def _replace(target, guide, own_points, guide_points, *, name):
     return photos.to_bytes(picture), photos.to_bytes(mask)
 
 
-def _fitted(target, donor, target_landmarks, donor_landmarks, mask):
-    """The donor's face in shape, colours and grain of the target's.
+def _fitted(
+    target, donor, target_landmarks, donor_landmarks, mask, *, painted=lambda face: face
+):
+    """The donor's face in shape, colours and grain of the target's, as `painted`.
 
     Grain is moved by whole pixels: interpolation would take half of it away.
     """
     flow = _flow(donor, donor_landmarks, target_landmarks)
     noise = grain(donor)
-    face = colour_transfer(resample.warp(donor - noise, flow), target, mask)
+    face = painted(resample.warp(donor - noise, flow))
+    face = colour_transfer(face, target, mask)
     gain = grain_level(target) / jnp.maximum(grain_level(donor), 1e-6)
     gain = jnp.clip(gain, 0.25, 4.0)[None, None]
     return face + gain * resample.warp(noise, jnp.round(flow))
+
+
+def _coarse(face):
+    """The face as a picture of half the size shows it, enlarged."""
+    size = face.shape[0]
+    small = resample.resize(face, (size // 2, size // 2), method="box")
+    return resample.resize(small, (size, size), method="bicubic")
 
 
 def _open_mouth(face, own_points, wanted_points):

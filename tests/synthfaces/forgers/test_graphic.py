@@ -178,7 +178,10 @@ def test_forgeries_change_the_inside_of_their_mask_only(name, pictures, faces):
     assert (change[mask > 0] > 8).mean() > 0.1
 
 
-@pytest.mark.parametrize("name", ["swap_graphic", "swap_feathered"])
+SWAPS = [name for name in graphic.REPLACERS if name.startswith("swap")]
+
+
+@pytest.mark.parametrize("name", SWAPS)
 def test_a_swapped_face_has_the_targets_grain(name, faces):
     noise = np.random.default_rng(2).normal(size=(2, SIZE, SIZE, 3)) / 255
     targets, donors = 0.5 + 4 * noise, 0.5 + 8 * noise[::-1]
