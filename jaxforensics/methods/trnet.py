@@ -167,13 +167,8 @@ def make(
         features=frozen,
     )
     stages = (Stage("train", steps, "pairs", partial(_step, game)),)
-    return Method(
-        partial(_init, game),
-        stages,
-        partial(_predict, game),
-        settings,
-        handed_on=partial(_players, game),
-    )
+    init, predict, players = (partial(f, game) for f in (_init, _predict, _players))
+    return Method(init, stages, predict, settings, handed_on=players)
 
 
 def _step(game, key, state, batch):
