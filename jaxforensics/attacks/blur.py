@@ -76,7 +76,7 @@ def blur(predict, *, size=9, update="normalised", start=None, step=None, steps=1
     )
 
 
-def precisions(predict, size=9, update="normalised", start=None, step=None, steps=1):
+def precisions(predict, *, size=9, update="normalised", start=None, step=None, steps=1):
     """The maps of `blur`: (key, image, label) -> (b, h, w), 1 / sigma² of pixels."""
     if predict is None:
         raise ValueError("it needs 'follows': the victim whose gradients it follows")

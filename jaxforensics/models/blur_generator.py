@@ -41,14 +41,13 @@ class BlurGenerator(nn.Module):
             mask = mask[:, None, None, None]
         mode = train, mask
         x = (2 * jnp.float32(image) - 1).astype(self.dtype)
-        x = self._layer(_mirrored(x, 3), self.width, 7, "first", mode, padding=0)
+        x = self._layer(_mirrored(x, 3), self.width, 7, "first", mode)
         for i in (1, 2):
             width = 2**i * self.width
             x = self._layer(x, width, 3, f"down_{i}", mode, padding=1, stride=2)
         for i in range(1, self.blocks + 1):
-            y = _mirrored(x, 1)
-            y = self._layer(y, x.shape[-1], 3, f"block_{i}_1", mode, padding=0)
-            y = self._conv(_mirrored(y, 1), x.shape[-1], 3, f"block_{i}_2", padding=0)
+            y = self._layer(_mirrored(x, 1), x.shape[-1], 3, f"block_{i}_1", mode)
+            y = self._conv(_mirrored(y, 1), x.shape[-1], 3, f"block_{i}_2")
             x = x + self._norm(y, f"block_{i}_2_norm", mode)
         for i in (1, 2):
             width = 2 ** (2 - i) * self.width
@@ -57,19 +56,20 @@ class BlurGenerator(nn.Module):
         last = Conv(1, 7, padding=0, kernel_init=KAIMING, dtype=self.dtype, name="map")
         return last(_mirrored(x, 3))[..., 0].astype(jnp.float32)
 
-    def _layer(self, x, width, size, name, mode, **borders):
-        x = self._conv(x, width, size, name, **borders)
+    def _layer(self, x, width, size, name, mode, *, padding=0, stride=1):
+        x = self._conv(x, width, size, name, padding=padding, stride=stride)
         return nn.relu(self._norm(x, f"{name}_norm", mode))
 
-    def _conv(self, x, width, size, name, **borders):
+    def _conv(self, x, width, size, name, *, padding=0, stride=1):
         conv = Conv(
             width,
             size,
+            padding=padding,
+            stride=stride,
             use_bias=False,
             kernel_init=KAIMING,
             dtype=self.dtype,
             name=name,
-            **borders,
         )
         return conv(x)
 

@@ -63,7 +63,7 @@ def slopes(images, start, parametrisation):
 def test_a_step_is_the_formulas(update, images):
     row = blur.UPDATES[update]
     step = {"released": 0.5, "printed": 0.2}.get(update, row.step)
-    found = blur.precisions(PREDICT, SIZE, update, row.start, step)(
+    found = blur.precisions(PREDICT, size=SIZE, update=update, step=step)(
         None, images, LABELS
     )
     gradient = slopes(images, row.start, row.parametrisation)
@@ -88,7 +88,7 @@ def test_maps_keep_their_root_mean_square_and_their_sign(images):
     for update in ("normalised", "signed", "released"):
         start = blur.UPDATES[update].start
         for steps in (1, 3):
-            maps = blur.precisions(PREDICT, SIZE, update, steps=steps)
+            maps = blur.precisions(PREDICT, size=SIZE, update=update, steps=steps)
             found = np.asarray(maps(None, images, LABELS))
             assert found.min() >= 0
             np.testing.assert_allclose(rms(found), start, rtol=1e-4)
@@ -114,7 +114,7 @@ def test_adversaries_are_worse_than_their_controls(images):
 def test_a_random_map_varies_as_much_as_the_adversarys_and_is_smooth(images):
     key = jax.random.key(4)
     maps = np.asarray(blur._wandered(0.39, 0.5, key, images, LABELS))
-    adversary = blur.precisions(PREDICT, SIZE)(None, images, LABELS)
+    adversary = blur.precisions(PREDICT, size=SIZE)(None, images, LABELS)
     np.testing.assert_allclose(rms(maps), 0.39, rtol=1e-4)
     spread = [
         np.std(x, axis=(1, 2)) / np.mean(x, axis=(1, 2)) for x in (maps, adversary)
