@@ -71,9 +71,10 @@ def blur(predict, *, size=9, update="normalised", start=None, step=None, steps=1
     every pixel before, and `step` are those of the update unless given: a precision,
     or for 'printed' a standard deviation.
     """
-    return partial(
-        _blurred, size, precisions(predict, size, update, start, step, steps)
+    maps = precisions(
+        predict, size=size, update=update, start=start, step=step, steps=steps
     )
+    return partial(_blurred, size, maps)
 
 
 def precisions(predict, *, size=9, update="normalised", start=None, step=None, steps=1):
