@@ -50,6 +50,7 @@ TABLE = [
         2_624 + 18_496 + 73_856 + (16 * 16 * 128 + 1) * 1024 + 1025 * 512 + 513 * 2,
     ),
     ("xception", {"num_classes": 2}, 128, 20_811_050),
+    ("ffd", {"num_classes": 2}, 128, 20_811_050 + 7_280),
     ("patch_cnn", {"num_classes": 2, "block": 1}, 64, 55_010),
     ("patch_cnn", {"num_classes": 2}, 64, 191_330),
     ("patch_cnn", {"num_classes": 2, "block": 3}, 64, 1_108_218),
