@@ -58,6 +58,13 @@ def parser(description):
     add["videos"]("--compression", help="FaceForensics++: raw, c23 (default), c40")
 
     add["synthfaces"]("--view", help="pairs, hybrid, generators, edits or videos")
+    add["synthfaces"](
+        "--attribute",
+        dest="attributes",
+        type=lambda text: tuple(text.split(",")),
+        metavar="NAME,…",
+        help="edits: these properties, such as blond,bald,smile",
+    )
 
     add["pairs"]("path", help="a prepared data set; what is found lies beside it")
     add["pairs"]("--side", type=int, help="of the pictures when compared (16)")

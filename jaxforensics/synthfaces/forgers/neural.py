@@ -35,9 +35,11 @@ class Forger(NamedTuple):
 
 _LANDMARKS = 2 * len(render.LANDMARKS)  # numbers: a row and a column each
 _VECTOR = len(scenes.ATTRIBUTES)
+# An edit lies where its attribute does.
+_editor = functools.partial(Translator, placed=(16, 32, 64), normalised=True, fine=True)
 EDITS = {
-    "edit_deconv": Forger(Translator(up="deconv"), 3, _VECTOR),
-    "edit_skip": Forger(Translator(up="nearest", full_skip=True), 3, _VECTOR),
+    "edit_deconv": Forger(_editor(up="deconv"), 3, _VECTOR),
+    "edit_skip": Forger(_editor(up="nearest", full_skip=True), 3, _VECTOR),
 }
 # These see the target, and beside it the face that is to replace the target's, bent.
 REPLACEMENTS = {
@@ -79,7 +81,7 @@ def _run(function, seed, indices, *arrays):
 
 
 def _edit(seed, index, picture, described, wanted, *, name, size):
-    change = wanted - described
+    change = pairs.stressed(wanted - described)
     edited = _redraw(EDITS[name], name, seed, index, to_float(picture), change, size)
     return photos.to_bytes(edited)
 
@@ -124,8 +126,8 @@ def _redraw(forger, name, seed, index, picture, condition, size):
     pictures = {size: picture[None]}
     conditions = {size: condition[None]}
     noise = {size: grain(key[None], size=size)}
-    redrawn, _ = forger.net.apply(variables, pictures, conditions, noise)[size]
-    return redrawn[0]
+    redrawn = forger.net.apply(variables, pictures, conditions, noise)[size]
+    return redrawn.picture[0]
 
 
 @functools.cache
