@@ -38,8 +38,8 @@ def _forgers():
         "shuffle": _synthesis(upsampling="shuffle", encoder="deconv"),
         "deconv_r": _synthesis(regulariser="spectrum", **disguised),
         "deconv_a": _synthesis(regulariser="spectral_discriminator", **disguised),
-        "edit_deconv": _editing(up="deconv", steps=1400),
-        "edit_skip": _editing(up="nearest", full_skip=True, steps=1400),
+        "edit_deconv": _editing(up="deconv", large=2, steps=1600),
+        "edit_skip": _editing(up="nearest", full_skip=True, large=3, steps=2500),
         "swap_neural": _translation("swaps", up="shuffle", emphasis=1.0),
         "reenact_neural": _translation("reenactments", up="nearest"),
     }
@@ -79,11 +79,11 @@ def _synthesis(
     }
 
 
-def _editing(*, up, full_skip=False, steps):
+def _editing(*, up, full_skip=False, large, steps):
     """An editor learns more than other translators: faint edits have to show."""
-    row = _translation("edits", up=up, full_skip=full_skip, emphasis=12.0, steps=steps)
-    row |= {"placed": (16, 32, 64), "normalised": True, "fine": True}
-    row |= {"crowd": 0.1, "gate": 0.5}
+    row = _translation("edits", up=up, full_skip=full_skip, emphasis=8.0, steps=steps)
+    row |= {"placed": (16, 32, 64), "normalised": True}
+    row |= {"large": large, "crowd": 0.1, "gate": 0.5}
     row["optimiser"] |= {"rate": 4e-3, "settings": {"b1": 0.8, "b2": 0.99}}
     return row
 
@@ -97,7 +97,6 @@ def _translation(stream, *, up, full_skip=False, emphasis=20.0, steps=800):
         "full_skip": full_skip,
         "placed": (),
         "normalised": False,
-        "fine": False,
         "large": 2,
         "emphasis": emphasis,
         "crowd": None,

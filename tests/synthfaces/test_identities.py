@@ -18,8 +18,8 @@ WEIGHTS = {
     "shuffle": "5da125d135d9",
     "deconv_r": "4bbe4d579c11",
     "deconv_a": "3679e9d38f02",
-    "edit_deconv": "dd4ddbf7f939",
-    "edit_skip": "3ac9bbffe31d",
+    "edit_deconv": "1ff972583294",
+    "edit_skip": "8cf20e5556e5",
     "swap_neural": "f87a076005a8",
     "reenact_neural": "a9f4090dc495",
 }
@@ -30,10 +30,10 @@ STREAMS = {
     "reenactments": ("b2af75456173d56a", "e3a06c4987afb9a6"),
 }
 BLOCKS = {
-    "pairs": "2f408c876b63477a",
-    "hybrid": "d546a5d4c25cbec9",
-    "generators": "4a3516cb03136d48",
-    "edits": "83b8df598179813a",
+    "pairs": "ba9c9935a2e1130f",
+    "hybrid": "d1de1b7395fa1c08",
+    "generators": "0cab8842e4ffd3b2",
+    "edits": "8e1c3187b4b1de99",
 }
 WITHOUT_WEIGHTS = {  # the same blocks, whichever weights they are made with
     "pairs": "a8fd54c969e3f89f",

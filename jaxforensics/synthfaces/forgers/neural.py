@@ -36,7 +36,7 @@ class Forger(NamedTuple):
 _LANDMARKS = 2 * len(render.LANDMARKS)  # numbers: a row and a column each
 _VECTOR = len(scenes.ATTRIBUTES)
 # An edit lies where its attribute does.
-_editor = functools.partial(Translator, placed=(16, 32, 64), normalised=True, fine=True)
+_editor = functools.partial(Translator, placed=(16, 32, 64), normalised=True)
 EDITS = {
     "edit_deconv": Forger(_editor(up="deconv"), 3, _VECTOR),
     "edit_skip": Forger(_editor(up="nearest", full_skip=True), 3, _VECTOR),

@@ -34,7 +34,7 @@ class Weights(NamedTuple):
     """Of the losses beside the distance, and of pixels."""
 
     emphasis: float  # how much more than others pixels weigh that change
-    crowd: float | None  # see `_places`
+    crowd: float | None  # see `_emphasised`
     texture: float
     adversarial: float
     gate: float  # of what guides the paint and its gate, see `_guidance`
@@ -46,7 +46,6 @@ def make(
     full_skip=False,
     placed=(),
     normalised=False,
-    fine=False,
     large=2,
     emphasis=20.0,
     crowd=None,
@@ -62,17 +61,13 @@ def make(
     A batch holds `image_64` (b, 64, 64, 3), `truth_64`, and where they exist `guide_64`
     (what the net redraws, seeing the image), `condition_64` (b, k) and `mask_64`
     (b, 64, 64, where the result counts); and the same for 128, of which a step takes
-    the first `large`.  `emphasis` weighs pixels that change, with `crowd` their
-    surroundings too; `gate` weighs how well the net knows which ones
+    the first `large`.  `emphasis` weighs pixels that change, with `crowd` those most
+    around which little else does; `gate` weighs how well the net knows which ones
     change, and what it paints there.  `predict` redraws `image` of either size.
     """
     settings = dict(locals())
     net = Translator(
-        up=up,
-        full_skip=full_skip,
-        placed=tuple(placed),
-        normalised=normalised,
-        fine=fine,
+        up=up, full_skip=full_skip, placed=tuple(placed), normalised=normalised
     )
     critic = PatchDiscriminator()
     optimisers = {"translator": optimiser, "critic": critic_optimiser}
@@ -239,10 +234,7 @@ def _distances(pair, redrawn, weights):
     there is 'guidance', too.
     """
     truth = pair["truth"]
-    change = _change(pair)
-    emphasised = change
-    if weights.crowd is not None:
-        emphasised = _places(change, weights.crowd) * (1 + 2 * change) / 3
+    emphasised = _emphasised(pair, weights.crowd)
     weight = 1 + weights.emphasis * emphasised
     if "mask" in pair:
         weight = weight * pair["mask"][..., None]
@@ -255,7 +247,7 @@ def _distances(pair, redrawn, weights):
     contrast_gap = local_contrast(drawn, cell=CELL) - local_contrast(truth, cell=CELL)
     terms = {"distance": distance, "texture": jnp.abs(contrast_gap).mean()}
     if weights.gate:
-        terms["guidance"] = _guidance(pair, redrawn, weight, change)
+        terms["guidance"] = _guidance(pair, redrawn, weight, emphasised)
     return terms
 
 
@@ -265,24 +257,23 @@ def _error(x, truth, weight, cell):
     return (gap * pool(weight, cell)).mean()
 
 
-def _guidance(pair, redrawn, weight, change):
+def _guidance(pair, redrawn, weight, emphasised):
     """How wrong the gate is, and the paint where the picture changes.
 
     A gate that is closed where a face should change hides the paint from the distance,
     and bad paint keeps the gate closed: told apart, each learns at once.  The gate's
     error is the cross-entropy of keeping what stays.
     """
+    stays = 1 - _change(pair)
     kept = jnp.clip(redrawn.kept, 1e-4, 1 - 1e-4)
-    entropy = -((1 - change) * jnp.log(kept) + change * jnp.log(1 - kept))
+    entropy = -(stays * jnp.log(kept) + (1 - stays) * jnp.log(1 - kept))
     # Between no weights, with which small regions stay closed, and those of the
     # distance, with which the gate opens far around them.
     gate_weight = jnp.sqrt(weight)
     gate_error = (gate_weight * entropy).mean() / gate_weight.mean()
 
-    # The paint of small regions counts as much as that of large ones.
-    changing = change / (_around(change) + 0.1)
     # The least mean is that of a picture in which nothing changes.
-    changing = changing / (changing.mean((1, 2, 3), keepdims=True) + 0.01)
+    changing = emphasised / (emphasised.mean((1, 2, 3), keepdims=True) + 0.01)
     errors = [_error(redrawn.paint, pair["truth"], changing, cell) for cell in SCALES]
     return gate_error + sum(errors) / len(errors)
 
@@ -293,16 +284,15 @@ def _change(pair):
     return jnp.clip(5 * change, 0, 1)
 
 
-def _places(change, crowd):
-    """Where something changes, in full where the share `crowd` around does.
+def _emphasised(pair, crowd):
+    """Which pixels change, as weights (b, h, w, 1).
 
-    There all pixels count, those that stay too: were they cheap, an edit would spread
-    beyond its region.
+    With `crowd`, a change is divided by it and how much changes around, so that the
+    rims of glasses and a lip count as a head of hair does.
     """
-    return jnp.minimum(_around(change) / crowd, 1)
-
-
-def _around(change):
-    """How much changes around each pixel, in the same shape."""
-    cells = pool(change, change.shape[1] // PLACES)
-    return resize(cells, change.shape[1:3], method="bilinear")
+    change = _change(pair)
+    if crowd is None:
+        return change
+    around = pool(change, change.shape[1] // PLACES)
+    around = resize(around, change.shape[1:3], method="bilinear")
+    return change / (around + crowd)

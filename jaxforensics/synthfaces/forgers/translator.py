@@ -45,8 +45,7 @@ class Translator(nn.Module):
 
     `up` is a kind of `models.layers.Upsample`.  With `full_skip` the encoder's features
     of the full size take part too.  At the sizes `placed`, on the way up, it learns an
-    `Atlas` of the condition.  With `normalised` features it learns faster,
-    and with `fine` the core ends in a convolution that tells regions apart.
+    `Atlas` of the condition.  With `normalised` features it learns faster.
     """
 
     up: str = "deconv"
@@ -54,7 +53,6 @@ class Translator(nn.Module):
     blocks: int = 2
     placed: tuple[int, ...] = ()
     normalised: bool = False
-    fine: bool = False
 
     @nn.compact
     def __call__(self, pictures, conditions, grains):
@@ -119,7 +117,7 @@ class Translator(nn.Module):
             x = Block(name=f"block_{i}")(x)
         for size in [*sizes[-2::-1], CORE]:
             x = self._rise(size, x, skips[size], condition, grain)
-            if size < CORE or self.fine:
+            if size < CORE:
                 x = self._layer(_conv, size, f"conv_{size}")(x)
         return x
 

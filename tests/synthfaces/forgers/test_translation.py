@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
 
 from jaxforensics.synthfaces.forgers import translation
 from jaxforensics.synthfaces.forgers.translator import Redrawn
@@ -126,39 +125,20 @@ def test_changed_pixels_weigh_more():
     assert np.isclose(weighted["distance"], 0.1 * 4 / 7, rtol=1e-3)
 
 
-def test_places_of_small_regions_count_in_full_and_so_do_their_surroundings():
-    change = np.zeros((2, 64, 64, 1), np.float32)
-    change[0, 16:48, 16:48] = 1.0
-    change[1, 28, 16:48] = 1.0  # a line, an eighth of the cells that it crosses
-    square, line = np.asarray(translation._places(change, 0.1))[..., 0]
-    for places, middle in ((square, (32, 32)), (line, (28, 32))):
-        assert places.min() == 0 and places.max() == 1
-        assert places[middle] == 1 and places[4, 4] == 0
-    assert line[26, 32] == 1 and line[44, 32] == 0
-
-    # Cells of 8 x 8 averaged, brought back to the size by Pillow.
-    cells = change[1, ..., 0].reshape(8, 8, 8, 8).mean((1, 3))
-    around = Image.fromarray(cells).resize((64, 64), Image.Resampling.BILINEAR)
-    found = np.asarray(translation._around(change))[1, ..., 0]
-    assert np.allclose(found, np.asarray(around), atol=1e-5)
-
-
-def test_in_places_where_something_changes_what_stays_counts_too():
-    truth = np.zeros((1, 64, 64, 3), np.float32)
+def test_in_a_crowd_a_small_region_counts_nearly_as_a_large_one():
+    truth = np.zeros((2, 64, 64, 3), np.float32)
     image = truth.copy()
-    image[:, 16:32, 16:32] = 1.0
+    image[0, 16:48, 16:48] = 1.0
+    image[1, 31, 16:48] = 1.0  # a line, an eighth of the cells that it crosses
     pair = {"truth": truth, "image": image}
+    for crowd, least, most in ((None, 25, 40), (0.05, 1, 10)):
+        emphasised = np.asarray(translation._emphasised(pair, crowd))[..., 0]
+        assert (emphasised[image[..., 0] == 0] == 0).all()
+        square, line = emphasised.sum((1, 2))
+        assert least < square / line < most
 
-    def wrong_at(row, column):
-        drawn = truth.copy()
-        drawn[:, row, column] = 1.0
-        local = weights(emphasis=12.0, crowd=0.1)
-        distances = translation._distances(pair, redrawn(drawn, truth), local)
-        return float(distances["distance"])
-
-    changes = wrong_at(20, 20)
-    assert np.isclose(wrong_at(33, 20) / changes, 5 / 13, atol=0.05)
-    assert np.isclose(wrong_at(60, 60) / changes, 1 / 13, atol=0.05)
+    # In the middle of the square everything changes.
+    assert np.isclose(translation._emphasised(pair, 0.1)[0, 32, 32, 0], 1 / 1.1)
 
 
 def test_guidance_wants_an_open_gate_and_good_paint_where_the_picture_changes():

@@ -27,7 +27,7 @@ def inputs(sizes=SIZES, channels=3, told=2):
 @pytest.fixture(scope="module", params=["deconv", "full"])
 def net(request):
     settings = {
-        "deconv": {"placed": (16, 32), "normalised": True, "fine": True},
+        "deconv": {"placed": (16, 32), "normalised": True},
         "full": {"up": "nearest", "full_skip": True},
     }
     net = Translator(**settings[request.param])
