@@ -4,11 +4,18 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 
-def embedded(name, *, faces, size, batch_size, fakes=None):
-    """Reading a view of SynthFaces, prepared on first use; `fakes`: some of them."""
+def embedded(name, *, faces, size, batch_size, fakes=None, attributes=None):
+    """Reading a view of SynthFaces, prepared on first use; `fakes`: some of them.
+
+    `attributes` are those that the editors of the view `edits` add, each in pictures
+    of its own.
+    """
+    view = {"faces": faces, "size": size, "fakes": fakes}
+    if attributes:
+        view |= {"attributes": attributes}
     return {
         "root": f"embedded:{name}",
-        "view": {"faces": faces, "size": size, "fakes": fakes},
+        "view": view,
         "size": size,
         "batch_size": batch_size,
         "seed": 0,

@@ -56,8 +56,8 @@ def _forgers():
             start = {"enlarger": f"{row['decoder']}_128", "steps": 250, "rate": 1e-3}
         forgers |= {name: row, f"{name}_128": _enlargement(name, row, **start)}
     return forgers | {
-        "edit_deconv": _translation("edits", up="deconv", steps=2000),
-        "edit_skip": _translation("edits", up="nearest", full_skip=True, steps=1200),
+        "edit_deconv": _editing(up="deconv", large=2, steps=1600),
+        "edit_skip": _editing(up="nearest", full_skip=True, large=3, steps=2500),
         "swap_neural": _translation("swaps", up="shuffle", emphasis=1.0),
         "reenact_neural": _translation("reenactments", up="nearest"),
     }
@@ -147,6 +147,15 @@ def _optimisers(steps, rate):
     }
 
 
+def _editing(*, up, full_skip=False, large, steps):
+    """An editor learns more than other translators: faint edits have to show."""
+    row = _translation("edits", up=up, full_skip=full_skip, emphasis=8.0, steps=steps)
+    row |= {"placed": (16, 32, 64), "normalised": True}
+    row |= {"large": large, "crowd": 0.1, "gate": 0.5}
+    row["optimiser"] |= {"rate": 4e-3, "settings": {"b1": 0.8, "b2": 0.99}}
+    return row
+
+
 def _translation(stream, *, up, full_skip=False, emphasis=20.0, steps=800):
     warmup = {"steps": steps, "warmup": 40, "final": 0.0}
     return {
@@ -154,10 +163,14 @@ def _translation(stream, *, up, full_skip=False, emphasis=20.0, steps=800):
         "stream": stream,
         "up": up,
         "full_skip": full_skip,
+        "placed": (),
+        "normalised": False,
         "large": 2,
         "emphasis": emphasis,
+        "crowd": None,
         "texture": 0.1,
         "adversarial": 0.015,
+        "gate": 0.0,
         "steps": steps,
         "optimiser": {
             "name": "adam",

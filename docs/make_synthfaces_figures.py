@@ -17,6 +17,7 @@ from jaxforensics.ops.color import to_float
 from jaxforensics.prepare import layouts, videos
 from jaxforensics.reporting import figures
 from jaxforensics.synthfaces import clips, sources, views
+from jaxforensics.synthfaces.drawing import render
 from jaxforensics.training import mesh
 
 OUT = Path(__file__).parent / "images" / "synthfaces"
@@ -25,6 +26,9 @@ SIZE = 128
 COLUMNS = 8  # pictures in a row
 AVERAGED = 256  # pictures of which a spectrum is the mean
 MEASURED = 256  # pictures of each forger whose detail is compared with reals'
+EDITS_MEASURED = 64  # of each editor, property and size
+VISIBLE = 0.1  # change of gray, black to white being 1, that counts as one
+FACES_BY_PROPERTY = 3  # in the sheet of properties
 DOMAINS = {"studio": "real", "street": "real/street", "scenes": "real/scenes"}
 SYNTHESISED = (
     *("deconv", "nearest", "bilinear", "shuffle"),
@@ -134,6 +138,52 @@ def draw_clips():
     save(figures.pictures(rows, names=names), "clips")
 
 
+def draw_properties():
+    """A row for each property: originals, and the property added by both editors."""
+    rows = []
+    for name, attribute in sources.PROPERTIES.items():
+        faces = sources.lacking(attribute, SEED, 20)[:FACES_BY_PROPERTY]
+        edits = [by_property(editor, name, faces) for editor in EDITED]
+        versions = [edits[0].original, *(pictures.image for pictures in edits)]
+        rows.append(np.stack(versions, axis=1).reshape(-1, SIZE, SIZE, 3))
+    save(figures.pictures(rows, names=tuple(sources.PROPERTIES)), "properties")
+
+
+def by_property(editor, name, faces, size=SIZE):
+    """Pictures of some faces to which an editor adds a property."""
+    source = sources.by_property(editor, name)
+    return sources.SOURCES[source](SEED, faces, size=size)
+
+
+def print_visible_edits():
+    """Print how many edits can be seen, and how much of the picture they change."""
+    columns = [f"`{editor}`, {size}" for editor in EDITED for size in views.SIZES]
+    print("| | " + " | ".join(columns) + " |")
+    print("| --- |" + " ---: |" * len(columns))
+    for name, attribute in sources.PROPERTIES.items():
+        faces = sources.lacking(attribute, SEED, 2 * EDITS_MEASURED)[:EDITS_MEASURED]
+        region = [render.CLASSES.index(part) for part in sources.REGIONS[attribute]]
+        cells = [
+            visible(by_property(editor, name, faces, size), region)
+            for editor in EDITED
+            for size in views.SIZES
+        ]
+        print(f"| `{name}` | " + " | ".join(cells) + " |", flush=True)
+
+
+def visible(pictures, region):
+    """Percentages and levels of edits, as text.
+
+    The share of pictures with a visible change, the mean share of pixels with one, and
+    the mean change in gray levels of 255 outside the region of the edit.
+    """
+    changed = pictures.mask >= 255 * VISIBLE
+    outside = ~np.isin(pictures.parsing, region)
+    share = 100 * changed.any((1, 2)).mean()
+    area = 100 * changed.mean()
+    return f"{share:.0f}, {area:.1f}, {pictures.mask[outside].mean():.1f}"
+
+
 def draw_spectra():
     """Mean log spectra and azimuthal profiles of forgers, less those of reals."""
     spectra = {}
@@ -162,5 +212,7 @@ if __name__ == "__main__":
     OUT.mkdir(parents=True, exist_ok=True)
     draw_sheets()
     draw_clips()
+    draw_properties()
     draw_spectra()
     print_sharpness()
+    print_visible_edits()

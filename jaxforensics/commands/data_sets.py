@@ -27,6 +27,7 @@ FACES = {  # by view
     "scenes": 600,
     "edits": 600,
 }
+PROPERTY_FACES = 800  # where properties are chosen: only some faces lack each
 WRITERS = {  # of views of videos
     "videos": films.write,
     "unseen": films.write_unseen,
@@ -37,21 +38,32 @@ PER_SHARD = 4  # blocks of pictures: what a killed run loses takes half a minute
 
 
 def synthfaces(
-    out, *, view="pairs", faces=None, size=64, seed=0, fakes=None, workers=1
+    out,
+    *,
+    view="pairs",
+    faces=None,
+    size=64,
+    seed=0,
+    fakes=None,
+    attributes=None,
+    workers=1,
 ):
     """A view of SynthFaces, see `synthfaces.views`: the Report of what was prepared.
 
-    `faces` counts identities; `fakes` names those to make, all of the view's if None.
-    One worker uses all cores; more would compile everything again each.
+    `faces` counts identities; `fakes` names those to make, all of the view's if None;
+    `attributes` those that every editor adds, each in pictures of its own.  One worker
+    uses all cores; more would compile everything again each.
     """
     if size not in views.SIZES:
         raise ValueError(f"pictures of SynthFaces are 64 or 128 wide, not {size}")
     if faces is None:
-        faces = choose(FACES, view, "view")
-    items = views.items(view, faces=faces, size=size, seed=seed, fakes=fakes)
+        faces = PROPERTY_FACES if attributes else choose(FACES, view, "view")
+    items = views.items(
+        view, faces=faces, size=size, seed=seed, fakes=fakes, attributes=attributes
+    )
     # Everything that pictures depend on is in the name: sets of other settings, or of
     # an earlier revision, lie side by side.
-    kind_of_set = "_".join(["synthfaces", view, *(fakes or ())])
+    kind_of_set = "_".join(["synthfaces", view, *(fakes or ()), *(attributes or ())])
     return dataset.prepare(
         items,
         out,

@@ -60,6 +60,13 @@ def parser(description):
         add[name]("--compression", help="of clips: c23 (default), or raw,c23,c40")
 
     add["synthfaces"]("--view", help="pairs, hybrid, …, or videos, unseen, unseen_dfd")
+    add["synthfaces"](
+        "--attribute",
+        dest="attributes",
+        type=lambda text: tuple(text.split(",")),
+        metavar="NAME,…",
+        help="edits: these properties, such as blond,bald,smile",
+    )
 
     add["pairs"]("path", help="a prepared data set; what is found lies beside it")
     add["pairs"]("--side", type=int, help="of the pictures when compared (16)")

@@ -13,7 +13,7 @@ from jaxforensics.ops.color import to_gray
 from jaxforensics.synthfaces import photos
 from jaxforensics.synthfaces.codec import h264
 from jaxforensics.synthfaces.drawing import render, scenes
-from jaxforensics.synthfaces.forgers import graphic, neural, whole_faces
+from jaxforensics.synthfaces.forgers import graphic, neural, pairs, whole_faces
 
 LATENTS, DONORS = 20_000, 40_000  # added to a set's seed: people seen in no picture
 HAIR = ("hair", "brows", "moustache")
@@ -33,6 +33,11 @@ SYNTHESISED = {name: (name, 1.0) for name in whole_faces.NAMES} | {
     "street_bilinear_truncated": ("street_bilinear", 0.5),
 }
 NEEDS_HAIR = (*scenes.HAIR_COLOURS, "bangs", "long_hair")
+# What can be chosen as the property of an edit -> the attribute that it adds.
+PROPERTIES = {
+    name.removesuffix("_hair") if name in scenes.HAIR_COLOURS else name: name
+    for name in scenes.ATTRIBUTES
+}
 
 
 class Pictures(NamedTuple):
@@ -51,6 +56,7 @@ def digest(source, *, size):
 
     '' where there are none.
     """
+    source = EDITOR_OF.get(source, source)
     if source not in SYNTHESISED:
         return whole_faces.digest(source)
     forger, _ = SYNTHESISED[source]
@@ -93,20 +99,29 @@ def synthesised(seed, indices, *, size, name, truncation=1.0):
     return Pictures(pictures, groups, [about] * len(indices), mask=mask)
 
 
-def edited(seed, indices, *, size, name):
-    """Studio portraits with one attribute changed by a network."""
+def edited(seed, indices, *, size, name, adding=None):
+    """Studio portraits with one attribute changed by a network.
+
+    With `adding` it is this attribute, which all the portraits must lack; else each
+    tenth portrait's is another, and some lose what they have.
+    """
     before, parsing_before, posed = photos.portraits(
         seed, indices, domain="studio", size=size
     )
     described = _each(scenes.describe, posed)
-    attributes = [_attribute(row, i) for row, i in zip(described, indices, strict=True)]
+    if adding:
+        attributes = [adding] * len(indices)
+    else:
+        attributes = [
+            _attribute(row, i) for row, i in zip(described, indices, strict=True)
+        ]
     wanted = np.stack(
         [target(row, a) for row, a in zip(described, attributes, strict=True)]
     )
     after = neural.edit(name, seed, indices, before, described, wanted, size=size)
 
     # The renderer's own edit is what the parsing of the edited picture is taken from.
-    changed = _each(scenes.edit, posed, wanted)
+    changed = _each(pairs.drawn, posed, wanted)
     _, parsing_after = photos.shots(seed, indices, changed, domain="studio", size=size)
     parsing = np.stack(
         [
@@ -114,13 +129,19 @@ def edited(seed, indices, *, size, name):
             for row in zip(parsing_before, parsing_after, attributes, strict=True)
         ]
     )
+    about = [
+        {"forger": name, "attribute": a, "region": list(REGIONS[a])} for a in attributes
+    ]
+    if adding:
+        looks = zip(_attributes_of(posed), _attributes_of(changed), strict=True)
+        about = [
+            row | {"was": was, "is": now}
+            for row, (was, now) in zip(about, looks, strict=True)
+        ]
     return Pictures(
         after,
         _people(seed, indices),
-        [
-            {"forger": name, "attribute": a, "region": list(REGIONS[a])}
-            for a in attributes
-        ],
+        about,
         original=before,
         mask=gray_map(after, before),
         parsing=parsing,
@@ -197,6 +218,27 @@ def target(described, attribute):
     return wanted
 
 
+def lacking(attribute, seed, faces):
+    """Which of the first `faces` portraits an edit can add the attribute to.
+
+    They do not have it yet and, where it is about hair, are not bald.
+    """
+    described = _described_faces(seed, faces)
+    number = scenes.ATTRIBUTES.index(attribute)
+    lacks = described[:, number] < 0.5
+    if attribute in NEEDS_HAIR:
+        lacks &= described[:, scenes.ATTRIBUTES.index("bald")] < 0.5
+    return np.flatnonzero(lacks)
+
+
+@functools.lru_cache(4)
+@photos.on_cpu()
+def _described_faces(seed, faces):
+    """The attribute vectors of the first studio portraits, (faces, k)."""
+    posed = photos.poses(seed, np.arange(faces), domain="studio")
+    return _each(scenes.describe, posed)
+
+
 def _attribute(described, index):
     """The name of the attribute of picture `index` that is edited.
 
@@ -226,15 +268,25 @@ def _people(seed, indices):
 
 def _described(posed, domain):
     """For each portrait its domain, and the names of the attributes that it has."""
+    return [{"domain": domain, "is": names} for names in _attributes_of(posed)]
+
+
+def _attributes_of(posed):
+    """For each scene the names of the attributes that it has."""
     return [
-        {
-            "domain": domain,
-            "is": [a for a, on in zip(scenes.ATTRIBUTES, row, strict=True) if on],
-        }
+        [a for a, on in zip(scenes.ATTRIBUTES, row, strict=True) if on]
         for row in _each(scenes.describe, posed)
     ]
 
 
+def by_property(editor, chosen):
+    """The name of the source in which an editor adds a property to all."""
+    return f"{editor}/{chosen}"
+
+
+# {source of edits by property: the editor}, and {source: the attribute that it adds}.
+EDITOR_OF = {by_property(e, p): e for e in neural.EDITORS for p in PROPERTIES}
+ADDS = {by_property(e, p): a for e in neural.EDITORS for p, a in PROPERTIES.items()}
 # Name of a source -> function of (seed, indices, size=).  The names are in the records.
 SOURCES = {
     "real": functools.partial(photographs, domain="studio"),
@@ -246,6 +298,10 @@ SOURCES = {
         for source, (name, truncation) in SYNTHESISED.items()
     },
     **{n: functools.partial(edited, name=n) for n in neural.EDITORS},
+    **{
+        source: functools.partial(edited, name=editor, adding=ADDS[source])
+        for source, editor in EDITOR_OF.items()
+    },
     **{
         name: functools.partial(replaced, name=name)
         for name in (*graphic.REPLACERS, *neural.REPLACERS)

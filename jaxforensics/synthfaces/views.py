@@ -34,6 +34,7 @@ class View(NamedTuple):
     fakes: tuple  # the same
     each: bool  # every fake for every face; else each face in one fake only
     paired: bool = False  # whole-face forgeries get the nearest real of their split
+    by_property: bool = False  # properties may be chosen: then each fake adds each
 
 
 VIEWS = {
@@ -74,19 +75,28 @@ VIEWS = {
         fakes=("scenes_nearest", "scenes_bilinear"),
         each=True,
     ),
-    "edits": View(reals=("real",), fakes=("edit_deconv", "edit_skip"), each=True),
+    "edits": View(
+        reals=("real",),
+        fakes=("edit_deconv", "edit_skip"),
+        each=True,
+        by_property=True,
+    ),
 }
 
 
-def items(view, *, faces, size=64, seed=0, fakes=None):
+def items(view, *, faces, size=64, seed=0, fakes=None, attributes=None):
     """The blocks of a view of `faces` identities, with all or some of its fakes.
 
-    They are for pictures of `size` pixels: weights that make others do not count.
+    They are for pictures of `size` pixels: weights that make others do not count.  With
+    `attributes`, names in `sources.PROPERTIES`, every fake adds each of them to all the
+    faces that lack it; the sources are then called EDITOR/PROPERTY.
     """
     plan = choose(VIEWS, view, "view")
     for name in fakes or ():
         choose(dict.fromkeys(plan.fakes), name, f"fake of the view {view}")
     plan = plan._replace(fakes=tuple(fakes or plan.fakes))
+    if attributes:
+        plan = _with_properties(plan, view, attributes)
     if faces < 1:
         raise ValueError(f"a view has at least one face, not {faces}")
     return [
@@ -102,8 +112,31 @@ def items(view, *, faces, size=64, seed=0, fakes=None):
         )
         for source in (*plan.reals, *plan.fakes)
         for split in dict.fromkeys(TENTH)
-        for number, block in enumerate(_blocks(_members(plan, source, split, faces)))
+        for number, block in enumerate(
+            _blocks(_members(plan, source, split, faces, seed))
+        )
     ]
+
+
+def _with_properties(plan, view, attributes):
+    """The plan with a source per fake and property in place of each fake."""
+    if not plan.by_property:
+        able = ", ".join(name for name, other in VIEWS.items() if other.by_property)
+        raise ValueError(
+            f"the view {view} has no choice of attributes; the view {able} has"
+        )
+    if isinstance(attributes, str):
+        raise ValueError(
+            f"attributes are several names, such as ({attributes!r},), not one text"
+        )
+    for name in attributes:
+        choose(sources.PROPERTIES, name, "attribute")
+    fakes = [
+        sources.by_property(fake, name)
+        for fake in plan.fakes
+        for name in dict.fromkeys(attributes)
+    ]
+    return plan._replace(fakes=tuple(fakes))
 
 
 def split_of(index):
@@ -153,9 +186,15 @@ def _item(path, source, split, block, *, plan, faces, size, seed):
     )
 
 
-def _members(plan, source, split, faces):
-    """Identities of a split in a source: one in n where n fakes share the faces."""
+def _members(plan, source, split, faces, seed):
+    """Identities of a split in a source: one in n where n fakes share the faces.
+
+    Those who have what an edit would add are left out of its source.
+    """
     members = [i for i in range(faces) if split_of(i) == split]
+    if source in sources.ADDS:
+        able = set(sources.lacking(sources.ADDS[source], seed, faces).tolist())
+        return [i for i in members if i in able]
     if plan.each or source not in plan.fakes:
         return members
     return members[plan.fakes.index(source) :: len(plan.fakes)]

@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 from tiny_set import SIDE, pictures, prepare_in
 
 from jaxforensics.commands import data_sets
+from jaxforensics.commands.flags import parser
 from jaxforensics.data.corpus import Corpus
 
 
@@ -82,3 +83,14 @@ def test_damage_to_a_set_is_named_when_a_config_opens_it(roots, tmp_path):
     lost.unlink()
     with pytest.raises(FileNotFoundError, match=f"{lost.name} is missing: prepare"):
         data_sets.open_all(config(root), None)
+
+
+def test_properties_of_edits_are_named_in_one_flag(tmp_path):
+    def flags(*given):
+        settings = vars(parser("").parse_args(["synthfaces", *given]))
+        return {k: x for k, x in settings.items() if x is not None and k != "command"}
+
+    assert flags("--attribute=blond,bald")["attributes"] == ("blond", "bald")
+    given = flags("--view=edits", "--attribute=blond,balt", f"--out={tmp_path}")
+    with pytest.raises(ValueError, match="no attribute 'balt'.*did you mean 'bald'"):
+        data_sets.run("synthfaces", given)

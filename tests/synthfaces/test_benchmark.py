@@ -12,6 +12,8 @@ from jaxforensics.experiments import synthfaces
 from jaxforensics.experiments.common import study
 from jaxforensics.prepare import layouts
 from jaxforensics.settings import call
+from jaxforensics.synthfaces import sources, views
+from jaxforensics.synthfaces.forgers import neural
 from jaxforensics.workspace import Workspace
 
 LIMIT = 0.6  # AUC of what says nothing of forgery
@@ -75,6 +77,17 @@ def test_containers_of_clips_have_no_shortcuts(tmp_path, view):
         ]
         assert len(alone) == len(containers.FAMILIES)
         assert not [leak for leak in alone if leak.auc > LIMIT]
+
+
+@pytest.mark.parametrize("size", views.SIZES)
+@pytest.mark.parametrize("editor", neural.EDITORS)
+def test_edits_can_be_seen(editor, size):
+    """Nine in ten change some pixel by a tenth of what is between black and white."""
+    for name, attribute in sources.PROPERTIES.items():
+        faces = sources.lacking(attribute, 0, 80)[:32]
+        source = sources.SOURCES[sources.by_property(editor, name)]
+        gray_maps = source(0, faces, size=size).mask
+        assert (gray_maps.max((1, 2)) >= 25.5).mean() >= 0.9, name
 
 
 def leaks_of(root):

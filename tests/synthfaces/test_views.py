@@ -18,9 +18,11 @@ from jaxforensics.commands import data_sets
 from jaxforensics.data import corpus, records
 from jaxforensics.synthfaces import photos, sources, views
 from jaxforensics.synthfaces.drawing import render, scenes
+from jaxforensics.synthfaces.forgers import neural
 
 ROOT = Path(__file__).resolve().parents[2]
 FACES = 20  # two tens: 14, 2 and 4
+HAIR_PROPERTIES = ("blond", "black", "brown", "bald", "bangs", "long_hair")
 ROOM = 16  # rows computed together: no set here has more faces in a split
 
 
@@ -58,6 +60,16 @@ def edits(tmp_path_factory):
     )
 
 
+@pytest.fixture(scope="module")
+def by_property(tmp_path_factory):
+    return data_sets.synthfaces(
+        tmp_path_factory.mktemp("properties"),
+        view="edits",
+        faces=FACES,
+        attributes=("bald", "smile"),
+    )
+
+
 def everything(report):
     return [r for split in report.splits for r in records.open(report.root, split)]
 
@@ -92,6 +104,9 @@ def test_odd_requests_are_refused(tmp_path):
         ({"faces": 0}, "at least one face"),
         ({"fakes": ("swap_grafic",)}, "swap_grafic.*swap_graphic"),
         ({"size": 96}, "64 or 128"),
+        ({"view": "edits", "attributes": ("blonde",)}, "blonde.*did you mean 'blond'"),
+        ({"view": "edits", "attributes": "blond"}, "several names"),
+        ({"view": "pairs", "attributes": ("blond",)}, "pairs.*no choice.*edits has"),
     ):
         with pytest.raises(ValueError, match=message):
             data_sets.synthfaces(tmp_path, **settings)
@@ -107,6 +122,45 @@ def test_what_paints_the_larger_pictures_is_part_of_their_sets_alone():
     }
     reals = {made for made in blocks[64] if not made}
     assert reals and set(blocks[64]) & set(blocks[128]) == reals
+
+
+def test_enough_faces_lack_each_property():
+    """FakeLocator's tables need 200 for training, 40 for validation, 80 for tests."""
+    found = members("edits", faces=800, attributes=HAIR_PROPERTIES)
+    assert len(found) == 3 + 3 * len(HAIR_PROPERTIES) * len(neural.EDITORS)
+    least = {"train": 200, "validation": 40, "test": 80}
+    for (_, split), indices in found.items():
+        assert len(indices) >= least[split]
+
+
+def test_properties_are_only_added():
+    found = members("edits", faces=100, attributes=("bangs", "brown", "smile"))
+    described = sources._each(
+        scenes.describe, photos.poses(0, np.arange(100), domain="studio")
+    )
+    has = dict(zip(scenes.ATTRIBUTES, described.T > 0, strict=True))
+    for chosen, there in (
+        ("bangs", has["bangs"] | has["bald"]),
+        ("brown", has["brown_hair"] | has["bald"]),
+        ("smile", has["smile"]),
+    ):
+        for editor in neural.EDITORS:
+            edited = sum(
+                (found[f"{editor}/{chosen}", split] for split in set(views.TENTH)), []
+            )
+            assert sorted(edited) == np.flatnonzero(~there).tolist()
+
+
+def test_chosen_editors_and_properties_are_the_sources():
+    found = members(
+        "edits", faces=20, fakes=("edit_skip",), attributes=("bald", "bald", "gray")
+    )
+    names = {source for source, _ in found}
+    assert names == {"real", "edit_skip/bald", "edit_skip/gray"}
+    for item in views.items("edits", faces=20, attributes=("bald",)):
+        if item.label:
+            editor = item.source.removesuffix("/bald")
+            assert item.attributes["made"] == sources.digest(editor) != ""
 
 
 # What is stored
@@ -186,6 +240,24 @@ def test_parsing_names_the_edited_region(edits):
             assert np.isin(parsing, region).any(), about
         seen.add(about["attribute"])
     assert len(seen) >= 2
+
+
+def test_edits_by_property_say_what_was_added(by_property):
+    counts = dict.fromkeys(by_property.sources, 0)
+    for record in everything(by_property):
+        name = by_property.sources[record.source]
+        counts[name] += 1
+        if record.label:
+            about = json.loads(record.attributes)
+            assert name == f"{about['forger']}/{about['attribute']}"
+            was, now = set(about["was"]), set(about["is"])
+            assert now - was == {about["attribute"]} and was - now <= {
+                "bangs",
+                "long_hair",
+            }
+            assert (pixels(record.image) != pixels(record.pair)).any()
+            assert pixels(record.mask).max() > 0
+    assert min(counts.values()) >= 5, counts
 
 
 def test_edit_targets_change_something():

@@ -23,6 +23,9 @@ from jaxforensics.synthfaces.forgers.translator import SIZES, Translator, grain
 from jaxforensics.synthfaces.forgers.whole_faces import FOLDER
 
 NOISE = 77  # folded into a picture's key, so that its camera's noise is another
+# Factors to what an edit is asked for in training: editors do too little of these, and
+# come closer to their truths when they are asked for more.
+STRENGTH = {"smile": 1.6, "moustache": 1.6}
 
 
 class Forger(NamedTuple):
@@ -35,9 +38,12 @@ class Forger(NamedTuple):
 
 _LANDMARKS = 2 * len(render.LANDMARKS)  # numbers: a row and a column each
 _VECTOR = len(scenes.ATTRIBUTES)
+_STRENGTHS = np.float32([STRENGTH.get(name, 1.0) for name in scenes.ATTRIBUTES])
+# An edit lies where its attribute does.
+_editor = functools.partial(Translator, placed=(16, 32, 64), normalised=True)
 EDITS = {
-    "edit_deconv": Forger(Translator(up="deconv"), 3, _VECTOR),
-    "edit_skip": Forger(Translator(up="nearest", full_skip=True), 3, _VECTOR),
+    "edit_deconv": Forger(_editor(up="deconv"), 3, _VECTOR),
+    "edit_skip": Forger(_editor(up="nearest", full_skip=True), 3, _VECTOR),
 }
 # These see the target, and beside it the face that is to replace the target's, bent.
 REPLACEMENTS = {
@@ -79,7 +85,7 @@ def _run(function, seed, indices, *arrays):
 
 
 def _edit(seed, index, picture, described, wanted, *, name, size):
-    change = wanted - described
+    change = pairs.stressed(_STRENGTHS * (wanted - described))
     edited = _redraw(EDITS[name], name, seed, index, to_float(picture), change, size)
     return photos.to_bytes(edited)
 
@@ -124,8 +130,8 @@ def _redraw(forger, name, seed, index, picture, condition, size):
     pictures = {size: picture[None]}
     conditions = {size: condition[None]}
     noise = {size: grain(key[None], size=size)}
-    redrawn, _ = forger.net.apply(variables, pictures, conditions, noise)[size]
-    return redrawn[0]
+    redrawn = forger.net.apply(variables, pictures, conditions, noise)[size]
+    return redrawn.picture[0]
 
 
 @functools.cache

@@ -25,10 +25,30 @@ DOMAIN = "studio"
 SIZES = (64, 128)
 EDITS, SWAPS, REENACTMENTS = 11_000, 12_000, 13_000  # seeds of the scenes
 OTHERS = 7_000_000  # donors and drivers have the index of the target plus this
-CHOICE = 99  # folded into a scene's key to draw which attribute is edited
+CHOICE = 99  # folded into a scene's key to draw which attributes are edited
+MOST = 4  # attributes that are edited in one pair
+# How often an attribute is edited, among the others: small regions have to be seen
+# more often, or an editor learns that doing nothing costs least.
+FREQUENCY = dict.fromkeys(scenes.ATTRIBUTES, 1.0)
+FREQUENCY |= {"smile": 5.0, "moustache": 4.0, "glasses": 3.0, "old": 3.0, "male": 2.0}
+# The glasses that an edit puts on: thick and black.  Nobody can see in a face which
+# ones it would wear; of many possible ones an editor learns a faint mean.
+GLASSES = {
+    "lens_width": 0.235,
+    "lens_height": 0.17,
+    "lens_round": 0.5,
+    "rim": 0.028,
+    "rim_colour": (0.01, 0.01, 0.012),
+}
+SMILE = {"smile": 1.0, "mouth_open": 0.9}  # with teeth, as smiles in portraits are
+AGE = 2.0  # of those whom an edit makes old: wrinkles have to show at 64 pixels
+GRAYING = 0.45  # how far their hair becomes gray
+STRESS = 2.0  # factor to changes of attributes, so that a net heeds them early
 REACH = 20.0  # brings landmarks' displacements, in pictures' sides, to the order of one
 _COLOURS = len(scenes.HAIR_COLOURS)
 _BALD, _BANGS, _LONG = map(scenes.ATTRIBUTES.index, ("bald", "bangs", "long_hair"))
+_GRAY = scenes.HAIR_COLOURS.index("gray_hair")
+_SMILE, _GLASSES, _OLD = map(scenes.ATTRIBUTES.index, ("smile", "glasses", "old"))
 
 
 def edits(indices):
@@ -36,7 +56,7 @@ def edits(indices):
     before = _poses(EDITS, indices)
     after, change = _each(_edit, np.full(len(indices), EDITS), indices, before)
     columns = _shots(EDITS, indices, {"image": before, "truth": after})
-    return columns | {f"condition_{size}": change for size in SIZES}
+    return columns | {f"condition_{size}": stressed(change) for size in SIZES}
 
 
 def swaps(indices):
@@ -79,23 +99,49 @@ KINDS = {f.__name__: f for f in (edits, swaps, reenactments)}
 
 
 def edited(key, described):
-    """The attribute vector with one attribute changed, drawn at random.
+    """The attribute vector with one to four attributes changed, drawn at random.
 
-    A hair colour replaces the other; the bald get their hair back before anything else
-    of it changes.
+    Several at once teach more than one: most lie in different places.  A hair colour
+    replaces the other; the bald get their hair back before anything else of it changes.
     """
-    chosen = jax.random.randint(key, (), 0, len(scenes.ATTRIBUTES))
-    about_hair = (chosen < _COLOURS) | (chosen == _BANGS) | (chosen == _LONG)
-    chosen = jnp.where(about_hair & (described[_BALD] > 0.5), _BALD, chosen)
+    count_key, choice_key = jax.random.split(key)
+    frequency = np.float32(list(FREQUENCY.values()))
+    chosen = jax.random.choice(
+        choice_key,
+        len(frequency),
+        (MOST,),
+        replace=False,
+        p=frequency / frequency.sum(),
+    )
+    count = jax.random.randint(count_key, (), 1, MOST + 1)
+    wanted = described
+    for place in range(MOST):
+        wanted = jnp.where(place < count, _changed(chosen[place], wanted), wanted)
+    return wanted
 
-    # The chosen colour, if it is not the present one; else the next in turn.
-    next_colour = (chosen + 1) % _COLOURS
-    present = (chosen < _COLOURS) & (described[chosen] > 0.5)
-    chosen = jnp.where(present, next_colour, chosen)
-    flipped = described.at[chosen].set(1 - described[chosen])
-    colours = jax.nn.one_hot(chosen, len(scenes.ATTRIBUTES))[:_COLOURS]
-    recoloured = described.at[:_COLOURS].set(colours)
-    return jnp.where(chosen < _COLOURS, recoloured, flipped)
+
+def drawn(scene, wanted):
+    """The scene with the attribute vector `wanted`, as an editor is to draw it.
+
+    Beside what `scenes.edit` changes, glasses that are put on are the same for all,
+    those who are made to smile show their teeth, and those made old get deep wrinkles
+    and graying hair.
+    """
+    added = wanted > scenes.describe(scene)
+    after = scenes.edit(scene, wanted)
+    colour = after.attributes.hair_colour
+    gray = jax.nn.one_hot(_GRAY, _COLOURS)
+    aged = {"old": AGE, "hair_colour": colour + GRAYING * (gray - colour)}
+    return after._replace(
+        identity=_replaced(after.identity, GLASSES, where=added[_GLASSES]),
+        expression=_replaced(after.expression, SMILE, where=added[_SMILE]),
+        attributes=_replaced(after.attributes, aged, where=added[_OLD]),
+    )
+
+
+def stressed(change):
+    """The condition of an edit, from the change of the attribute vector."""
+    return STRESS * change
 
 
 def displacements(own_points, wanted_points):
@@ -154,7 +200,31 @@ def _edit(seed, index, scene):
     described = scenes.describe(scene)
     key = jax.random.fold_in(scenes.key_of(seed, index), CHOICE)
     wanted = edited(key, described)
-    return scenes.edit(scene, wanted), wanted - described
+    return drawn(scene, wanted), wanted - described
+
+
+def _changed(chosen, described):
+    """The attribute vector with attribute number `chosen` changed, or another."""
+    about_hair = (chosen < _COLOURS) | (chosen == _BANGS) | (chosen == _LONG)
+    chosen = jnp.where(about_hair & (described[_BALD] > 0.5), _BALD, chosen)
+
+    # The chosen colour, if it is not the present one; else the next in turn.
+    next_colour = (chosen + 1) % _COLOURS
+    present = (chosen < _COLOURS) & (described[chosen] > 0.5)
+    chosen = jnp.where(present, next_colour, chosen)
+    flipped = described.at[chosen].set(1 - described[chosen])
+    colours = jax.nn.one_hot(chosen, len(scenes.ATTRIBUTES))[:_COLOURS]
+    recoloured = described.at[:_COLOURS].set(colours)
+    return jnp.where(chosen < _COLOURS, recoloured, flipped)
+
+
+def _replaced(part, values, *, where):
+    """A part of a scene with other values of some fields, if `where` is true."""
+    chosen = {
+        name: jnp.where(where, jnp.float32(value), getattr(part, name))
+        for name, value in values.items()
+    }
+    return part._replace(**chosen)
 
 
 def _mask(own_points, *, size):

@@ -17,6 +17,7 @@ from jaxforensics.synthfaces.forgers import pairs
 
 SEED = 10_000  # of the scenes: the benchmark's own have other seeds
 REVISION = 1  # of the pictures: nets trained on other pictures are not reused
+REVISED = {"edits": 2}  # kinds of a later revision
 # Numbers of the first scenes of the parts, which are far enough apart to share none.
 FIRST = {"train": 0, "validation": 1_000_000, "test": 2_000_000}
 SIZES = (64, 128)
@@ -98,7 +99,8 @@ class Rendered:
         self.kind = kind
         self.batch_size = batch_size
         self.counts = {name: {"real": parts[name]} for name in {endless, held_out}}
-        self.digest = digest([REVISION, parts, endless, batch_size, seed, kind])
+        revision = REVISED.get(kind, REVISION)
+        self.digest = digest([revision, parts, endless, batch_size, seed, kind])
 
     def showing(self, kind):
         """The same scenes in batches of another kind."""

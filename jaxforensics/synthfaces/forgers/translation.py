@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxforensics.ops.color import to_float
+from jaxforensics.ops.resample import resize
 from jaxforensics.settings import call
 from jaxforensics.synthfaces.forgers.decoder import eight_bit, pool
 from jaxforensics.synthfaces.forgers.decoder import texture as local_contrast
@@ -24,6 +25,8 @@ from jaxforensics.training.nets import Method, Stage, descend, new_net, new_stat
 from jaxforensics.training.optimisers import optimiser as build_optimiser
 
 CELL = 8  # pixels over which local contrast is measured
+SCALES = (1, 2, 4)  # cells of pixels whose means are compared
+PLACES = 8  # along a side: parts of a picture within which changes share their weight
 ADAM = {"settings": {"b1": 0.5, "b2": 0.99}}  # less momentum, as usual with critics
 
 
@@ -31,18 +34,24 @@ class Weights(NamedTuple):
     """Of the losses beside the distance, and of pixels."""
 
     emphasis: float  # how much more than others pixels weigh that change
+    crowd: float | None  # see `_emphasised`
     texture: float
     adversarial: float
+    gate: float  # of what guides the paint and its gate, see `_guidance`
 
 
 def make(
     *,
     up="deconv",
     full_skip=False,
+    placed=(),
+    normalised=False,
     large=2,
     emphasis=20.0,
+    crowd=None,
     texture=0.1,
     adversarial=0.015,
+    gate=0.0,
     optimiser=None,
     critic_optimiser=None,
     steps,
@@ -52,11 +61,14 @@ def make(
     A batch holds `image_64` (b, 64, 64, 3), `truth_64`, and where they exist `guide_64`
     (what the net redraws, seeing the image), `condition_64` (b, k) and `mask_64`
     (b, 64, 64, where the result counts); and the same for 128, of which a step takes
-    the first `large`.  `emphasis` weighs pixels that change.  `predict` redraws `image`
-    of either size.
+    the first `large`.  `emphasis` weighs pixels that change, with `crowd` those most
+    around which little else does; `gate` weighs how well the net knows which ones
+    change, and what it paints there.  `predict` redraws `image` of either size.
     """
     settings = dict(locals())
-    net = Translator(up=up, full_skip=full_skip)
+    net = Translator(
+        up=up, full_skip=full_skip, placed=tuple(placed), normalised=normalised
+    )
     critic = PatchDiscriminator()
     optimisers = {"translator": optimiser, "critic": critic_optimiser}
     txs = {
@@ -65,11 +77,13 @@ def make(
     }
 
     def draw(params, pairs, grains):
-        """{size: (picture, paint)}, pictures in steps of 1/255."""
+        """{size: Redrawn}, pictures in steps of 1/255."""
         redrawn = net.apply({"params": params}, *_inputs(pairs), grains)
         return {
-            size: (_within_mask(pairs[size], eight_bit(picture)), paint)
-            for size, (picture, paint) in redrawn.items()
+            size: drawn._replace(
+                picture=_within_mask(pairs[size], eight_bit(drawn.picture))
+            )
+            for size, drawn in redrawn.items()
         }
 
     def init(key, batch):
@@ -87,9 +101,9 @@ def make(
         keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(0), i))
         grains = {size: grain(keys(batch["index"]), size=size)}
         params = state.nets["translator"].params
-        return {"image": draw(params, {size: _floats(batch)}, grains)[size][0]}
+        return {"image": draw(params, {size: _floats(batch)}, grains)[size].picture}
 
-    weights = Weights(emphasis, texture, adversarial)
+    weights = Weights(emphasis, crowd, texture, adversarial, gate)
     step = _step(draw, critic, txs, weights, large)
     return Method(init, (Stage("train", steps, "train", step),), predict, settings)
 
@@ -109,18 +123,22 @@ def _step(draw, critic, txs, weights, large):
 
         def translate(params):
             drawn = draw(params["translator"], pairs, grains)
-            pictures = {size: picture for size, (picture, _) in drawn.items()}
+            pictures = {size: redrawn.picture for size, redrawn in drawn.items()}
             by_size = [
-                _distances(pairs[size], picture, paint, weights.emphasis)
-                for size, (picture, paint) in drawn.items()
+                _distances(pairs[size], redrawn, weights)
+                for size, redrawn in drawn.items()
             ]
             # Sizes count alike, however many pictures a step takes of each.
-            distance, texture = (
-                sum(terms) / len(terms) for terms in zip(*by_size, strict=True)
-            )
+            metrics = jax.tree.map(lambda *terms: sum(terms) / len(terms), *by_size)
             fooled = -judge(state.nets["critic"].params, pictures).mean()
-            loss = distance + weights.texture * texture + weights.adversarial * fooled
-            metrics = {"distance": distance, "texture": texture, "fooled": fooled}
+            loss = (
+                metrics["distance"]
+                + weights.texture * metrics["texture"]
+                + weights.adversarial * fooled
+            )
+            if weights.gate:
+                loss = loss + weights.gate * metrics["guidance"]
+            metrics = metrics | {"fooled": fooled}
             return loss, ({}, metrics | {"pictures": pictures})
 
         nets, metrics = descend(txs, state.nets, translate, "translator")
@@ -208,24 +226,73 @@ def _within_mask(pair, drawn):
     return around + pair["mask"][..., None] * (drawn - around)
 
 
-def _distances(pair, drawn, paint, emphasis):
-    """(distance, texture): mean absolute error at three scales, and of local contrast.
+def _distances(pair, redrawn, weights):
+    """{'distance', 'texture'}: mean absolute error at three scales, of local contrast.
 
     The paint counts at the coarsest scale, even where the input covers it: so it is
-    there when the net finds out that it should be shown.
+    there when the net finds out that it should be shown.  With a weight of the gate
+    there is 'guidance', too.
     """
     truth = pair["truth"]
-    # Pixels that change by a fifth or more have the full emphasis; weights have mean 1.
-    changed = jnp.abs(truth - pair["image"]).mean(-1, keepdims=True)
-    weight = 1 + emphasis * jnp.clip(5 * changed, 0, 1)
+    emphasised = _emphasised(pair, weights.crowd)
+    weight = 1 + weights.emphasis * emphasised
     if "mask" in pair:
         weight = weight * pair["mask"][..., None]
+    # Weights have mean 1.
     weight = weight / weight.mean((1, 2, 3), keepdims=True)
 
-    def error(x, cell):
-        gap = jnp.abs(pool(x, cell) - pool(truth, cell))
-        return (gap * pool(weight, cell)).mean()
-
-    distance = sum(error(drawn, cell) for cell in (1, 2, 4)) / 3 + error(paint, 4) / 2
+    drawn = redrawn.picture
+    distance = sum(_error(drawn, truth, weight, cell) for cell in SCALES) / len(SCALES)
+    distance = distance + _error(redrawn.paint, truth, weight, SCALES[-1]) / 2
     contrast_gap = local_contrast(drawn, cell=CELL) - local_contrast(truth, cell=CELL)
-    return distance, jnp.abs(contrast_gap).mean()
+    terms = {"distance": distance, "texture": jnp.abs(contrast_gap).mean()}
+    if weights.gate:
+        terms["guidance"] = _guidance(pair, redrawn, weight, emphasised)
+    return terms
+
+
+def _error(x, truth, weight, cell):
+    """The weighted mean absolute error of means over cells."""
+    gap = jnp.abs(pool(x, cell) - pool(truth, cell))
+    return (gap * pool(weight, cell)).mean()
+
+
+def _guidance(pair, redrawn, weight, emphasised):
+    """How wrong the gate is, and the paint where the picture changes.
+
+    A gate that is closed where a face should change hides the paint from the distance,
+    and bad paint keeps the gate closed: told apart, each learns at once.  The gate's
+    error is the cross-entropy of keeping what stays.
+    """
+    stays = 1 - _change(pair)
+    kept = jnp.clip(redrawn.kept, 1e-4, 1 - 1e-4)
+    entropy = -(stays * jnp.log(kept) + (1 - stays) * jnp.log(1 - kept))
+    # Between no weights, with which small regions stay closed, and those of the
+    # distance, with which the gate opens far around them.
+    gate_weight = jnp.sqrt(weight)
+    gate_error = (gate_weight * entropy).mean() / gate_weight.mean()
+
+    # The least mean is that of a picture in which nothing changes.
+    changing = emphasised / (emphasised.mean((1, 2, 3), keepdims=True) + 0.01)
+    errors = [_error(redrawn.paint, pair["truth"], changing, cell) for cell in SCALES]
+    return gate_error + sum(errors) / len(errors)
+
+
+def _change(pair):
+    """How much pixels change, (b, h, w, 1): in full from a fifth on."""
+    change = jnp.abs(pair["truth"] - pair["image"]).mean(-1, keepdims=True)
+    return jnp.clip(5 * change, 0, 1)
+
+
+def _emphasised(pair, crowd):
+    """Which pixels change, as weights (b, h, w, 1).
+
+    With `crowd`, a change is divided by it and how much changes around, so that the
+    rims of glasses and a lip count as a head of hair does.
+    """
+    change = _change(pair)
+    if crowd is None:
+        return change
+    around = pool(change, change.shape[1] // PLACES)
+    around = resize(around, change.shape[1:3], method="bilinear")
+    return change / (around + crowd)

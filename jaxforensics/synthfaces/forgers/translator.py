@@ -12,6 +12,8 @@ where it is kept (see `Relay`): all pixels come out of an upsampling layer, as i
 StarGAN (Choi et al., CVPR 2018) and AttGAN (He et al., TIP 2019).
 """
 
+from typing import NamedTuple
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -23,30 +25,41 @@ from jaxforensics.ops.color import rgb_to_ycbcr
 SIZES = (64, 128)  # of pictures
 CORE = SIZES[0]  # size at which the core begins; what lies around it is the shell
 WIDTHS = {128: 12, 64: 24, 32: 32, 16: 40, 8: 48}  # channels by size
+ATLAS_SCALE = 4.0  # factor to the maps of an atlas, so that they are learned fast
 CENTRE = np.float32([0, 128 / 255, 128 / 255])  # what Y, Cb and Cr of black are
 # What Cb and Cr add to R, G and B (JFIF).
 CHROMA = np.float32([[0, -0.344136, 1.772], [1.402, -0.714136, 0]])
 _INIT = nn.initializers.he_normal()
 
 
+class Redrawn(NamedTuple):
+    """What the net makes of pictures."""
+
+    picture: jax.Array  # (b, h, w, 3)
+    paint: jax.Array  # (b, h, w, 3), what it would show if it kept nothing of the input
+    kept: jax.Array  # (b, h, w, 1), how much of the input it keeps
+
+
 class Translator(nn.Module):
     """Redraws pictures under a condition; pictures of both sizes in one call.
 
     `up` is a kind of `models.layers.Upsample`.  With `full_skip` the encoder's features
-    of the full size take part too.
+    of the full size take part too.  At the sizes `placed`, on the way up, it learns an
+    `Atlas` of the condition.  With `normalised` features it learns faster.
     """
 
     up: str = "deconv"
     full_skip: bool = False
     blocks: int = 2
+    placed: tuple[int, ...] = ()
+    normalised: bool = False
 
     @nn.compact
     def __call__(self, pictures, conditions, grains):
-        """{size: (b, size, size, c)}, {size: (b, k)}, noise -> {size: picture, paint}.
+        """{size: (b, size, size, c)}, {size: (b, k)}, noise -> {size: Redrawn}.
 
         The last three channels of a picture are the one to redraw, others may guide.
-        `grains` {size: (b, size, size, 3)} is standard normal; k may be zero.  Paint is
-        what would be shown if nothing of the input were kept.
+        `grains` {size: (b, size, size, 3)} is standard normal; k may be zero.
         """
         # Pictures of both sizes are one batch from here on to the end of the core.
         entered = {size: self._enter(size, x) for size, x in pictures.items()}
@@ -72,10 +85,14 @@ class Translator(nn.Module):
 
     def _enter(self, size, picture):
         """Features at the core's size, and those of the shell (None without one)."""
-        x = _conv(WIDTHS[size], f"from_rgb_{size}")(2 * picture - 1)
+        x = self._layer(_conv, size, f"from_rgb_{size}")(2 * picture - 1)
         if size == CORE:
             return x, None
-        return _down(WIDTHS[CORE], f"down_{CORE}")(x), x
+        return self._layer(_down, CORE, f"down_{CORE}")(x), x
+
+    def _layer(self, kind, size, name):
+        """A convolution, `_conv` or `_down`, with the channels of a size."""
+        return kind(WIDTHS[size], name, normalised=self.normalised)
 
     def _finest_skip(self, size, x):
         """The features at the core's size that the decoder may look at again.
@@ -91,7 +108,7 @@ class Translator(nn.Module):
         sizes = [size for size in WIDTHS if size < CORE]
         skips = {CORE: skip}
         for size in sizes:
-            x = skips[size] = _down(WIDTHS[size], f"down_{size}")(x)
+            x = skips[size] = self._layer(_down, size, f"down_{size}")(x)
         shape = (sizes[-1], sizes[-1], WIDTHS[sizes[-1]])
         # Faces have a place: what is learned for each cell of 8 x 8 says where one is.
         place = self.param("place", nn.initializers.normal(0.1), shape)
@@ -101,11 +118,11 @@ class Translator(nn.Module):
         for size in [*sizes[-2::-1], CORE]:
             x = self._rise(size, x, skips[size], condition, grain)
             if size < CORE:
-                x = _conv(WIDTHS[size], f"conv_{size}")(x)
+                x = self._layer(_conv, size, f"conv_{size}")(x)
         return x
 
     def _leave(self, size, x, shell, condition, grain, picture):
-        """(picture, paint) from the core's features, in the size of the picture.
+        """`Redrawn` from the core's features, in the size of the picture.
 
         Seven maps: how much of the input is kept, at first 88 %; paint; and detail that
         is added to both.
@@ -121,11 +138,12 @@ class Translator(nn.Module):
         if not self.full_skip:
             base = Relay(self.up, name=f"relay_{size}")(base)
         paint = 0.5 + 0.5 * paint
-        return kept * base + (1 - kept) * paint + 0.1 * detail, paint
+        return Redrawn(kept * base + (1 - kept) * paint + 0.1 * detail, paint, kept)
 
     def _rise(self, size, x, skip, condition, grain):
         """One level up, to `size`, with every n-th value of the noise."""
-        rise = Rise(WIDTHS[size], self.up, name=f"rise_{size}")
+        placed = size in self.placed
+        rise = Rise(WIDTHS[size], self.up, placed, self.normalised, name=f"rise_{size}")
         step = grain.shape[1] // size
         return rise(x, skip, condition, grain[:, ::step, ::step])
 
@@ -171,22 +189,50 @@ def _unpacking(key, shape, dtype=jnp.float32):
 
 
 class Rise(nn.Module):
-    """One level up: upsampling, condition, noise, and a gated skip."""
+    """One level up: upsampling, place, condition, noise, and a gated skip."""
 
     features: int
     kind: str
+    placed: bool = False
+    normalised: bool = False
 
     @nn.compact
     def __call__(self, x, skip, condition, grain):
         """(b, h, w, c) -> (b, 2 h, 2 w, features)."""
         y = Upsample(self.features, self.kind, name="up")(x)
+        if self.normalised:
+            y = _norm("norm")(y)
         y = _heed(y, condition)
+        if self.placed:
+            y = y + Atlas(self.features, name="atlas")(condition, y.shape[1:3])
         strength = nn.initializers.normal(0.1)
         y = y + _pointwise(self.features, "grain", strength, bias=False)(grain)
         if skip is not None:
             gate = _pointwise(self.features, "gate", nn.initializers.lecun_normal())
             y = y + nn.sigmoid(gate(y)) * skip
         return _activate(y)
+
+
+class Atlas(nn.Module):
+    """A learned map for each number of the condition: where in a picture it matters.
+
+    `_heed` learns that late: it needs a feature that tells the place, and a factor to
+    this feature, and each is of no use without the other.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, condition, shape):
+        """(b, k), (h, w) -> (b, h, w, features)."""
+        maps = self.param(
+            "maps",
+            nn.initializers.constant(1 / ATLAS_SCALE),
+            (*shape, condition.shape[-1]),
+        )
+        placed = ATLAS_SCALE * maps[None] * condition[:, None, None]
+        kernel_init = nn.initializers.normal(0.2)
+        return _pointwise(self.features, "told", kernel_init, bias=False)(placed)
 
 
 class Block(nn.Module):
@@ -210,14 +256,27 @@ def _activate(x):
     return nn.leaky_relu(x, 0.2)
 
 
-def _conv(features, name):
+def _conv(features, name, *, normalised=False):
     conv = nn.Conv(features, (3, 3), kernel_init=_INIT, name=name)
-    return lambda x: _activate(conv(x))
+    return _activated(conv, name, normalised)
 
 
-def _down(features, name):
+def _down(features, name, *, normalised=False):
     conv = nn.Conv(features, (3, 3), (2, 2), kernel_init=_INIT, name=name)
-    return lambda x: _activate(conv(x))
+    return _activated(conv, name, normalised)
+
+
+def _activated(conv, name, normalised):
+    """The convolution, its result normalised or not, and the activation."""
+    if not normalised:
+        return lambda x: _activate(conv(x))
+    norm = _norm(f"{name}_norm")
+    return lambda x: _activate(norm(conv(x)))
+
+
+def _norm(name):
+    """Groups of four channels: a picture does not depend on those beside it."""
+    return nn.GroupNorm(num_groups=None, group_size=4, name=name)
 
 
 def _pointwise(features, name, init, *, bias=True):

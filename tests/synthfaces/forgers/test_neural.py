@@ -82,6 +82,10 @@ def test_weights_are_small_and_in_half_precision():
         assert path.stat().st_size < 650_000, name
 
 
+def test_strengths_are_of_attributes():
+    assert set(neural.STRENGTH) < set(scenes.ATTRIBUTES)
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="edit_deconv"):
         neural.edit("edit_decon", 0, [0], *[None] * 3, size=SIZE)

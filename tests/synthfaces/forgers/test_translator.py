@@ -26,7 +26,10 @@ def inputs(sizes=SIZES, channels=3, told=2):
 
 @pytest.fixture(scope="module", params=["deconv", "full"])
 def net(request):
-    settings = {"deconv": {}, "full": {"up": "nearest", "full_skip": True}}
+    settings = {
+        "deconv": {"placed": (16, 32), "normalised": True},
+        "full": {"up": "nearest", "full_skip": True},
+    }
     net = Translator(**settings[request.param])
     return net, jax.jit(net.init)(jax.random.key(0), *inputs())
 
@@ -39,17 +42,18 @@ def test_sizes_do_not_mix(net):
         alone = jax.jit(net.apply)(
             variables, *({size: part[size]} for part in everything)
         )
-        assert alone[size][0].shape == (len(everything[0][size]), size, size, 3)
-        assert np.allclose(alone[size], together[size], atol=1e-4)
+        assert alone[size].picture.shape == (len(everything[0][size]), size, size, 3)
+        for part, other in zip(alone[size], together[size], strict=True):
+            assert np.allclose(part, other, atol=1e-4)
 
 
 def test_conditions_and_noise_matter(net):
     net, variables = net
     picture, told, noise = inputs(sizes=(64,))
     apply = jax.jit(net.apply)
-    plain = apply(variables, picture, told, noise)[64][0]
-    other = apply(variables, picture, {64: 1 - told[64]}, noise)[64][0]
-    noisy = apply(variables, picture, told, {64: -noise[64]})[64][0]
+    plain = apply(variables, picture, told, noise)[64].picture
+    other = apply(variables, picture, {64: 1 - told[64]}, noise)[64].picture
+    noisy = apply(variables, picture, told, {64: -noise[64]})[64].picture
     assert jnp.abs(plain - other).mean() > 1e-3
     assert jnp.abs(plain - noisy).mean() > 1e-4
 
@@ -61,8 +65,8 @@ def test_only_full_skips_copy_the_finest_detail(net):
     board = (jnp.indices((64, 64)).sum(0) % 2 - 0.5)[None, ..., None]
     board = 0.3 * board * jnp.float32([0.587, -0.299, 0])[None, None, None]
     apply = jax.jit(net.apply)
-    gain = apply(variables, {64: picture[64] + board}, told, noise)[64][0]
-    gain = gain - apply(variables, picture, told, noise)[64][0]
+    gain = apply(variables, {64: picture[64] + board}, told, noise)[64].picture
+    gain = gain - apply(variables, picture, told, noise)[64].picture
     follows = float((gain * board).mean() / (board**2).mean())
     assert (follows > 0.5) == net.full_skip
 
