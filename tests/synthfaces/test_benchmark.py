@@ -79,6 +79,7 @@ def test_containers_of_clips_have_no_shortcuts(tmp_path, view):
         assert not [leak for leak in alone if leak.auc > LIMIT]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", views.SIZES)
 @pytest.mark.parametrize("editor", neural.EDITORS)
 def test_edits_can_be_seen(editor, size):
