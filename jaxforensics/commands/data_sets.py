@@ -12,7 +12,7 @@ from jaxforensics.data import corpus
 from jaxforensics.experiments.common.study import Sets
 from jaxforensics.prepare import dataset, layouts
 from jaxforensics.prepare.videos import convert_clip
-from jaxforensics.settings import call, choose
+from jaxforensics.settings import call, choose, digest
 from jaxforensics.synthfaces import clips as films
 from jaxforensics.synthfaces import views
 from jaxforensics.synthfaces.forgers import streams
@@ -61,13 +61,15 @@ def synthfaces(
     items = views.items(
         view, faces=faces, size=size, seed=seed, fakes=fakes, attributes=attributes
     )
-    # Everything that pictures depend on is in the name: sets of other settings, or of
-    # an earlier revision, lie side by side.
+    # Everything that pictures depend on is in the name: sets of other settings, of an
+    # earlier revision or by other weights lie side by side.
     kind_of_set = "_".join(["synthfaces", view, *(fakes or ()), *(attributes or ())])
+    made = sorted({item.attributes["made"] for item in items})
+    revision = f"{views.REVISION}{digest(made)[:6]}"
     return dataset.prepare(
         items,
         out,
-        name=f"{kind_of_set}_{faces}x{size}_seed{seed}_r{views.REVISION}",
+        name=f"{kind_of_set}_{faces}x{size}_seed{seed}_r{revision}",
         size=size,
         workers=workers,
         convert=views.convert,
