@@ -86,6 +86,7 @@ def enlargement_residual(image, *, factor=4):
     Shrunk by means over squares of `factor` pixels, enlarged by bicubic interpolation;
     (…, h, w, c) with sides of any length.
     """
+    chex.assert_shape(image, (..., None, None, None))
     height, width = image.shape[-3:-1]
     small = max(height // factor, 1), max(width // factor, 1)
     shrunk = resize(image, small, method="box")

@@ -109,7 +109,7 @@ CASES = {
 # draw for every picture, and have a common test of their own.
 OTHERS = {
     *("to_float", "widened", "gaussian_sigma", "quantization_tables", "weight_matrix"),
-    *("constrain", "fingerprint", "correlation", "nearest"),
+    *("constrain", "fingerprint", "correlation", "nearest", "to_precision"),
 }
 
 
