@@ -26,6 +26,7 @@ on_one = pytest.mark.parametrize(
 LEFT_OUT = {
     "trnet": (
         "--config.experiment.limited.victims=()",
+        "--config.experiment.critics.victims=()",
         "--config.experiment.critics.attacks=()",
     )
 }
