@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from jaxforensics.evaluation import metrics
-from jaxforensics.ops import residuals, spectrum
+from jaxforensics.experiments.forgers import sharpness
+from jaxforensics.ops import spectrum
 from jaxforensics.ops.color import to_float
 from jaxforensics.prepare import layouts, videos
 from jaxforensics.reporting import figures
@@ -103,22 +104,17 @@ def print_sharpness():
     print("| --- |" + " --- |" * len(views.SIZES))
     for real, *fakes in (studio, *VIEWS.values()):
         details = {
-            size: detail(made(real, MEASURED, size=size).image) for size in views.SIZES
+            size: sharpness(made(real, MEASURED, size=size).image)
+            for size in views.SIZES
         }
         for name in fakes:
             cells = []
             for size, of_reals in details.items():
-                of_fakes = detail(made(name, MEASURED, size=size).image)
+                of_fakes = sharpness(made(name, MEASURED, size=size).image)
                 labels = np.repeat([0, 1], MEASURED)
                 area = metrics.auc(labels, np.concatenate([of_reals, of_fakes]))
                 cells.append(f"{of_fakes.mean() / of_reals.mean():.2f}, {area:.2f}")
             print(f"| `{name}` | " + " | ".join(cells) + " |", flush=True)
-
-
-def detail(pictures):
-    """Of each of uint8 pictures, the mean size of what an enlargement lacks."""
-    lacking = np.abs(residuals.enlargement_residual(np.float32(pictures)))
-    return lacking.mean((1, 2, 3))
 
 
 def draw_clips():

@@ -25,7 +25,8 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxforensics import attacks, models
-from jaxforensics.attacks.gradient import cross_entropy
+from jaxforensics.attacks.gradient import cross_entropy, margin
+from jaxforensics.evaluation.decisions import fakeness
 from jaxforensics.models.blur_generator import BlurGenerator
 from jaxforensics.ops import degrade
 from jaxforensics.ops.filters import pixelwise_gaussian_blur
@@ -294,7 +295,7 @@ def _move_detector(game, nets, key, batch, changed):
             masked_mean(cross_entropy(pairs[:, i], batch["label"]), batch["valid"])
             for i in range(pairs.shape[1])
         ]
-        is_right = (attacks.gradient.margin(pairs[:, 0], batch["label"]) < 0) * 1.0
+        is_right = (margin(pairs[:, 0], batch["label"]) < 0) * 1.0
         metrics = {
             "loss": losses[0],
             "accuracy": masked_mean(is_right, batch["valid"]),
@@ -311,7 +312,8 @@ def _predict(game, state, batch):
     """Answers, and with generators the blur that they would choose, and its map."""
     nets = state.nets
     logits = _as_it_is(game, nets)(batch["image"])
-    predicted = {"logits": logits, "score": _score(logits)}
+    score = jax.nn.sigmoid(fakeness(logits.astype(jnp.float32)))
+    predicted = {"logits": logits, "score": score}
     if game.adversary in GENERATORS:
         params = {name: net.params for name, net in nets.items()}
         precision, _ = _maps(game, nets, params, batch, train=False)
@@ -320,14 +322,6 @@ def _predict(game, state, batch):
             batch["image"], precision, size=game.blur.size
         )
     return predicted
-
-
-def _score(logits):
-    """P(fake) of one logit or two."""
-    logits = logits.astype(jnp.float32)
-    if logits.shape[-1] == 1:
-        return jax.nn.sigmoid(logits[:, 0])
-    return jax.nn.softmax(logits)[:, 1]
 
 
 def _refuse_wrong_attack(game):

@@ -78,12 +78,14 @@ def poses(seed, indices, *, domain):
     return in_chunks(function, np.full(len(indices), seed), np.asarray(indices))
 
 
-def shots(seed, indices, posed, *, domain, size):
+def shots(seed, indices, posed, *, domain, size, compress=True):
     """uint8 pictures and parsing of stacked scenes, photographed as `indices` are.
 
     The camera and its noise are those of picture (seed, index), whatever the scene.
+    Unless they `compress`, pictures are as before the JPEG of those cameras that write
+    it.
     """
-    function = functools.partial(_shot, domain=domain, size=size)
+    function = functools.partial(_shot, domain=domain, size=size, compress=compress)
     return in_chunks(function, np.full(len(indices), seed), np.asarray(indices), posed)
 
 
@@ -103,11 +105,10 @@ def uncompressed(seed, indices, *, domain, size, truncation=1.0):
     posed = poses(seed, indices, domain=domain)
     if truncation < 1:
         posed = scenes.averaged(posed, truncation, domain=domain)
-    function = functools.partial(_shot, domain=domain, size=size)
-    if domain in cameras.JPEG_QUALITIES:
-        function = functools.partial(function, compress=False)
-    pictures, _ = in_chunks(
-        function, np.full(len(indices), seed), np.asarray(indices), posed
+    # Where there is no JPEG to leave out, what is compiled for `shots` serves.
+    compress = domain not in cameras.JPEG_QUALITIES
+    pictures, _ = shots(
+        seed, indices, posed, domain=domain, size=size, compress=compress
     )
     return pictures
 
@@ -180,7 +181,7 @@ def _compiled(function, settings, backend):
     return batched(functools.partial(function, **dict(settings)))
 
 
-def _shot(seed, index, scene, *, domain, size, compress=True):
+def _shot(seed, index, scene, *, domain, size, compress):
     picture, parsing = shoot(
         seed, index, scene, domain=domain, size=size, compress=compress
     )

@@ -154,10 +154,9 @@ class Decoder(nn.Module):
             base = window(clean, corner)
             x = Block(self.upsampling, last, name="block_2")(x, noise.blocks[2])
             base = resize(base, x.shape[1:3], method="bilinear")
-            painted[SIZES[1]] = map(
-                without_margin, Paint(name="paint_128")(x, base, noise.sensors[2])
-            )
-        return Decoded(features, {size: tuple(painted[size]) for size in sizes})
+            clean, picture = Paint(name="paint_128")(x, base, noise.sensors[2])
+            painted[SIZES[1]] = without_margin(clean), without_margin(picture)
+        return Decoded(features, {size: painted[size] for size in sizes})
 
 
 class Block(nn.Module):

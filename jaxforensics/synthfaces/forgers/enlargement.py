@@ -15,7 +15,7 @@ from jaxforensics.synthfaces.forgers import painting
 from jaxforensics.synthfaces.forgers.decoder import SIZES, WINDOW
 from jaxforensics.synthfaces.forgers.enlarger import Details, Enlarger, forge
 from jaxforensics.synthfaces.forgers.painting import Head, Painted
-from jaxforensics.training.nets import Method, Stage
+from jaxforensics.training.nets import Method
 
 HEADS = (Head("enlarger", "paint"),)
 # Edges are to be sharp, even where it is not certain where they run.
@@ -66,10 +66,8 @@ def make(
     step = functools.partial(
         painting.step, paint, critics, txs, tuple(nets), regulariser, WEIGHTS
     )
-    calibrate = functools.partial(painting.calibrate, paint, HEADS)
-    stages = (
-        Stage("train", steps, "train", step),
-        Stage("calibrate", calibration_steps, "train", calibrate),
+    stages = painting.stages(
+        step, paint, HEADS, steps=steps, calibration_steps=calibration_steps
     )
     predict = functools.partial(_predict, upsampling)
     return Method(init, stages, predict, settings)

@@ -10,6 +10,7 @@ and true pictures (Durall et al., 2020), 'spectral_discriminator' has their log 
 told apart by a second discriminator.
 """
 
+import functools
 from typing import NamedTuple
 
 import einops
@@ -27,7 +28,7 @@ from jaxforensics.synthfaces.forgers.discriminators import (
     PatchDiscriminator,
     SpectralDiscriminator,
 )
-from jaxforensics.training.nets import descend, new_net, new_state
+from jaxforensics.training.nets import Stage, descend, new_net, new_state
 from jaxforensics.training.optimisers import optimiser as build_optimiser
 
 REGULARISERS = (None, "spectrum", "spectral_discriminator")
@@ -138,6 +139,15 @@ def step(paint, critics, txs, learning, regulariser, weights, key, state, batch)
     moved, critics_metrics = descend(txs, moved, critics_loss, *critics)
     metrics = {"loss": sum(metrics.values())} | metrics | critics_metrics
     return state.replace(step=state.step + 1, nets=moved), metrics
+
+
+def stages(step, paint, heads, *, steps, calibration_steps):
+    """So many steps of a training, then those that settle the sensor noise's level."""
+    settle = functools.partial(calibrate, paint, heads)
+    return (
+        Stage("train", steps, "train", step),
+        Stage("calibrate", calibration_steps, "train", settle),
+    )
 
 
 def calibrate(paint, heads, key, state, batch):

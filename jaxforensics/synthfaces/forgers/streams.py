@@ -23,14 +23,6 @@ FIRST = {"train": 0, "validation": 1_000_000, "test": 2_000_000}
 SIZES = (64, 128)
 
 
-def portraits(indices):
-    """Faces as they are: {'image_64', 'image_128'}, uint8."""
-    return {
-        f"image_{size}": photos.portraits(SEED, indices, domain="studio", size=size)[0]
-        for size in SIZES
-    }
-
-
 def pictures(indices, *, domain):
     """Pictures of a domain before JPEG: {'image_64', 'image_128'}, uint8."""
     return {
@@ -39,6 +31,7 @@ def pictures(indices, *, domain):
     }
 
 
+portraits = functools.partial(pictures, domain="studio")
 KINDS = {
     "portraits": portraits,
     "street": functools.partial(pictures, domain="street"),

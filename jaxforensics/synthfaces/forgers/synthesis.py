@@ -21,7 +21,7 @@ from jaxforensics.synthfaces.forgers.decoder import (
     forge,
 )
 from jaxforensics.synthfaces.forgers.painting import Head, Painted
-from jaxforensics.training.nets import Method, Stage
+from jaxforensics.training.nets import Method
 
 HEADS = tuple(Head("decoder", f"paint_{size}") for size in SIZES)
 
@@ -66,10 +66,8 @@ def make(
     step = functools.partial(
         painting.step, paint, critics, txs, learning, regulariser, painting.Weights()
     )
-    calibrate = functools.partial(painting.calibrate, paint, HEADS)
-    stages = (
-        Stage("train", steps, "train", step),
-        Stage("calibrate", calibration_steps, "train", calibrate),
+    stages = painting.stages(
+        step, paint, HEADS, steps=steps, calibration_steps=calibration_steps
     )
     predict = functools.partial(_predict, upsampling)
     return Method(init, stages, predict, settings)

@@ -16,16 +16,6 @@ PLAYERS = "encoder", "decoder", "details", "enlarger", "critic"
 
 
 @pytest.fixture(scope="module")
-def batch():
-    """Two noisy pictures of both sizes."""
-    draw = np.random.default_rng(0)
-    return {
-        f"image_{size}": draw.integers(90, 160, (2, size, size, 3), np.uint8)
-        for size in (64, 128)
-    } | {"index": np.arange(2)}
-
-
-@pytest.fixture(scope="module")
 def trained(batch, tmp_path_factory):
     """A method that goes on from a forger's file, and its states step by step."""
     path = tmp_path_factory.mktemp("weights") / "other.safetensors"
