@@ -16,7 +16,7 @@ the finest traces.
     controls          "constant_blur", "random_blur": no adversary at all
 """
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import einops
@@ -135,6 +135,29 @@ def make(
     _refuse_wrong_attack(game)
     stages = (Stage("train", steps, "train", partial(_step, game)),)
     return Method(partial(_init, game), stages, partial(_predict, game), settings)
+
+
+def blur_network(method, state):
+    """What the generators of a trained game make of pictures: (image, label) -> image.
+
+    A `Partial` of the state, for the attacks `generated_blur` and `combined` on any
+    detector.  All states of a method share what is compiled.
+    """
+    game = method.predict.args[0]
+    if game.adversary not in GENERATORS:
+        raise ValueError(
+            f"a game against {game.adversary!r} has no generators: "
+            f"{', '.join(GENERATORS)} have"
+        )
+    return Partial(_blurring(method.predict), state)
+
+
+@lru_cache(maxsize=32)  # a new function would be compiled anew
+def _blurring(predict):
+    def blurred(state, image, label):
+        return predict(state, {"image": image, "label": label})["image"]
+
+    return blurred
 
 
 def _init(game, key, batch):

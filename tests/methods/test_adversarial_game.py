@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
+from jaxforensics import attacks
 from jaxforensics.methods import adversarial_game, classifier
 from jaxforensics.ops.filters import pixelwise_gaussian_blur
 
@@ -247,6 +248,25 @@ def test_what_it_predicts(two):
     plain = made("blur")
     state = plain.init(jax.random.key(0), batch)
     assert set(plain.predict(state, batch)) == {"logits", "score"}
+
+
+def test_trained_generators_attack_any_detector(two):
+    method, _, before, after, _ = two
+    batch = pictures(7)
+    expected = jax.jit(method.predict)(after, batch)["image"]
+    attack = attacks.build(
+        "generated_blur", None, network=adversarial_game.blur_network(method, after)
+    )
+    found = attack(jax.random.key(0), batch["image"], batch["label"])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    compiled = attacks.redraw._apply_by_class._cache_size()
+    other = attacks.build(
+        "generated_blur", None, network=adversarial_game.blur_network(method, before)
+    )
+    other(jax.random.key(0), batch["image"], batch["label"])
+    assert attacks.redraw._apply_by_class._cache_size() == compiled
+    with pytest.raises(ValueError, match="'blur' has no generators: generator, two"):
+        adversarial_game.blur_network(made("blur"), after)
 
 
 @pytest.mark.parametrize(
