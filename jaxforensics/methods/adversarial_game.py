@@ -337,7 +337,8 @@ def _predict(game, state, batch):
     logits = _as_it_is(game, nets)(batch["image"])
     score = jax.nn.sigmoid(fakeness(logits.astype(jnp.float32)))
     predicted = {"logits": logits, "score": score}
-    if game.adversary in GENERATORS:
+    # Whose generator blurs a picture, its label says: a detector alone needs none.
+    if game.adversary in GENERATORS and "label" in batch:
         params = {name: net.params for name, net in nets.items()}
         precision, _ = _maps(game, nets, params, batch, train=False)
         predicted["precision"] = precision
