@@ -100,7 +100,7 @@ def _default():
         },
         idle=_idle(detector),
         attacks=_attacks(*SMALL),
-        steps=400,
+        steps=300,
         seeds=(0, 1, 2),
     )
 
@@ -330,7 +330,9 @@ def _config(
             "segments",
         )
     }
-    small = {"width": 16, "blocks": 3, "size": rows.SIZE, "bound": bound}
+    # The paper's are 64 wide; of width 8, two of them make a step of a small detector
+    # ten times as long.
+    small = {"width": 8, "blocks": 3, "size": rows.SIZE, "bound": bound}
     experiment = {
         "name": "adversarial_game",
         "detectors": detectors,

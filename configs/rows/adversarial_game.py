@@ -93,7 +93,7 @@ ATTACKS = {
     "BAT, k 3": _bat(size=3),
     "BAT, k 7": _bat(size=7),
     "BAT, k 9": _bat(size=9),
-    "BAT, σ 0.1": _bat(start=100.0),
+    "BAT, σ 1/10": _bat(start=100.0),
     "BAT, σ 10": _bat(start=1e-2),
     "BAT, σ 100": _bat(start=1e-4),
     # Without any step: what blur alone does.
