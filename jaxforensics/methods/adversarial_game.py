@@ -30,6 +30,7 @@ from jaxforensics.evaluation.decisions import fakeness
 from jaxforensics.models.blur_generator import BlurGenerator
 from jaxforensics.ops import degrade
 from jaxforensics.ops.filters import pixelwise_gaussian_blur
+from jaxforensics.ops.resample import resize
 from jaxforensics.settings import call, choose
 from jaxforensics.training.nets import (
     Method,
@@ -72,6 +73,7 @@ class Game(NamedTuple):
     attack: dict  # settings of an attack, of FGSM in "combined"
     blur: Blur
     share: float  # of the loss on changed pictures
+    side_losses: dict  # {name in SIDE_LOSSES: weight}
     generator_steps: int
     augmented: object
     txs: dict
@@ -86,6 +88,7 @@ def make(
     attack=None,
     generator=None,
     share=0.5,
+    side_losses=None,
     generator_steps=1,
     optimiser=None,
     generator_optimiser=None,
@@ -100,7 +103,9 @@ def make(
     kernels, and 'bound', how their squared output becomes precisions: 'rms', rescaled
     to the root mean square 'rms'; 'clamp', at least 1; or 'free'.  They move
     `generator_steps` times before the detector does.  `share` is the weight of changed
-    pictures in the detector's loss.  `augment` is what pictures go through first.
+    pictures in the detector's loss.  `side_losses` {name in SIDE_LOSSES: weight} are of
+    what a detector gives beside logits; adversaries do not see them.  `augment` is what
+    pictures go through first.
     """
     settings = dict(locals())
     choose(dict.fromkeys(ADVERSARIES), adversary, "adversary")
@@ -128,11 +133,13 @@ def make(
         attack=dict(attack or {}),
         blur=Blur(options["size"], options["bound"], options["rms"]),
         share=share,
+        side_losses=dict(side_losses or {}),
         generator_steps=generator_steps,
         augmented=degrade.from_config(augment),
         txs={"detector": tx} | dict.fromkeys(roles, generator_tx),
     )
     _refuse_wrong_attack(game)
+    _refuse_wrong_side_losses(game, model)
     stages = (Stage("train", steps, "train", partial(_step, game)),)
     return Method(partial(_init, game), stages, partial(_predict, game), settings)
 
@@ -297,38 +304,90 @@ def _about_maps(game, precision, valid):
 def _move_detector(game, nets, key, batch, changed):
     """The detector learns from the pictures and, if there are any, changed ones."""
     image = batch["image"]
+    shares = {"clean": 1.0}
     if changed is not None:
         # One batch of both, one beside the other: pairs stay on their device.
         image = jnp.stack([image, changed.astype(image.dtype)], axis=1)
-        image = einops.rearrange(image, "b pair h w c -> (b pair) h w c")
+        image = einops.rearrange(image, "b part ... -> (b part) ...")
+        shares = {"clean": 1 - game.share, "changed": game.share}
+    repeated = {
+        name: jnp.repeat(column, len(shares), axis=0)
+        for name, column in batch.items()
+        if name in ("label", "valid", "mask")
+    }
+
+    def by_part(losses):
+        """Means over the batch, {'clean', 'changed'}."""
+        columns = einops.rearrange(losses, "(b part) -> part b", part=len(shares))
+        return {
+            name: masked_mean(column, batch["valid"])
+            for name, column in zip(shares, columns, strict=True)
+        }
+
+    def shared(losses):
+        means = by_part(losses)
+        return sum(share * means[name] for name, share in shares.items())
 
     def objective(params):
-        logits, moved = forward(
-            game.detector,
-            params["detector"],
-            nets["detector"].stats,
-            image,
-            train=True,
-            key=key,
-        )
-        pairs = einops.rearrange(
-            logits, "(b pair) classes -> b pair classes", b=len(batch["image"])
-        )
-        losses = [
-            masked_mean(cross_entropy(pairs[:, i], batch["label"]), batch["valid"])
-            for i in range(pairs.shape[1])
-        ]
-        is_right = (margin(pairs[:, 0], batch["label"]) < 0) * 1.0
-        metrics = {
-            "loss": losses[0],
-            "accuracy": masked_mean(is_right, batch["valid"]),
-        }
+        logits, beside, moved = _answers(game, nets, params["detector"], image, key)
+        losses = cross_entropy(logits, repeated["label"])
+        total = shared(losses)
+        is_right = (margin(logits, repeated["label"]) < 0) * 1.0
+        metrics = {"accuracy": by_part(is_right)["clean"]}
+        for name, weight in game.side_losses.items():
+            side_losses, stats = SIDE_LOSSES[name](beside, repeated)
+            metrics[f"{name}_loss"] = shared(side_losses)
+            total += weight * metrics[f"{name}_loss"]
+            moved = moved | stats
+        metrics["loss"] = total
         if changed is not None:
-            metrics["changed"] = losses[1]
-            metrics["loss"] = (1 - game.share) * losses[0] + game.share * losses[1]
-        return metrics["loss"], ({"detector": moved}, metrics)
+            metrics["changed"] = by_part(losses)["changed"]
+        return total, ({"detector": moved}, metrics)
 
     return descend(game.txs, nets, objective, "detector")
+
+
+def _answers(game, nets, params, image, key):
+    """Logits in training, what the detector gives beside them, and its statistics."""
+    stats = nets["detector"].stats
+    if not game.side_losses:
+        logits, moved = forward(
+            game.detector, params, stats, image, train=True, key=key
+        )
+        return logits, None, moved
+    (logits, beside), moved = game.detector.apply(
+        {"params": params, "batch_stats": stats},
+        image,
+        train=True,
+        rngs={"dropout": key},
+        mutable=["batch_stats"],
+        method="both",
+    )
+    return logits, beside, moved["batch_stats"]
+
+
+def _map_loss(drawn, batch):
+    """Mean distance of drawn maps from manipulation masks; reals have an empty one.
+
+    (b, h', w') -> (b,), and no new statistics.
+    """
+    if "mask" not in batch:
+        raise ValueError(
+            "side_losses.map learns where pictures were changed, and these have no "
+            "masks: choose a set with masks, or side_losses without map"
+        )
+    # The share of changed pixels around each of the map's.
+    mask = resize(batch["mask"][..., None], drawn.shape[1:], method="box")
+    is_fake = (batch["label"] == 1)[:, None, None]
+    distance = jnp.abs(drawn - jnp.where(is_fake, mask[..., 0], 0.0))
+    return distance.mean((1, 2)), {}
+
+
+# Of what a model gives beside its logits, by its method `both`:
+# (that, {'label', 'valid', 'mask'}) -> ((b,), statistics of the detector that moved)
+SIDE_LOSSES = {"map": _map_loss}
+# The models that give it.
+GIVEN_BY = {"map": ("ffd",)}
 
 
 def _predict(game, state, batch):
@@ -359,3 +418,14 @@ def _refuse_wrong_attack(game):
             f"attack {game.attack} is for adversaries that follow gradients, not for "
             f"{game.adversary!r}"
         )
+
+
+def _refuse_wrong_side_losses(game, model):
+    """An error about losses of what the detector does not give."""
+    for name in game.side_losses:
+        choose(SIDE_LOSSES, name, "side loss")
+        if model not in GIVEN_BY[name]:
+            raise ValueError(
+                f"side_losses.{name} is for {' and '.join(GIVEN_BY[name])}, not for "
+                f"the model {model!r}"
+            )

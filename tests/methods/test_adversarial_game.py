@@ -1,5 +1,8 @@
 """The adversarial game: who moves, for whom a map is, and what is learned from."""
 
+from functools import partial
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -60,6 +63,12 @@ def two():
     return method, step, before, after, metrics
 
 
+@pytest.fixture(scope="module")
+def move_generators(two):
+    """The compiled move of the generators of `two`."""
+    return jax.jit(partial(adversarial_game._move_generators, game_of(two[0])))
+
+
 def same(first, second):
     return jax.tree.all(jax.tree.map(np.array_equal, first, second))
 
@@ -89,19 +98,15 @@ def test_all_move_in_a_step_and_a_second_one_compiles_nothing(two):
     assert step._cache_size() == compiled
 
 
-def test_generators_leave_the_detector_alone_and_raise_its_loss(two):
-    method, _, before, _, _ = two
-    game = game_of(method)
-    move = jax.jit(
-        lambda nets, batch: adversarial_game._move_generators(game, nets, batch)
-    )
+def test_generators_leave_the_detector_alone_and_raise_its_loss(two, move_generators):
+    _, _, before, _, _ = two
     nets = before.nets
     rises = []
     for seed in range(12):
         batch = pictures(seed)
-        moved, _, metrics = move(nets, batch)
+        moved, _, metrics = move_generators(nets, batch)
         assert same(moved["detector"], before.nets["detector"])
-        _, _, again = move(moved, batch)
+        _, _, again = move_generators(moved, batch)
         rises.append(again["generator_loss"] - metrics["generator_loss"])
         nets = moved
     assert np.mean(rises) > 0
@@ -111,9 +116,8 @@ def test_the_detector_leaves_the_generators_alone(two):
     method, _, before, _, _ = two
     game = game_of(method)
     batch = pictures()
-    nets, _ = adversarial_game._move_detector(
-        game, before.nets, jax.random.key(3), batch, batch["image"]
-    )
+    move = jax.jit(partial(adversarial_game._move_detector, game))
+    nets, _ = move(before.nets, jax.random.key(3), batch, batch["image"])
     for role in ("real_generator", "fake_generator"):
         assert same(nets[role], before.nets[role])
     assert not same(nets["detector"].params, before.nets["detector"].params)
@@ -136,7 +140,8 @@ def test_roles_go_by_label_in_any_order(two):
         "fake_generator": constant(before.nets["fake_generator"], 0.5),
     }
     batch = pictures(5)
-    _, blurred, _ = adversarial_game._move_generators(game, nets, batch)
+    move = jax.jit(partial(adversarial_game._move_generators, game))
+    _, blurred, _ = move(nets, batch)
     is_real = np.asarray(batch["label"] == 0)
     np.testing.assert_array_equal(blurred[is_real], batch["image"][is_real])
     flat = jnp.full(batch["image"].shape[:-1], 0.25)
@@ -144,15 +149,15 @@ def test_roles_go_by_label_in_any_order(two):
     np.testing.assert_allclose(blurred[~is_real], expected[~is_real], rtol=0, atol=1e-6)
 
 
-def test_generators_are_normalised_by_their_own_pictures_and_learn_from_them(two):
-    method, _, before, _, _ = two
-    game = game_of(method)
+def test_generators_are_normalised_by_their_own_pictures_and_learn_from_them(
+    two, move_generators
+):
+    _, _, before, _, _ = two
     batch = pictures(6)
     is_real = (batch["label"] == 0)[:, None, None, None]
     other = batch | {"image": jnp.where(is_real, batch["image"], 0.7)}
     moved = [
-        adversarial_game._move_generators(game, before.nets, one)[0]["real_generator"]
-        for one in (batch, other)
+        move_generators(before.nets, one)[0]["real_generator"] for one in (batch, other)
     ]
     for one, another in zip(*map(jax.tree.leaves, moved), strict=True):
         np.testing.assert_allclose(one, another, rtol=1e-4, atol=1e-5)
@@ -186,11 +191,10 @@ def test_losses_are_shared_as_set():
     method = made("constant_blur", share=0.25)
     game = game_of(method)
     batch = pictures() | {"valid": jnp.array([1, 1, 1, 1, 1, 1, 0, 0.0])}
-    state = method.init(jax.random.key(0), batch)
+    state = jax.jit(method.init)(jax.random.key(0), batch)
     changed = 1 - batch["image"]
-    nets, metrics = adversarial_game._move_detector(
-        game, state.nets, jax.random.key(1), batch, changed
-    )
+    move = jax.jit(partial(adversarial_game._move_detector, game))
+    nets, metrics = move(state.nets, jax.random.key(1), batch, changed)
     net = state.nets["detector"]
     both = jnp.stack([batch["image"], changed], 1).reshape(-1, SIDE, SIDE, 3)
     logits, _ = game.detector.apply(
@@ -207,6 +211,70 @@ def test_losses_are_shared_as_set():
     np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
 
 
+class Mapped(nn.Module):
+    """A detector of few weights that draws a map, as FFD does."""
+
+    @nn.compact
+    def both(self, image, *, train=False):
+        """Logits (b, 2) and a map (b, h / 4, w / 4)."""
+        del train
+        drawn = nn.sigmoid(nn.Conv(1, (4, 4), 4)(image))
+        return nn.Dense(2)(image.mean((1, 2))), drawn[..., 0]
+
+    def __call__(self, image, *, train=False):
+        """Logits (b, 2)."""
+        return self.both(image, train=train)[0]
+
+
+def test_maps_learn_from_masks_of_the_picture_that_was_changed():
+    """By numpy: an empty mask for reals, the fakes' for both, beside cross-entropy."""
+    method = made("constant_blur", model="ffd", share=0.25, side_losses={"map": 2.0})
+    game = game_of(method)._replace(detector=Mapped())
+    valid = jnp.array([1, 1, 1, 1, 1, 1, 0, 0.0])
+    draw = np.random.default_rng(2)
+    mask = draw.uniform(size=(8, 4, 4)).repeat(4, 1).repeat(4, 2)
+    batch = pictures() | {"valid": valid, "mask": jnp.float32(mask)}
+    state = jax.jit(partial(adversarial_game._init, game))(jax.random.key(0), batch)
+    changed = 1 - batch["image"]
+    weights = {"weights": game.side_losses["map"], "none": 0.0}
+    metrics = {}
+    params = {}
+    for name, weight in weights.items():
+        one = game._replace(side_losses={"map": weight})
+        move = jax.jit(partial(adversarial_game._move_detector, one))
+        nets, metrics[name] = move(state.nets, jax.random.key(1), batch, changed)
+        params[name] = nets["detector"].params
+    distances = []
+    target = np.where(np.asarray(batch["label"])[:, None, None] == 1, mask, 0)
+    for image in (batch["image"], changed):
+        variables = {"params": state.nets["detector"].params}
+        _, drawn = game.detector.apply(variables, image, method="both")
+        coarse = target.reshape(8, 4, 4, 4, 4).mean((2, 4))
+        distances.append(np.abs(drawn - coarse).mean((1, 2))[:6].mean())
+    expected = 0.75 * distances[0] + 0.25 * distances[1]
+    np.testing.assert_allclose(metrics["weights"]["map_loss"], expected, rtol=1e-3)
+    np.testing.assert_allclose(
+        metrics["weights"]["loss"], metrics["none"]["loss"] + 2 * expected, rtol=1e-3
+    )
+    # The map's layer moves by the masks alone, that of logits without them.
+    assert not same(params["weights"]["Conv_0"], params["none"]["Conv_0"])
+    assert same(params["weights"]["Dense_0"], params["none"]["Dense_0"])
+
+
+def test_maps_without_masks_are_an_error_and_ffd_gives_maps():
+    method = made(
+        "constant_blur", model="ffd", model_settings={}, side_losses={"map": 1}
+    )
+    batch = pictures()
+    state = jax.eval_shape(method.init, jax.random.key(0), batch)
+    step = method.stages[0].step
+    with pytest.raises(ValueError, match="side_losses.map learns .* have no masks"):
+        jax.eval_shape(step, jax.random.key(0), state, batch)
+    masked = batch | {"mask": batch["image"][..., 0]}
+    _, metrics = jax.eval_shape(step, jax.random.key(0), state, masked)
+    assert metrics["map_loss"].shape == ()
+
+
 def test_without_an_adversary_it_is_plain_training():
     """Step for step as a classifier, which knows no game; of a net without dropout."""
     common = {
@@ -217,12 +285,12 @@ def test_without_an_adversary_it_is_plain_training():
     }
     game = adversarial_game.make(**common, adversary="none")
     plain = classifier.make(**common, loss="cross_entropy")
-    state = game.init(jax.random.key(0), pictures())
-    other = plain.init(jax.random.key(0), pictures())
+    state = jax.jit(game.init)(jax.random.key(0), pictures())
+    other = jax.jit(plain.init)(jax.random.key(0), pictures())
     other = other.replace(nets={"classifier": state.nets["detector"]})
     key = jax.random.key(5)
-    found, metrics = game.stages[0].step(key, state, pictures())
-    expected, plain_metrics = plain.stages[0].step(key, other, pictures())
+    found, metrics = jax.jit(game.stages[0].step)(key, state, pictures())
+    expected, plain_metrics = jax.jit(plain.stages[0].step)(key, other, pictures())
     for name, value in plain_metrics.items():
         np.testing.assert_allclose(metrics[name], value, rtol=1e-6)
     for one, another in zip(
@@ -246,8 +314,8 @@ def test_what_it_predicts(two):
         rtol=1e-4,
     )
     plain = made("blur")
-    state = plain.init(jax.random.key(0), batch)
-    assert set(plain.predict(state, batch)) == {"logits", "score"}
+    state = jax.eval_shape(plain.init, jax.random.key(0), batch)
+    assert set(jax.eval_shape(plain.predict, state, batch)) == {"logits", "score"}
 
 
 def test_trained_generators_attack_any_detector(two):
@@ -278,6 +346,8 @@ def test_trained_generators_attack_any_detector(two):
         ({"generator": {"widht": 3}}, "did you mean 'width'"),
         ({"generator": {"bound": "clmap"}}, "did you mean 'clamp'"),
         ({"attack": {"epsilon": 1}}, "not for 'two_generators'"),
+        ({"side_losses": {"mpa": 1}}, "did you mean 'map'"),
+        ({"side_losses": {"map": 1}}, "side_losses.map is for ffd, not for the model"),
         ({"adversary": "combined", "attack": {"epsilom": 1}}, "did you mean 'epsilon'"),
         ({"adversary": "blur", "attack": {"update": "pritned"}}, "mean 'printed'"),
     ],
