@@ -27,6 +27,7 @@ from jax.tree_util import Partial
 from jaxforensics import attacks, models
 from jaxforensics.attacks.gradient import cross_entropy, margin
 from jaxforensics.evaluation.decisions import fakeness
+from jaxforensics.models import multi_attention
 from jaxforensics.models.blur_generator import BlurGenerator
 from jaxforensics.ops import degrade
 from jaxforensics.ops.filters import pixelwise_gaussian_blur
@@ -74,6 +75,7 @@ class Game(NamedTuple):
     blur: Blur
     share: float  # of the loss on changed pictures
     side_losses: dict  # {name in SIDE_LOSSES: weight}
+    guided: float  # weight of the loss on pictures degraded where attention is high
     generator_steps: int
     augmented: object
     txs: dict
@@ -89,6 +91,7 @@ def make(
     generator=None,
     share=0.5,
     side_losses=None,
+    guided=0.0,
     generator_steps=1,
     optimiser=None,
     generator_optimiser=None,
@@ -104,8 +107,9 @@ def make(
     to the root mean square 'rms'; 'clamp', at least 1; or 'free'.  They move
     `generator_steps` times before the detector does.  `share` is the weight of changed
     pictures in the detector's loss.  `side_losses` {name in SIDE_LOSSES: weight} are of
-    what a detector gives beside logits; adversaries do not see them.  `augment` is what
-    pictures go through first.
+    what a detector gives beside logits; adversaries do not see them.  `guided` weighs
+    the loss on clean pictures that are degraded where the detector's attention is high.
+    `augment` is what pictures go through first.
     """
     settings = dict(locals())
     choose(dict.fromkeys(ADVERSARIES), adversary, "adversary")
@@ -134,6 +138,7 @@ def make(
         blur=Blur(options["size"], options["bound"], options["rms"]),
         share=share,
         side_losses=dict(side_losses or {}),
+        guided=guided,
         generator_steps=generator_steps,
         augmented=degrade.from_config(augment),
         txs={"detector": tx} | dict.fromkeys(roles, generator_tx),
@@ -303,48 +308,65 @@ def _about_maps(game, precision, valid):
 
 def _move_detector(game, nets, key, batch, changed):
     """The detector learns from the pictures and, if there are any, changed ones."""
-    image = batch["image"]
+    dropout_key, guide_key = key, jax.random.fold_in(key, 1)
+    parts = {"clean": batch["image"]}
     shares = {"clean": 1.0}
     if changed is not None:
-        # One batch of both, one beside the other: pairs stay on their device.
-        image = jnp.stack([image, changed.astype(image.dtype)], axis=1)
-        image = einops.rearrange(image, "b part ... -> (b part) ...")
+        parts["changed"] = changed
         shares = {"clean": 1 - game.share, "changed": game.share}
+    weights = dict(shares)
+    if game.guided:
+        parts["guided"] = _guided(game, nets, guide_key, batch["image"])
+        weights["guided"] = game.guided
+    # One batch of all, side by side: what belongs together stays on its device.
+    images = [part.astype(batch["image"].dtype) for part in parts.values()]
+    image = einops.rearrange(jnp.stack(images, 1), "b part ... -> (b part) ...")
     repeated = {
-        name: jnp.repeat(column, len(shares), axis=0)
+        name: jnp.repeat(column, len(parts), axis=0)
         for name, column in batch.items()
         if name in ("label", "valid", "mask")
     }
 
     def by_part(losses):
-        """Means over the batch, {'clean', 'changed'}."""
-        columns = einops.rearrange(losses, "(b part) -> part b", part=len(shares))
+        """Means over the batch, {'clean', 'changed', 'guided'}."""
+        columns = einops.rearrange(losses, "(b part) -> part b", part=len(parts))
         return {
             name: masked_mean(column, batch["valid"])
-            for name, column in zip(shares, columns, strict=True)
+            for name, column in zip(parts, columns, strict=True)
         }
 
-    def shared(losses):
+    def weighted(losses, weights):
         means = by_part(losses)
-        return sum(share * means[name] for name, share in shares.items())
+        return sum(weight * means[name] for name, weight in weights.items())
 
     def objective(params):
-        logits, beside, moved = _answers(game, nets, params["detector"], image, key)
+        logits, beside, moved = _answers(
+            game, nets, params["detector"], image, dropout_key
+        )
         losses = cross_entropy(logits, repeated["label"])
-        total = shared(losses)
+        total = weighted(losses, weights)
         is_right = (margin(logits, repeated["label"]) < 0) * 1.0
         metrics = {"accuracy": by_part(is_right)["clean"]}
         for name, weight in game.side_losses.items():
             side_losses, stats = SIDE_LOSSES[name](beside, repeated)
-            metrics[f"{name}_loss"] = shared(side_losses)
+            # Of pictures that are guided they are not asked for.
+            metrics[f"{name}_loss"] = weighted(side_losses, shares)
             total += weight * metrics[f"{name}_loss"]
             moved = moved | stats
         metrics["loss"] = total
-        if changed is not None:
-            metrics["changed"] = by_part(losses)["changed"]
+        metrics |= {k: v for k, v in by_part(losses).items() if k != "clean"}
         return total, ({"detector": moved}, metrics)
 
     return descend(game.txs, nets, objective, "detector")
+
+
+def _guided(game, nets, key, image):
+    """Pictures that are degraded where the detector, as it is, looks."""
+    detector = nets["detector"]
+    _, beside = game.detector.apply(
+        {"params": detector.params, "batch_stats": detector.stats}, image, method="both"
+    )
+    return jax.lax.stop_gradient(multi_attention.guided(key, image, beside.maps))
 
 
 def _answers(game, nets, params, image, key):
@@ -383,11 +405,23 @@ def _map_loss(drawn, batch):
     return distance.mean((1, 2)), {}
 
 
+def _independence_loss(attended, batch):
+    """That of a multi-attentional detector, whose centres follow the batch."""
+    losses, centres = multi_attention.independence_loss(
+        attended, batch["label"], batch["valid"]
+    )
+    return losses, {"centres": centres}
+
+
 # Of what a model gives beside its logits, by its method `both`:
 # (that, {'label', 'valid', 'mask'}) -> ((b,), statistics of the detector that moved)
-SIDE_LOSSES = {"map": _map_loss}
+SIDE_LOSSES = {"map": _map_loss, "independence": _independence_loss}
 # The models that give it.
-GIVEN_BY = {"map": ("ffd",)}
+GIVEN_BY = {
+    "map": ("ffd",),
+    "independence": ("multi_attention",),
+    "guided": ("multi_attention",),
+}
 
 
 def _predict(game, state, batch):
@@ -424,8 +458,12 @@ def _refuse_wrong_side_losses(game, model):
     """An error about losses of what the detector does not give."""
     for name in game.side_losses:
         choose(SIDE_LOSSES, name, "side loss")
+    asked = {name: f"side_losses.{name}" for name in game.side_losses}
+    if game.guided:
+        asked["guided"] = "guided"
+    for name, setting in asked.items():
         if model not in GIVEN_BY[name]:
             raise ValueError(
-                f"side_losses.{name} is for {' and '.join(GIVEN_BY[name])}, not for "
-                f"the model {model!r}"
+                f"{setting} is for {' and '.join(GIVEN_BY[name])}, not for the model "
+                f"{model!r}"
             )

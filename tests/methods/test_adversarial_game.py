@@ -11,6 +11,7 @@ from scipy.special import log_softmax
 
 from jaxforensics import attacks
 from jaxforensics.methods import adversarial_game, classifier
+from jaxforensics.models import multi_attention
 from jaxforensics.ops.filters import pixelwise_gaussian_blur
 
 SIDE = 16
@@ -275,6 +276,74 @@ def test_maps_without_masks_are_an_error_and_ffd_gives_maps():
     assert metrics["map_loss"].shape == ()
 
 
+class Attending(nn.Module):
+    """A detector of few weights with maps and centres, as the multi-attentional."""
+
+    @nn.compact
+    def both(self, image, *, train=False):
+        """Logits (b, 2) and `Attended`."""
+        del train
+        maps = nn.sigmoid(nn.Conv(2, (4, 4), 4)(image))
+        features = multi_attention.gathered(image[..., None, :], maps)
+        centres = self.variable("batch_stats", "centres", lambda: jnp.zeros((2, 3)))
+        logits = nn.Dense(2)(features.reshape(len(image), -1))
+        return logits, multi_attention.Attended(maps, features, centres.value)
+
+    def __call__(self, image, *, train=False):
+        """Logits (b, 2)."""
+        return self.both(image, train=train)[0]
+
+
+def test_attention_is_kept_apart_and_guides_what_is_learned_from():
+    method = made(
+        "constant_blur",
+        model="multi_attention",
+        model_settings={},
+        share=0.25,
+        side_losses={"independence": 0.5},
+        guided=2.0,
+    )
+    game = game_of(method)._replace(detector=Attending())
+    batch = pictures() | {"valid": jnp.array([1, 1, 1, 1, 1, 1, 0, 0.0])}
+    state = jax.jit(partial(adversarial_game._init, game))(jax.random.key(0), batch)
+    net = state.nets["detector"]
+    changed = 1 - batch["image"]
+    move = jax.jit(partial(adversarial_game._move_detector, game))
+    nets, metrics = move(state.nets, jax.random.key(1), batch, changed)
+
+    variables = {"params": net.params, "batch_stats": net.stats}
+    means, away = {}, {}
+    _, attended = game.detector.apply(variables, batch["image"], method="both")
+    guided = multi_attention.guided(
+        jax.random.fold_in(jax.random.key(1), 1), batch["image"], attended.maps
+    )
+    parts = {"clean": batch["image"], "changed": changed, "guided": guided}
+    features = []
+    for name, image in parts.items():
+        logits, attended = game.detector.apply(variables, image, method="both")
+        logs = log_softmax(np.float64(logits), axis=1)
+        means[name] = -logs[np.arange(8), np.asarray(batch["label"])][:6].mean()
+        features.append(attended.features)
+    weights = {"clean": 0.75, "changed": 0.25, "guided": 2.0}
+    # Centres start at zero and follow all that is learned from.
+    moved = 0.05 * np.stack(features)[:, :6].mean((0, 1))
+    np.testing.assert_allclose(nets["detector"].stats["centres"], moved, rtol=1e-4)
+    for name, feature in zip(parts, features, strict=True):
+        one = multi_attention.Attended(None, feature, jnp.float32(moved))
+        still = one._replace(
+            centres=moved - 0.05 / 0.95 * (feature[:6].mean(0) - moved)
+        )
+        losses, _ = multi_attention.independence_loss(
+            still, batch["label"], batch["valid"]
+        )
+        away[name] = losses[:6].mean()
+    independence = 0.75 * away["clean"] + 0.25 * away["changed"]
+    np.testing.assert_allclose(metrics["independence_loss"], independence, rtol=1e-4)
+    expected = sum(weights[name] * means[name] for name in parts) + 0.5 * independence
+    np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-4)
+    np.testing.assert_allclose(metrics["guided"], means["guided"], rtol=1e-4)
+
+
 def test_without_an_adversary_it_is_plain_training():
     """Step for step as a classifier, which knows no game; of a net without dropout."""
     common = {
@@ -347,6 +416,7 @@ def test_trained_generators_attack_any_detector(two):
         ({"generator": {"bound": "clmap"}}, "did you mean 'clamp'"),
         ({"attack": {"epsilon": 1}}, "not for 'two_generators'"),
         ({"side_losses": {"mpa": 1}}, "did you mean 'map'"),
+        ({"guided": 1.0}, "guided is for multi_attention, not for the model 'meso4'"),
         ({"side_losses": {"map": 1}}, "side_losses.map is for ffd, not for the model"),
         ({"adversary": "combined", "attack": {"epsilom": 1}}, "did you mean 'epsilon'"),
         ({"adversary": "blur", "attack": {"update": "pritned"}}, "mean 'printed'"),
