@@ -3,7 +3,8 @@
 Each step an adversary changes the batch so that the detector, as it is, errs more; then
 the detector learns from the pictures as they were and as they were changed, half each.
 Adversaries that blur every pixel by its own Gaussian make detectors look at more than
-the finest traces.
+the finest traces.  For videos, batches of several frames (b, frames, h, w, 3), the
+detector is the model `tsn`; adversaries change every frame.
 
     the paper's       here
     σ                 a map of precisions s = 1 / σ², of one channel
@@ -175,9 +176,11 @@ def _blurring(predict):
 def _init(game, key, batch):
     keys = jax.random.split(key, len(game.txs))
     modules = {name: game.generator for name in game.txs} | {"detector": game.detector}
+    shown = dict.fromkeys(game.txs, _frames(batch["image"]))
+    shown["detector"] = batch["image"]
     return new_state(
         **{
-            name: new_net(net_key, modules[name], tx, batch["image"])
+            name: new_net(net_key, modules[name], tx, shown[name])
             for net_key, (name, tx) in zip(keys, game.txs.items(), strict=True)
         }
     )
@@ -251,28 +254,35 @@ def _maps(game, nets, params, batch, *, train):
     """Precisions (b, h, w) of a batch, and the generators' statistics after it.
 
     Which generator draws a picture's map is said by its label; each is normalised by
-    its own pictures.
+    its own pictures.  Frames of a video are pictures by themselves.
     """
+    image = _frames(batch["image"])
+    label = jnp.repeat(batch["label"], len(image) // len(batch["image"]))
     drawn = 0.0
     moved = {}
-    for role, is_its in _shares(game, batch["label"]).items():
+    for role, is_its in _shares(game, label).items():
         # Of a batch without any of its pictures all serve, to no effect.
         mask = jnp.where(is_its.any(), is_its, True)
         variables = {"params": params[role], "batch_stats": nets[role].stats}
         if train:
             output, after = game.generator.apply(
                 variables,
-                batch["image"],
+                image,
                 train=True,
                 mask=mask,
                 mutable=["batch_stats"],
             )
             moved[role] = after["batch_stats"]
         else:
-            output = game.generator.apply(variables, batch["image"])
+            output = game.generator.apply(variables, image)
         precision = BOUNDS[game.blur.bound](jnp.square(output), game.blur.rms)
         drawn += jnp.where(is_its[:, None, None], precision, 0.0)
-    return drawn, moved
+    return drawn.reshape(batch["image"].shape[:-1]), moved
+
+
+def _frames(image):
+    """Videos (b, frames, h, w, 3) as pictures (b * frames, h, w, 3); pictures stay."""
+    return image.reshape(-1, *image.shape[-3:])
 
 
 def _shares(game, label):
@@ -297,11 +307,13 @@ BOUNDS = {
 
 def _about_maps(game, precision, valid):
     """How much maps vary, and what share of the pixels a clamp holds."""
-    mean = precision.mean((1, 2))
-    deviation = precision.std((1, 2)) / jnp.maximum(mean, 1e-6)
+    mean = precision.mean((-2, -1))
+    deviation = precision.std((-2, -1)) / jnp.maximum(mean, 1e-6)
+    # One value per example, of a video the mean of its frames.
+    deviation = deviation.reshape(len(valid), -1).mean(1)
     metrics = {"map_deviation": masked_mean(deviation, valid)}
     if game.blur.bound == "clamp":
-        is_held = jnp.mean(precision <= LEAST, axis=(1, 2))
+        is_held = jnp.mean(precision <= LEAST, axis=tuple(range(1, precision.ndim)))
         metrics["clamped"] = masked_mean(is_held, valid)
     return metrics
 

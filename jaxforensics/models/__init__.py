@@ -20,6 +20,7 @@ from jaxforensics.models import (
     patch_cnn,
     trnet_discriminator,
     trnet_generator,
+    tsn,
     vgg,
     xception,
 )
@@ -45,6 +46,7 @@ NAMES = {
     "blur_generator": blur_generator.BlurGenerator,
     "ganprintr": ganprintr.GANprintR,
     "vgg16": vgg.VGG16,
+    "tsn": tsn.TSN,
     **{
         f"efficientnet_{scale}": efficientnet.of_scale(scale)
         for scale in efficientnet.SCALES

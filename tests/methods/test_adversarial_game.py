@@ -87,6 +87,57 @@ def test_every_adversary_plays(adversary):
     assert ("generator_loss" in metrics) == (adversary in adversarial_game.GENERATORS)
 
 
+def clips(seed=0):
+    """Four videos of two frames."""
+    batch = pictures(seed)
+    return {
+        "image": batch["image"].reshape(4, 2, SIDE, SIDE, 3),
+        "label": jnp.array([0, 1, 1, 0]),
+        "valid": jnp.ones(4, jnp.float32),
+    }
+
+
+SEVERAL = {
+    "model": "tsn",
+    "model_settings": {"model": "meso4", "model_settings": {"norm_momentum": 0.9}},
+}
+
+
+@pytest.mark.parametrize("adversary", ["blur", "flow", "pgd", "combined"])
+def test_every_frame_of_a_video_is_changed(adversary):
+    """Shapes say that all play; below is what the generators see."""
+    method = made(adversary, **SEVERAL)
+    state = jax.eval_shape(method.init, jax.random.key(0), clips())
+    step = method.stages[0].step
+    moved, metrics = jax.eval_shape(step, jax.random.key(0), state, clips())
+    assert jax.tree.map(jnp.shape, moved) == jax.tree.map(jnp.shape, state)
+    assert all(value.shape == () for value in metrics.values())
+    predicted = jax.eval_shape(method.predict, state, clips())
+    assert predicted["logits"].shape == (4, 2)
+    if adversary == "combined":
+        assert predicted["precision"].shape == (4, 2, SIDE, SIDE)
+
+
+def test_generators_draw_for_every_frame_as_for_a_picture(two):
+    method, _, before, _, _ = two
+    batch = clips()
+    alone = {
+        "image": batch["image"].reshape(8, SIDE, SIDE, 3),
+        "label": jnp.repeat(batch["label"], 2),
+    }
+    params = {name: net.params for name, net in before.nets.items()}
+
+    @jax.jit
+    def maps(batch):
+        game = game_of(method)
+        return adversarial_game._maps(game, before.nets, params, batch, train=True)
+
+    for found, expected in zip(
+        *(jax.tree.leaves(maps(each)) for each in (batch, alone)), strict=True
+    ):
+        np.testing.assert_array_equal(found, np.reshape(expected, found.shape))
+
+
 def test_all_move_in_a_step_and_a_second_one_compiles_nothing(two):
     _, step, before, after, metrics = two
     assert set(before.nets) == {"detector", "real_generator", "fake_generator"}

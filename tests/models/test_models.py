@@ -88,6 +88,13 @@ TABLE = [
     ("efficientnet_b4", {"num_classes": 1000}, 64, 19_341_616),
     ("efficientnet_b6", {"num_classes": 1000}, 64, 43_040_704),
     ("efficientnet_lite0", {"num_classes": 1000}, 64, 4_652_008),
+    ("tsn", {"num_classes": 2}, 64, 4_010_110),
+    (
+        "tsn",
+        {"num_classes": 2, "model": "meso4", "model_settings": {"norm_momentum": 0.9}},
+        128,
+        15_689 + 17,
+    ),
     ("spectrum_linear", {}, 128, 91 + 1),  # rings 0 … 90 and a bias
     ("spectrum_linear", {"num_classes": 4}, 64, 4 * (46 + 1)),
 ]
