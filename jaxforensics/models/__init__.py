@@ -16,9 +16,11 @@ from jaxforensics.models import (
     lf,
     meso,
     mislnet,
+    multi_attention,
     patch_cnn,
     trnet_discriminator,
     trnet_generator,
+    tsn,
     vgg,
     xception,
 )
@@ -33,6 +35,7 @@ NAMES = {
     "handcrafted_res": handcrafted_res.HandCraftedRes,
     "xception": xception.Xception,
     "ffd": ffd.FFD,
+    "multi_attention": multi_attention.MultiAttention,
     "patch_cnn": patch_cnn.PatchCNN,
     "dcta": dcta.DCTA,
     "f3net": f3net.F3Net,
@@ -43,6 +46,7 @@ NAMES = {
     "blur_generator": blur_generator.BlurGenerator,
     "ganprintr": ganprintr.GANprintR,
     "vgg16": vgg.VGG16,
+    "tsn": tsn.TSN,
     **{
         f"efficientnet_{scale}": efficientnet.of_scale(scale)
         for scale in efficientnet.SCALES

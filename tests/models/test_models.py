@@ -10,6 +10,14 @@ from jaxforensics.models.amtennet import VARIANTS
 
 # One class at 64 x 64: 300 weights and a bias fewer, and maps of 3 x 3 in the end.
 FULL, BASE = (n - 301 - 300 * 128 * (7 * 7 - 3 * 3) for n in (2_023_047, 2_020_194))
+# EfficientNet-B4 without its logits; then for maps, for the texture of 32 channels in
+# four groups, and for what sees both.
+MULTI = 19_341_616 - 1_793 * 1_000
+MULTI += (9 * 160 + 1) * 160 + 2 * 160 + 160 * 4 + 2 * 4
+MULTI += (9 * 32 + 1) * 32 + 4 * 32 * (25 * 32 + 1)
+MULTI += 4 * 32 * (9 * 32 + 1 + 9 * 64 + 1 + 9 * 96 + 1 + 128 + 1)
+MULTI += 2 * 4 * 32 * (1 + 2 + 3 + 4 + 1)
+MULTI += (4 * 32 + 1) * 256 + 257 * 256 + 1_793 * 256 + 513 * 256
 F3NET = 41_979_661  # its filters are as large as the picture
 # name, settings, picture size, numbers of trained parameters
 TABLE = [
@@ -51,6 +59,7 @@ TABLE = [
     ),
     ("xception", {"num_classes": 2}, 128, 20_811_050),
     ("ffd", {"num_classes": 2}, 128, 20_811_050 + 7_280),
+    ("multi_attention", {"num_classes": 2}, 64, MULTI + 257 * 2),
     ("patch_cnn", {"num_classes": 2, "block": 1}, 64, 55_010),
     ("patch_cnn", {"num_classes": 2}, 64, 191_330),
     ("patch_cnn", {"num_classes": 2, "block": 3}, 64, 1_108_218),
@@ -79,6 +88,13 @@ TABLE = [
     ("efficientnet_b4", {"num_classes": 1000}, 64, 19_341_616),
     ("efficientnet_b6", {"num_classes": 1000}, 64, 43_040_704),
     ("efficientnet_lite0", {"num_classes": 1000}, 64, 4_652_008),
+    ("tsn", {"num_classes": 2}, 64, 4_010_110),
+    (
+        "tsn",
+        {"num_classes": 2, "model": "meso4", "model_settings": {"norm_momentum": 0.9}},
+        128,
+        15_689 + 17,
+    ),
     ("spectrum_linear", {}, 128, 91 + 1),  # rings 0 … 90 and a bias
     ("spectrum_linear", {"num_classes": 4}, 64, 4 * (46 + 1)),
 ]
