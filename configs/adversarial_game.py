@@ -57,16 +57,18 @@ SEGMENT_TESTS = {
 
 SHOWN = "Grad-BAT", "Grad-AAT", "Grad-SAT"  # in pictures, as in Fig. 1
 
+# Half as wide, and the stem keeps the size: pictures of 64 pixels are small.
+SMALL_STEM = {"shrink": 0.5, "stem_stride": 1, "norm_momentum": 0.9}
 SMALL = {
     "model_base": {"model": "model_base"},
     "MesoInception-4": {"model": "mesoinception4", "norm_momentum": 0.9},
-    # Half as wide, and its stem keeps the size: pictures of 64 pixels are small.
-    "EfficientNet, half": {
-        "model": "efficientnet_b0",
-        "shrink": 0.5,
-        "stem_stride": 1,
-        "norm_momentum": 0.9,
-    },
+    "EfficientNet, half": {"model": "efficientnet_b0"} | SMALL_STEM,
+}
+# What the losses of two families have beside that of the label: the map learns from
+# masks (Stehouwer), attention maps differ and are shown degraded pictures (Zhao).
+OWN = {
+    "Stehouwer": {"side_losses": {"map": 1.0}},
+    "Zhao": {"side_losses": {"independence": 0.5}, "guided": 1.0},
 }
 
 
@@ -177,12 +179,12 @@ def _full():
         "Xception": {"model": "xception", "norm_momentum": 0.9},
         "EfficientNet, half": SMALL["EfficientNet, half"],
         "Stehouwer": {"model": "ffd"},
-        "Zhao": {"model": "multi_attention"},
+        "Zhao": {"model": "multi_attention", "scale": "b0"} | SMALL_STEM,
     }
     return _config(
         data=_clips("c23"),
         others=_others() | _unions() | _segments(),
-        detectors=SMALL | families | {"TSN": {"model": "tsn"}},
+        detectors=SMALL | families | {"TSN": {"model": "tsn", "frame_model": detector}},
         training_sets=TRAINING_SETS | UNION_SETS | SEGMENT_SETS,
         tests=TESTS | UNION_SETS | SEGMENT_TESTS,
         groups={
@@ -356,7 +358,7 @@ def _config(
             "generator_optimiser": generator_optimiser or _short(2e-3),
             "augment": augment,
         },
-        "optimisers": {},
+        "own": {title: OWN[title] for title in detectors if title in OWN},
         "steps": steps,
         "longer": {},
         "seeds": seeds,

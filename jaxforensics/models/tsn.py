@@ -18,20 +18,22 @@ from jaxforensics import models
 
 
 class TSN(nn.Module):
-    """The network called `model`, with `model_settings`, asked about every frame.
+    """The network called `frame_model`, with `frame_settings`, asked about every frame.
 
     Its layers are this module's: weights of the one are weights of the other.
     """
 
-    model: str = "efficientnet_b0"
-    model_settings: Any = ()
+    frame_model: str = "efficientnet_b0"
+    frame_settings: Any = ()
     num_classes: int = 1
     dtype: Any = jnp.float32
 
     def setup(self):
         """Build the network of a frame."""
         settings = {"num_classes": self.num_classes, "dtype": self.dtype}
-        self.frame = models.build(self.model, **settings, **dict(self.model_settings))
+        self.frame = models.build(
+            self.frame_model, **settings, **dict(self.frame_settings)
+        )
         nn.share_scope(self, self.frame)
 
     def __call__(self, image, *, train=False):

@@ -99,7 +99,10 @@ def clips(seed=0):
 
 SEVERAL = {
     "model": "tsn",
-    "model_settings": {"model": "meso4", "model_settings": {"norm_momentum": 0.9}},
+    "model_settings": {
+        "frame_model": "meso4",
+        "frame_settings": {"norm_momentum": 0.9},
+    },
 }
 
 

@@ -135,7 +135,7 @@ def test_what_does_not_fit_is_named(tmp_path):
     "model, settings",
     [
         ("efficientnet_lite0", {"num_classes": 2}),
-        ("tsn", {"model": "efficientnet_lite0", "num_classes": 2}),
+        ("tsn", {"frame_model": "efficientnet_lite0", "num_classes": 2}),
         ("multi_attention", {"scale": "lite0"}),
     ],
 )

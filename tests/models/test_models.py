@@ -91,7 +91,11 @@ TABLE = [
     ("tsn", {"num_classes": 2}, 64, 4_010_110),
     (
         "tsn",
-        {"num_classes": 2, "model": "meso4", "model_settings": {"norm_momentum": 0.9}},
+        {
+            "num_classes": 2,
+            "frame_model": "meso4",
+            "frame_settings": {"norm_momentum": 0.9},
+        },
         128,
         15_689 + 17,
     ),

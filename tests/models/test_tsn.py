@@ -13,7 +13,9 @@ MESO = {"norm_momentum": 0.9}
 
 
 def test_logits_are_the_mean_of_the_frames():
-    module = models.build("tsn", model="meso4", model_settings=MESO, num_classes=2)
+    module = models.build(
+        "tsn", frame_model="meso4", frame_settings=MESO, num_classes=2
+    )
     alone = models.build("meso4", num_classes=2, **MESO)
     clips = random.random((4, 3, 18, 21, 3), np.float32)
     # The same names: weights of the network of one frame are this one's.
@@ -25,7 +27,7 @@ def test_logits_are_the_mean_of_the_frames():
 
 
 def test_all_frames_are_normalised_together_in_training():
-    module = models.build("tsn", model="meso4", model_settings=MESO)
+    module = models.build("tsn", frame_model="meso4", frame_settings=MESO)
     clips = random.random((2, 3, 16, 16, 3), np.float32)
     shapes = jax.eval_shape(module.init, jax.random.key(0), clips)
     variables = filled(random, module, clips)
@@ -40,6 +42,6 @@ def test_all_frames_are_normalised_together_in_training():
 
 
 def test_a_wrong_network_proposes_the_right_one():
-    module = models.build("tsn", model="messo4")
+    module = models.build("tsn", frame_model="messo4")
     with pytest.raises(ValueError, match="'messo4'; nearest: 'meso4'"):
         jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 2, 8, 8, 3)))

@@ -60,8 +60,8 @@ def _check_group(settings, name):
 
 def _check_exceptions(settings):
     """Whether what is an exception for all groups is known."""
-    for title in settings.optimisers:
-        choose(settings.detectors, title, "detector with an optimiser of its own")
+    for title in settings.own:
+        choose(settings.detectors, title, "detector with settings of its own")
     for name in settings.longer:
         known = {**settings.detectors, **settings.training_sets}
         choose(known, name, "detector or set to be trained longer on")

@@ -19,25 +19,24 @@ def training_job(network, settings, train):
 def method(network, settings):
     """The game that trains a network.
 
-    All rows share the settings of the game: what they differ in is the adversary, and
-    for traditional augmentation what pictures go through beside what all go through.
+    All rows share the settings of the game, but for those that a detector has of its
+    own.  What they differ in is the adversary, and for traditional augmentation what
+    pictures go through beside what all go through.
     """
     model_settings = dict(choose(settings.detectors, network.detector, "detector"))
     model = model_settings.pop("model")
     row = dict(choose(settings.rows, network.row, "row"))
-    shared = dict(settings.game)
-    optimiser = settings.optimisers.get(network.detector, shared.pop("optimiser"))
-    own = {
+    shared = dict(settings.game) | dict(settings.own.get(network.detector, {}))
+    varied = {
         "model": model,
         "model_settings": model_settings,
         "adversary": row["adversary"],
         "attack": dict(row["attack"]),
         "generator": dict(shared.pop("generator")) | dict(row["generator"]),
-        "optimiser": dict(optimiser),
         "augment": (*shared.pop("augment"), *row["augment"]),
         "steps": whole_steps(settings, network),
     }
-    return call(adversarial_game.make, shared | own, where="game")
+    return call(adversarial_game.make, shared | varied, where="game")
 
 
 def whole_steps(settings, network):

@@ -54,7 +54,7 @@ class Settings:
     attacks: dict  # VII, XII to XIV: 'victims', 'attacks', 'strengths', 'every'
     pictures: dict  # Figs. 1, 2 and 4
     game: dict  # settings of `adversarial_game.make` that all share
-    optimisers: dict  # {detector: settings} of those with an optimiser of their own
+    own: dict  # {detector: settings of the game that it has of its own}
     steps: int
     longer: dict  # {detector or training set: how many times as many steps}
     seeds: tuple
