@@ -59,10 +59,12 @@ SHOWN = "Grad-BAT", "Grad-AAT", "Grad-SAT"  # in pictures, as in Fig. 1
 
 # Half as wide, and the stem keeps the size: pictures of 64 pixels are small.
 SMALL_STEM = {"shrink": 0.5, "stem_stride": 1, "norm_momentum": 0.9}
+# Quick ones that look for traces in three ways: plain layers, AMTEN's residuals, and
+# constrained filters.
 SMALL = {
     "model_base": {"model": "model_base"},
-    "MesoInception-4": {"model": "mesoinception4", "norm_momentum": 0.9},
-    "EfficientNet, half": {"model": "efficientnet_b0"} | SMALL_STEM,
+    "AMTENnet": {"model": "amtennet"},
+    "MISLnet": {"model": "mislnet"},
 }
 # What the losses of two families have beside that of the label: the map learns from
 # masks (Stehouwer), attention maps differ and are shown degraded pictures (Zhao).
@@ -146,13 +148,13 @@ def _demo():
 
 def _quick():
     """Everything once, with nets that learn nothing in so few steps."""
-    detector = "MesoInception-4"
+    detector = "Meso-4"
     few = {"clips": 20, "frames": 2, "batch_size": 8}
     trained = ("none", "Two-Gen-BAT")
     group = _group(detector, rows=trained, tests=("NT", "DF"), seeds=1)
     return _config(
         data=_clips("c23", **few),
-        detectors={detector: SMALL[detector]},
+        detectors={detector: {"model": "meso4", "norm_momentum": 0.9}},
         tests={name: TESTS[name] for name in ("NT", "DF")},
         groups={"unseen": group},
         idle=_idle(detector, pictures=8, few=True),
@@ -177,7 +179,7 @@ def _full():
     del one["JPEG Compression"]
     families = {
         "Xception": {"model": "xception", "norm_momentum": 0.9},
-        "EfficientNet, half": SMALL["EfficientNet, half"],
+        "EfficientNet, half": {"model": "efficientnet_b0"} | SMALL_STEM,
         "Stehouwer": {"model": "ffd"},
         "Zhao": {"model": "multi_attention", "scale": "b0"} | SMALL_STEM,
     }

@@ -13,8 +13,7 @@ import einops
 import flax.linen as nn
 import jax.numpy as jnp
 
-# Complete by the time that a network is built, though this module is a part of it.
-from jaxforensics import models
+from jaxforensics.models import by_name
 
 
 class TSN(nn.Module):
@@ -31,9 +30,8 @@ class TSN(nn.Module):
     def setup(self):
         """Build the network of a frame."""
         settings = {"num_classes": self.num_classes, "dtype": self.dtype}
-        self.frame = models.build(
-            self.frame_model, **settings, **dict(self.frame_settings)
-        )
+        settings |= dict(self.frame_settings)
+        self.frame = by_name.build(by_name.PICTURES, self.frame_model, settings)
         nn.share_scope(self, self.frame)
 
     def __call__(self, image, *, train=False):

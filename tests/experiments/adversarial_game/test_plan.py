@@ -110,7 +110,7 @@ def test_a_threshold_comes_from_what_was_trained_on(tiny, settings_of):
 
 
 def test_attacks_wait_for_all_victims(tiny, settings_of):
-    attacks = settings_of().attacks | {"victims": ("model_base", "MesoInception-4")}
+    attacks = settings_of().attacks | {"victims": ("model_base", "AMTENnet")}
     graph = {job.name: job for job in jobs(settings_of(attacks=attacks), tiny)}
     needs = {f"{v}/none/C23/seed0" for v in attacks["victims"]}
     for victim in attacks["victims"]:
