@@ -228,7 +228,7 @@ def _full():
     )
 
 
-def _paper(**changed):
+def _paper(*, augment=(), bound="rms"):
     """The paper's sizes.  Epochs and the generator's k are from the released script."""
     detector = "EfficientNet-B5"
     # An epoch draws 32,000 pictures of each class; how many epochs is not printed.
@@ -285,7 +285,8 @@ def _paper(**changed):
         generator={"width": 64},
         generator_steps=3,
         num_classes=2,
-        **changed,
+        augment=augment,
+        bound=bound,
     )
 
 
@@ -429,10 +430,15 @@ def _attacks(*victims, test="NT", few=False):
     }
 
 
-def _clips(compression, *, view="videos", batch_size=32, **size):
+def _clips(compression, *, view="videos", batch_size=32, clips=common.CLIPS, frames=24):
     """Frames of embedded videos, as many reals as fakes in every batch."""
     settings = common.clips(
-        size=64, batch_size=batch_size, compression=compression, view=view, **size
+        size=64,
+        batch_size=batch_size,
+        clips=clips,
+        frames=frames,
+        compression=compression,
+        view=view,
     )
     return settings | {"balance": "label"}
 

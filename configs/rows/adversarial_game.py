@@ -78,24 +78,21 @@ IDLE = {
 }
 
 
-def _bat(**settings):
-    return {"attack": "blur", "size": 5, "start": 1.0} | settings
-
-
 # Tables VII and XII to XIV; the map starts at σ = 1, which is a precision of 1, and
 # moves by `normalised`: the printed step cannot have made the paper's numbers.
+_BAT = {"attack": "blur", "size": 5, "start": 1.0}
 ATTACKS = {
     "FGSM": {"attack": "fgsm", "epsilon": 16 / 255},
     "PGD": {"attack": "pgd", "epsilon": 16 / 255, "steps": 3},
-    "BAT": _bat(),
-    "BAT, 3 steps": _bat(steps=3),
-    "BAT, printed": _bat(update="printed", step=0.1),
-    "BAT, k 3": _bat(size=3),
-    "BAT, k 7": _bat(size=7),
-    "BAT, k 9": _bat(size=9),
-    "BAT, σ 1/10": _bat(start=100.0),
-    "BAT, σ 10": _bat(start=1e-2),
-    "BAT, σ 100": _bat(start=1e-4),
+    "BAT": _BAT,
+    "BAT, 3 steps": _BAT | {"steps": 3},
+    "BAT, printed": _BAT | {"update": "printed", "step": 0.1},
+    "BAT, k 3": _BAT | {"size": 3},
+    "BAT, k 7": _BAT | {"size": 7},
+    "BAT, k 9": _BAT | {"size": 9},
+    "BAT, σ 1/10": _BAT | {"start": 100.0},
+    "BAT, σ 10": _BAT | {"start": 1e-2},
+    "BAT, σ 100": _BAT | {"start": 1e-4},
     # Without any step: what blur alone does.
     "Constant blur, k 3": {"attack": "constant_blur", "size": 3, "start": 1.0},
     "Constant blur": {"attack": "constant_blur", "size": 5, "start": 1.0},
