@@ -218,8 +218,11 @@ def _block(ours, theirs, names, attention, is_lite):
 
 
 def _same(scale):
-    """TensorFlow's borders and ε, with pictures standardised as ImageNet's are."""
-    # Those of the Lites were trained in [-1, 1].
+    """TensorFlow's borders and ε, with pictures standardised as ImageNet's are.
+
+    Those learnt from adversarial examples, "ap" or "advprop" by name, are not: they
+    and the Lites have pictures in [-1, 1].
+    """
     return {
         "padding": "same",
         "epsilon": 1e-3,

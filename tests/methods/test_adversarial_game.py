@@ -316,17 +316,23 @@ def test_maps_learn_from_masks_of_the_picture_that_was_changed():
     assert same(params["weights"]["Dense_0"], params["none"]["Dense_0"])
 
 
-def test_maps_without_masks_are_an_error_and_ffd_gives_maps():
-    method = made(
-        "constant_blur", model="ffd", model_settings={}, side_losses={"map": 1}
-    )
+def test_maps_without_masks_are_an_error():
+    method = made("constant_blur", model="ffd", side_losses={"map": 1})
+    game = game_of(method)._replace(detector=Mapped())
     batch = pictures()
-    state = jax.eval_shape(method.init, jax.random.key(0), batch)
-    step = method.stages[0].step
+    init = partial(adversarial_game._init, game)
+    state = jax.eval_shape(init, jax.random.key(0), batch)
+    step = partial(adversarial_game._step, game)
     with pytest.raises(ValueError, match="side_losses.map learns .* have no masks"):
         jax.eval_shape(step, jax.random.key(0), state, batch)
-    masked = batch | {"mask": batch["image"][..., 0]}
-    _, metrics = jax.eval_shape(step, jax.random.key(0), state, masked)
+
+
+def test_ffd_gives_maps():
+    method = made("none", model="ffd", side_losses={"map": 1})
+    batch = pictures() | {"mask": jnp.ones((8, SIDE, SIDE))}
+    state = jax.eval_shape(method.init, jax.random.key(0), batch)
+    step = method.stages[0].step
+    _, metrics = jax.eval_shape(step, jax.random.key(0), state, batch)
     assert metrics["map_loss"].shape == ()
 
 

@@ -131,6 +131,20 @@ def test_what_does_not_fit_is_named(tmp_path):
         efficientnet_weights.load(path, scale="lite0", publisher="tim")
 
 
+def test_settings_are_those_that_the_numbers_were_trained_with():
+    """As their publishers' code has them."""
+    for publisher in PUBLISHED:
+        for scale in ("b0", "b5"):
+            settings = efficientnet_weights.settings(scale, publisher)
+            models.build(f"efficientnet_{scale}", **settings)
+            is_torchvision = publisher == "torchvision"
+            assert settings["padding"] == ("symmetric" if is_torchvision else "same")
+            assert settings["standardised"]
+            is_small = is_torchvision and scale == "b0"
+            assert settings["epsilon"] == (1e-5 if is_small else 1e-3)
+    assert not efficientnet_weights.settings("lite0", "lukemelas")["standardised"]
+
+
 @pytest.mark.parametrize(
     "model, settings",
     [
