@@ -201,7 +201,7 @@ def children(process):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "devices", "processes"),
-    [("amten", 1, 1), ("detection", 4, 1), ("trnet", 1, 2)],
+    [("detection", 4, 1), ("trnet", 1, 2)],
 )
 def test_killed_runs_end_in_the_same_report(
     tmp_path, data_dir, name, devices, processes

@@ -164,10 +164,7 @@ def test_diverged_trainings_decide_nothing(study, tiny):
 def test_amtennet_learns_more_than_spectra_tell_a_linear_model(
     tmp_path, settings_of, no_groups
 ):
-    """Measured: validation 0.76 and 0.85, model_base 0.69, spectra 0.70.
-
-    After 900 steps 0.875 ± 0.020 over three seeds.
-    """
+    """Measured: 0.76 and 0.85, spectra 0.70; after 900 steps 0.875 ± 0.020, 3 seeds."""
     chosen = config.get_config()
     data = data_sets.open_data(directory=tmp_path / "data", **chosen.data)
     profile = jax.jit(lambda image: spectrum.azimuthal_power(image, log=True))
@@ -190,15 +187,12 @@ def test_amtennet_learns_more_than_spectra_tell_a_linear_model(
 
     raw = no_groups["design"] | {"sets": ("Raw",)}
     amtennet = raw | {"models": ("AMTENnet",), "seeds": 2}
-    model_base = raw | {"models": ("model_base",), "seeds": 1}
-    groups = {"identification": amtennet, "design": model_base}
+    groups = {"identification": amtennet}
     settings = settings_of(steps=500, seeds=(0, 1), **no_groups | groups)
     corpora = Sets(data, {})
     with closing(call(Workspace, chosen.run, tmp_path / "run")) as workspace:
         made = in_turn(amten.jobs(settings, corpora), workspace)
         measured = amten.measure(made, settings, corpora)
     accuracies = measured.identification["AMTENnet", "Raw"].per_seed
-    plain = measured.design["model_base", "Raw"].per_seed
-    assert plain > 0.6  # its averages of normalisation fit its weights
     assert accuracies.min() > baseline
     assert accuracies.mean() > baseline + 0.05
