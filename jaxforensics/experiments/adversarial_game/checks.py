@@ -130,6 +130,12 @@ def _check_networks(settings, data):
         if whole_steps(settings, network) < 1:
             raise ValueError(f"{network.name}: its steps would train nothing")
         method(network, settings)
+        own = dict(settings.own.get(network.detector, {}))
+        if "map" in own.get("side_losses", {}) and "mask" not in train.parts:
+            raise ValueError(
+                f"own.{network.detector}.side_losses: its map learns from masks, and "
+                f"{network.trained_on} has none"
+            )
         shapes[network.detector, train.size, train.frames] = None
     for title, size, frames in shapes:
         model = dict(choose(settings.detectors, title, "detector"))

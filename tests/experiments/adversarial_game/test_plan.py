@@ -167,6 +167,15 @@ def test_detectors_have_losses_of_their_own(settings_of):
     assert made.settings["side_losses"] == {"map": 1.0}
 
 
+def test_a_map_needs_masks(tiny, settings_of):
+    settings = settings_of(
+        detectors={"model_base": {"model": "ffd"}},
+        own={"model_base": config.OWN["Stehouwer"]},
+    )
+    with pytest.raises(ValueError, match="its map learns from masks, and C23 has none"):
+        check(settings, tiny)
+
+
 def test_what_was_seen_is_a_manipulation_in_a_quality(settings_of):
     sets = {
         "C23": {"corpus": "C23", "fakes": ("a",)},
