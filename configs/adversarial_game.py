@@ -116,11 +116,12 @@ def _folder():
     data = common.folder(size=128, batch_size=32)
     return _config(
         data=data,
+        size=128,
         detectors={detector: SMALL[detector]},
         training_sets={"C23": _of("C23")},
         tests={"all": _of("C23")},
         groups={"unseen": _group(detector, rows=trained, tests=("all",))},
-        idle=_idle(detector),
+        idle=_idle(detector, size=128),
         attacks=_attacks(test="all"),
         steps=1000,
         seeds=(0, 1, 2),
@@ -170,7 +171,7 @@ def _quick():
 def _full():
     """Every table on embedded clips."""
     detector = "model_base"
-    everything = tuple(rows.ROWS)
+    everything = rows.ALL
     tables = tuple(title for title in everything if title not in rows.KERNELS)
     of_union = (*rows.ADVERSARIES, *rows.CONTROLS)
     games = ("none", "Two-Gen-BAT", "Combined AT")
@@ -250,6 +251,7 @@ def _paper(*, augment=(), bound="rms"):
     }
     return _config(
         data=data,
+        size=256,
         others={name: dict(data) for name in names},
         detectors=families,
         training_sets=TRAINING_SETS | UNION_SETS,
@@ -261,7 +263,7 @@ def _paper(*, augment=(), bound="rms"):
             ),
             "union": _group(
                 detector,
-                rows=tuple(rows.ADVERSARIES),
+                rows=rows.ADVERSARIES,
                 trained_on=(ALL,),
                 tests=(ALL, *QUALITIES),
             ),
@@ -275,7 +277,7 @@ def _paper(*, augment=(), bound="rms"):
                 detector, rows=tuple(rows.KERNELS), tests=(*UNSEEN, "Raw", "C40")
             ),
         },
-        idle=_idle(detector),
+        idle=_idle(detector, size=256),
         attacks=_attacks(*main, "Stehouwer"),
         steps=30 * epoch,
         seeds=(0,),
@@ -302,6 +304,7 @@ def _released():
 def _config(
     *,
     data,
+    size=64,
     others=None,
     detectors,
     training_sets=None,
@@ -341,7 +344,7 @@ def _config(
     experiment = {
         "name": "adversarial_game",
         "detectors": detectors,
-        "rows": rows.ROWS,
+        "rows": rows.table(size),
         "training_sets": training_sets or TRAINING_SETS,
         "tests": tests or TESTS,
         "without_accuracy": tuple(t for t in ("DFD",) if t in (tests or TESTS)),
@@ -391,13 +394,13 @@ def _group(*detectors, rows=(), trained_on=("C23",), tests=(), seeds=3, fewer=No
     }
 
 
-def _idle(detector, *, pictures=64, games=("Two-Gen-BAT",), few=False):
+def _idle(detector, *, pictures=64, games=("Two-Gen-BAT",), size=64, few=False):
     """What is tried on a detector that was trained on C23, `none` and `games`."""
     if not detector:
         games = ()
-    adversaries = rows.IDLE
+    adversaries = rows.tried(size)
     if few:
-        adversaries = {"Grad-BAT": rows.IDLE["Grad-BAT"]}
+        adversaries = {"Grad-BAT": adversaries["Grad-BAT"]}
     return {
         "detector": detector,
         "trained_on": "C23",

@@ -20,62 +20,82 @@ def _row(adversary, *, attack=None, generator=None, augment=()):
     }
 
 
-# Tables I to III: what detectors are trained against.  Blurs are as strong as one of
-# the root mean square RMS, also of the controls, which no adversary chooses.
-GRADIENTS = {
-    "Grad-AAT": _row("fgsm", attack={"epsilon": EPSILON}),
-    # Ours: the released norm is 0.0055 pixels, without effect.
-    "Grad-SAT": _row("flow", attack={"norm": 0.25}),
-    "Grad-BAT": _row("blur", attack={"size": SIZE, "start": RMS}),
-}
-GENERATORS = {
-    "Gen-BAT": _row("generator", generator={"size": SIZE}),
-    "Two-Gen-BAT": _row("two_generators", generator={"size": SIZE}),
-    "Combined AT": _row(
-        "combined", attack={"epsilon": EPSILON}, generator={"size": SIZE}
-    ),
-}
-ADVERSARIES = {"none": _row("none")} | GRADIENTS | GENERATORS
-CONTROLS = {
-    "Constant blur": _row("constant_blur", attack={"size": SIZE, "start": RMS}),
-    "Random map": _row("random_blur", attack={"size": SIZE, "start": RMS}),
-}
-# Appendix C
-STEPS = {
-    "Grad-AAT, 3 steps": _row(
-        "pgd", attack={"epsilon": EPSILON, "step": EPSILON / 2, "steps": 3}
-    ),
-    "Grad-BAT, 3 steps": _row("blur", attack={"size": SIZE, "start": RMS, "steps": 3}),
-}
-# Appendix E; the probabilities of blur and JPEG are not printed there.
+# Titles, by table.
+GRADIENTS = "Grad-AAT", "Grad-SAT", "Grad-BAT"
+GENERATORS = "Gen-BAT", "Two-Gen-BAT", "Combined AT"
+ADVERSARIES = ("none", *GRADIENTS, *GENERATORS)  # Tables I to III
+CONTROLS = "Constant blur", "Random map"  # which no adversary chooses
+STEPS = "Grad-AAT, 3 steps", "Grad-BAT, 3 steps"  # Appendix C
+# Tables IV and V; by Appendix E, but for the probabilities of blur and JPEG, which are
+# not printed there.
 NOISE = {"name": "noise", "probability": 0.5, "variance": (0.0, 30.0)}
 BLUR = {"name": "blur", "probability": 0.5, "sizes": (9,), "variance": (0.0, 30.0)}
 JPEG = {"name": "jpeg", "probability": 0.5, "low": 60, "high": 100}
 TRADITIONAL = {
-    "Gaussian Noise": _row("none", augment=(NOISE,)),
-    "Gaussian Blur": _row("none", augment=(BLUR,)),
-    "JPEG Compression": _row("none", augment=(JPEG,)),
-    "Combined Traditional": _row("none", augment=(BLUR, NOISE, JPEG)),
+    "Gaussian Noise": (NOISE,),
+    "Gaussian Blur": (BLUR,),
+    "JPEG Compression": (JPEG,),
+    "Combined Traditional": (BLUR, NOISE, JPEG),
 }
-# Tables XV and XVI
-KERNELS = {
-    f"Two-Gen-BAT, k {size}": _row("two_generators", generator={"size": size})
-    for size in (3, 5, 7, 9)
-}
-ROWS = ADVERSARIES | CONTROLS | STEPS | TRADITIONAL | KERNELS
+KERNELS = {f"Two-Gen-BAT, k {size}": size for size in (3, 5, 7, 9)}  # XV and XVI
+ALL = (*ADVERSARIES, *CONTROLS, *STEPS, *TRADITIONAL, *KERNELS)
 
-# Adversaries that are tried on a trained detector, see `idle`: those that detectors are
-# trained against, and other readings of the paper's step.
-IDLE = {
-    "Grad-AAT": {"attack": "fgsm", "epsilon": EPSILON},
-    "Grad-SAT": {"attack": "flow", "norm": 0.25},
-    "Grad-SAT, released": {"attack": "flow", "norm": 0.0055},
-    "Grad-BAT": {"attack": "blur", "size": SIZE, "start": RMS},
-    "Grad-BAT, 3 steps": {"attack": "blur", "size": SIZE, "start": RMS, "steps": 3},
-    "Grad-BAT, signed": {"attack": "blur", "size": SIZE, "update": "signed"},
-    "Grad-BAT, released": {"attack": "blur", "size": SIZE, "update": "released"},
-    "Grad-BAT, printed": {"attack": "blur", "size": SIZE, "update": "printed"},
-}
+
+def strength(size):
+    """The root mean square of precisions that blurs as much of a face of this size.
+
+    It is RMS on pictures of 256 pixels, and a Gaussian of as many pixels covers more of
+    a smaller face.  Left as it is, it leaves nothing to learn on pictures of 64.
+    """
+    return RMS * (256 / size) ** 2
+
+
+def table(size):
+    """{title: row}: what detectors are trained against, on pictures of this size."""
+    rms = strength(size)
+    blur = {"size": SIZE, "start": rms}
+    drawn = {"size": SIZE, "rms": rms}
+    fgsm = {"epsilon": EPSILON}
+    steps = {"step": EPSILON / 2, "steps": 3}
+    rows = {
+        "none": _row("none"),
+        "Grad-AAT": _row("fgsm", attack=fgsm),
+        # Ours: the released norm is 0.0055 pixels, without effect.
+        "Grad-SAT": _row("flow", attack={"norm": 0.25}),
+        "Grad-BAT": _row("blur", attack=blur),
+        "Gen-BAT": _row("generator", generator=drawn),
+        "Two-Gen-BAT": _row("two_generators", generator=drawn),
+        "Combined AT": _row("combined", attack=fgsm, generator=drawn),
+        "Constant blur": _row("constant_blur", attack=blur),
+        "Random map": _row("random_blur", attack=blur),
+        "Grad-AAT, 3 steps": _row("pgd", attack=fgsm | steps),
+        "Grad-BAT, 3 steps": _row("blur", attack=blur | {"steps": 3}),
+    }
+    for title, operations in TRADITIONAL.items():
+        rows[title] = _row("none", augment=operations)
+    for title, kernel in KERNELS.items():
+        rows[title] = _row("two_generators", generator=drawn | {"size": kernel})
+    return rows
+
+
+def tried(size):
+    """{title: attack} of adversaries that are tried on a trained detector.
+
+    Those that detectors are trained against, and other readings of the paper's step.
+    """
+    blur = {"attack": "blur", "size": SIZE}
+    own = blur | {"start": strength(size)}
+    return {
+        "Grad-AAT": {"attack": "fgsm", "epsilon": EPSILON},
+        "Grad-SAT": {"attack": "flow", "norm": 0.25},
+        "Grad-SAT, released": {"attack": "flow", "norm": 0.0055},
+        "Grad-BAT": own,
+        "Grad-BAT, 3 steps": own | {"steps": 3},
+        "Grad-BAT, signed": own | {"update": "signed"},
+        # At the precisions that they are printed with.
+        "Grad-BAT, released": blur | {"update": "released"},
+        "Grad-BAT, printed": blur | {"update": "printed"},
+    }
 
 
 # Tables VII and XII to XIV; the map starts at σ = 1, which is a precision of 1, and

@@ -14,6 +14,7 @@ from jaxforensics.attacks.gradient import cross_entropy
 from jaxforensics.experiments.adversarial_game import idle
 
 SIDE = 24
+TRIED = rows.tried(256)
 
 
 def pictures(seed, count=48):
@@ -97,13 +98,13 @@ def test_the_detector_has_learnt(detector):
     "title", ["Grad-AAT", "Grad-SAT", "Grad-BAT", "Grad-BAT, signed"]
 )
 def test_no_adversary_that_is_trained_against_is_idle(trial, title):
-    tried = trial(rows.IDLE[title])
+    tried = trial(TRIED[title])
     assert tried.ratio >= idle.LEAST_RATIO
     assert not tried.is_idle
 
 
 def test_the_printed_step_is_idle(trial):
-    tried = trial(rows.IDLE["Grad-BAT, printed"])
+    tried = trial(TRIED["Grad-BAT, printed"])
     assert tried.deviation < idle.LEAST_DEVIATION
     assert tried.is_idle
 
@@ -119,6 +120,6 @@ def test_the_control_is_as_strong(detector):
     """A constant blur has the map's root mean square, of each picture by itself."""
     image, label = pictures(2)
     predictor = partial(idle.follow, detector)
-    changed = predictor(rows.IDLE["Grad-BAT"], image, label)
+    changed = predictor(TRIED["Grad-BAT"], image, label)
     rms = np.sqrt(np.mean(np.square(changed.precision), axis=(1, 2)))
     np.testing.assert_allclose(rms, rows.RMS, rtol=1e-4)

@@ -140,7 +140,7 @@ def test_all_rows_of_a_table_are_augmented_alike(settings_of):
     augment = ({"name": "flip"},)
     settings = settings_of()
     settings = settings_of(game=dict(settings.game) | {"augment": augment})
-    for title, row in rows.ROWS.items():
+    for title, row in rows.table(64).items():
         made = method(Network("model_base", title, "C23", 0), settings)
         expected = [*augment, *row["augment"]]
         assert [dict(each) for each in made.settings["augment"]] == expected
@@ -151,11 +151,23 @@ def test_all_rows_share_everything_but_the_adversary(settings_of):
     settings = settings_of()
     made = [
         method(Network("model_base", title, "C23", 0), settings).settings
-        for title in rows.ADVERSARIES | rows.CONTROLS
+        for title in (*rows.ADVERSARIES, *rows.CONTROLS)
     ]
     for first, second in itertools.combinations(made, 2):
         differing = {key for key in first if first[key] != second[key]}
-        assert differing <= {"adversary", "attack"}
+        assert differing <= {"adversary", "attack", "generator"}
+
+
+def test_games_and_controls_blur_as_strongly():
+    for size in (64, 128, 256):
+        table = rows.table(size)
+        expected = rows.strength(size)
+        assert expected == rows.RMS * (256 / size) ** 2
+        for title in ("Grad-BAT", *rows.CONTROLS):
+            assert table[title]["attack"]["start"] == expected
+        for title in (*rows.GENERATORS, *rows.KERNELS):
+            assert table[title]["generator"]["rms"] == expected
+    assert set(rows.table(64)) == set(rows.ALL)
 
 
 def test_detectors_have_losses_of_their_own(settings_of):
