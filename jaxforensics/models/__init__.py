@@ -6,6 +6,7 @@ from jaxforensics.models import (
     amtennet,
     blur_generator,
     dcta,
+    deeplab,
     durall,
     efficientnet,
     f3net,
@@ -17,6 +18,7 @@ from jaxforensics.models import (
     meso,
     mislnet,
     patch_cnn,
+    resnet,
     trnet_discriminator,
     trnet_generator,
     vgg,
@@ -43,6 +45,10 @@ NAMES = {
     "blur_generator": blur_generator.BlurGenerator,
     "ganprintr": ganprintr.GANprintR,
     "vgg16": vgg.VGG16,
+    "resnet18": resnet.of_depth(18),
+    "resnet50": resnet.of_depth(50),
+    "deeplabv3_resnet101": deeplab.DeepLabV3,
+    "deeplabv3_small": deeplab.SmallDeepLabV3,
     **{
         f"efficientnet_{scale}": efficientnet.of_scale(scale)
         for scale in efficientnet.SCALES
