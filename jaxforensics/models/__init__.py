@@ -17,10 +17,12 @@ from jaxforensics.models import (
     lf,
     meso,
     mislnet,
+    parser,
     patch_cnn,
     resnet,
     trnet_discriminator,
     trnet_generator,
+    unet,
     vgg,
     xception,
 )
@@ -49,6 +51,8 @@ NAMES = {
     "resnet50": resnet.of_depth(50),
     "deeplabv3_resnet101": deeplab.DeepLabV3,
     "deeplabv3_small": deeplab.SmallDeepLabV3,
+    "unet": unet.UNet,
+    "face_parser": parser.FaceParser,
     **{
         f"efficientnet_{scale}": efficientnet.of_scale(scale)
         for scale in efficientnet.SCALES

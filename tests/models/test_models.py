@@ -22,6 +22,21 @@ SMALL_TRUNK += sum(
 )
 # Two 1x1, three 3x3 from 128 maps to 64, and one 1x1 from all five; six normalisations.
 SMALL_PYRAMID = 64 * (2 * 128 + 3 * 9 * 128 + 5 * 64) + 6 * 2 * 64
+# Two convolutions and their normalisations at each of four levels and on three ways up.
+UNET = sum(
+    9 * (before + width) * width + 4 * width
+    for before, width in (
+        *((3, 32), (32, 64), (64, 128), (128, 256)),
+        *((256 + 128, 128), (128 + 64, 64), (64 + 32, 32)),
+    )
+)
+PARSER = sum(
+    9 * (before + width) * width + 4 * width
+    for before, width in (
+        *((3, 16), (16, 32), (32, 64), (64, 128)),
+        *((128 + 64, 64), (64 + 32, 32), (32 + 16, 16)),
+    )
+)
 # name, settings, picture size, numbers of trained parameters
 TABLE = [
     ("amtennet", {"num_classes": 2}, 128, 2_023_047),
@@ -159,6 +174,14 @@ OTHERS = [
             logits=(2, 64, 64), features=(2, 16, 16, 128), attended=(2, 16, 16, 128)
         ),
     ),
+    (
+        "unet",
+        {},
+        64,
+        UNET + 33,
+        Located(logits=(2, 64, 64), features=(2, 8, 8, 256), attended=(2, 8, 8, 256)),
+    ),
+    ("face_parser", {}, 64, PARSER + 17 * 11, (2, 64, 64, 11)),
 ]
 # One scale of EfficientNet stands for the layers of all.
 DISTINCT = [
