@@ -13,6 +13,7 @@ measure the map of each example of a batch, `iou(outputs["mask"], batch["mask"])
 (b, h, w), same -> (b,), and choose its state by it.  Shapes are checked while tracing.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -22,6 +23,7 @@ from jaxforensics.evaluation.classification import mean
 THRESHOLD = 0.1  # FakeLocator's, from which on a pixel counts as changed
 MOST_DECIBELS = 100.0  # of a map: one that is exact would make a mean infinite
 LEAST_AREA = 0.005  # of a picture, from which on a map says that it was changed
+TOP = 0.01  # share of a map's pixels that are its score
 _PIXELS = (-2, -1)  # the axes of a map
 # Measures that only mean something where the target has a changed pixel.
 OF_CHANGED = ("iou", "pixel_accuracy", "iinc")
@@ -131,6 +133,16 @@ def agreement(prediction, score, *, threshold=THRESHOLD, area=LEAST_AREA):
     """
     says_fake = false_area(prediction, threshold=threshold) >= area
     return jnp.where(says_fake, score, 1 - score)
+
+
+def map_score(prediction, *, top=TOP):
+    """The mean of the share `top` of a map's pixels that are highest: (..., h, w).
+
+    -> (...).  It ranks pictures by their maps, and is no probability.
+    """
+    pixels = jnp.reshape(prediction, (*prediction.shape[:-2], -1))
+    highest, _ = jax.lax.top_k(pixels, max(1, round(top * pixels.shape[-1])))
+    return highest.mean(-1)
 
 
 def has_change(target, *, threshold=THRESHOLD):

@@ -163,6 +163,13 @@ def test_false_area_and_agreement():
     np.testing.assert_array_equal(metrics.has_change(shown), [False, True, False])
 
 
+def test_a_map_has_the_score_of_its_highest_pixels():
+    shown = random.random((2, 20, 15), np.float32)
+    expected = np.sort(shown.reshape(2, -1))[:, -3:].mean(1)
+    np.testing.assert_allclose(localisation.map_score(shown), expected, rtol=1e-6)
+    assert float(localisation.map_score(shown[0, :2, :2])) == shown[0, :2, :2].max()
+
+
 def test_parsing():
     given, said = random.integers(0, 4, (2, 3, 7, 9))
     given[0][given[0] == 3] = 0
