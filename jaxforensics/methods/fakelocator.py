@@ -149,7 +149,9 @@ def make(
     choose(dict.fromkeys(BRANCH_INPUTS), branch_input, "branch_input")
     choose(dict.fromkeys(TARGETS), target, "target")
     _check(attention, paired, regions, parser, parser_steps)
-    _check_shares(augment_reals=augment_reals, augment_fakes=augment_fakes)
+    for name in ("augment_reals", "augment_fakes"):
+        if not 0 <= settings[name] <= 1:
+            raise ValueError(f"{name} is a probability, 0 to 1, not {settings[name]}")
     tx, parser_tx = (
         call(build_optimiser, {"steps": count} | dict(chosen or {}), where="optimiser")
         for count, chosen in ((steps, optimiser), (parser_steps, parser_optimiser))
@@ -509,9 +511,3 @@ def _check(attention, paired, regions, parser, parser_steps):
             "parser and parser_steps are for attention='predicted', not for "
             f"{attention!r}"
         )
-
-
-def _check_shares(**shares):
-    for name, share in shares.items():
-        if not 0 <= share <= 1:
-            raise ValueError(f"{name} is a probability, 0 to 1, not {share}")

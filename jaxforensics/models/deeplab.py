@@ -70,7 +70,8 @@ class DeepLabV3(nn.Module):
     """Trunk, pyramid, a 3x3 convolution and one value per pixel, enlarged bilinearly.
 
     `stem`, `depth`, `width` and `dilated` are those of `resnet.Trunk`, `rates` the
-    distances in pixels of its last map.
+    distances in pixels of its last map.  `first_logit` is what maps are before training
+    about: below zero if little of a picture is changed, which shortens the training.
     """
 
     depth: int = 101
@@ -81,6 +82,7 @@ class DeepLabV3(nn.Module):
     rates: tuple[int, ...] = (12, 24, 36)
     dropout: float = 0.5
     attend_after: int = 4
+    first_logit: float = 0.0
     norm_momentum: float = 0.9
     dtype: Any = jnp.float32
 
@@ -106,10 +108,20 @@ class DeepLabV3(nn.Module):
         x = pyramid(attended, train=train)
         conv = convolution(common, self.pyramid_width, 3, "head")
         x = nn.relu(norm(common, "head_norm", train)(conv(x)))
-        logits = nn.Dense(1, kernel_init=UNIFORM, name="logits")(x.astype(jnp.float32))
+        logits = map_logits(x, self.first_logit)
         logits = resize(logits, image.shape[1:3], method="bilinear", antialias=False)
         features = encoded.features.astype(jnp.float32)
         return Located(logits[..., 0], features, attended.astype(jnp.float32))
+
+
+def map_logits(x, first_logit):
+    """The last 1x1 convolution of a locator, in float32: (b, h, w, c) -> (b, h, w, 1).
+
+    Its layer belongs to the module that calls.
+    """
+    bias = nn.initializers.constant(first_logit)
+    dense = nn.Dense(1, kernel_init=UNIFORM, bias_init=bias, name="logits")
+    return dense(x.astype(jnp.float32))
 
 
 class SmallDeepLabV3(DeepLabV3):

@@ -9,7 +9,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxforensics.models import unet
+from jaxforensics.models import deeplab, unet
 
 
 class FaceParser(nn.Module):
@@ -25,5 +25,5 @@ class FaceParser(nn.Module):
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, h, w, classes)."""
         x, _, _ = unet.draw(self, image, train=train)
-        logits = nn.Dense(self.classes, kernel_init=unet.UNIFORM, name="logits")
+        logits = nn.Dense(self.classes, kernel_init=deeplab.UNIFORM, name="logits")
         return logits(x.astype(jnp.float32))

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxforensics.kernels.pools import max_pool
-from jaxforensics.models.deeplab import UNIFORM, Located
+from jaxforensics.models.deeplab import Located, map_logits
 from jaxforensics.models.resnet import (
     Common,
     attended,
@@ -42,12 +42,13 @@ class UNet(nn.Module):
     """`levels` pairs of convolutions down and one fewer up, twice as wide at each.
 
     Attention may weigh the features of level `attend_after`, also those that go across;
-    by default those of the last level.
+    by default those of the last level.  `first_logit` is that of `DeepLabV3`.
     """
 
     width: int = 32
     levels: int = 4
     attend_after: int | None = None
+    first_logit: float = 0.0
     norm_momentum: float = 0.9
     dtype: Any = jnp.float32
 
@@ -55,7 +56,7 @@ class UNet(nn.Module):
     def __call__(self, image, *, attention=None, train=False):
         """(b, h, w, 3) in [0, 1] -> `Located`; attention (b, h, w), None is white."""
         x, features, weighed = draw(self, image, attention=attention, train=train)
-        logits = nn.Dense(1, kernel_init=UNIFORM, name="logits")(x.astype(jnp.float32))
+        logits = map_logits(x, self.first_logit)
         return Located(
             logits[..., 0], features.astype(jnp.float32), weighed.astype(jnp.float32)
         )
