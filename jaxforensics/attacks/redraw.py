@@ -1,4 +1,6 @@
-"""Pictures that a trained network redraws: GANprintR's autoencoder, TR-Net's generator.
+"""Pictures that a trained network redraws.
+
+GANprintR's autoencoder, TR-Net's generator, the adversarial game's blurs.
 
 The detector is not asked.  What the networks learn from is in `methods`.
 """
@@ -21,6 +23,22 @@ def redraw(predict, *, network):
     if not isinstance(network, Partial):
         network = Partial(network)
     return partial(_apply, network)
+
+
+def redraw_by_class(predict, *, network):
+    """Pictures as `network` (image, label) -> image returns them, clipped.
+
+    For networks that treat reals in another way than fakes, such as a game's two
+    generators, see `methods.adversarial_game.blur_network`.
+    """
+    if not isinstance(network, Partial):
+        network = Partial(network)
+    return partial(_apply_by_class, network)
+
+
+@jax.jit
+def _apply_by_class(network, key, image, label):
+    return jnp.clip(network(widened(image), label), 0, 1).astype(image.dtype)
 
 
 @jax.jit

@@ -3,7 +3,8 @@
 Each step an adversary changes the batch so that the detector, as it is, errs more; then
 the detector learns from the pictures as they were and as they were changed, half each.
 Adversaries that blur every pixel by its own Gaussian make detectors look at more than
-the finest traces.
+the finest traces.  For videos, batches of several frames (b, frames, h, w, 3), the
+detector is the model `tsn`; adversaries change every frame.
 
     the paper's       here
     σ                 a map of precisions s = 1 / σ², of one channel
@@ -16,7 +17,7 @@ the finest traces.
     controls          "constant_blur", "random_blur": no adversary at all
 """
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import einops
@@ -27,9 +28,11 @@ from jax.tree_util import Partial
 from jaxforensics import attacks, models
 from jaxforensics.attacks.gradient import cross_entropy, margin
 from jaxforensics.evaluation.decisions import fakeness
+from jaxforensics.models import multi_attention
 from jaxforensics.models.blur_generator import BlurGenerator
 from jaxforensics.ops import degrade
 from jaxforensics.ops.filters import pixelwise_gaussian_blur
+from jaxforensics.ops.resample import resize
 from jaxforensics.settings import call, choose
 from jaxforensics.training.nets import (
     Method,
@@ -72,6 +75,8 @@ class Game(NamedTuple):
     attack: dict  # settings of an attack, of FGSM in "combined"
     blur: Blur
     share: float  # of the loss on changed pictures
+    side_losses: dict  # {name in SIDE_LOSSES: weight}
+    guided: float  # weight of the loss on pictures degraded where attention is high
     generator_steps: int
     augmented: object
     txs: dict
@@ -86,6 +91,8 @@ def make(
     attack=None,
     generator=None,
     share=0.5,
+    side_losses=None,
+    guided=0.0,
     generator_steps=1,
     optimiser=None,
     generator_optimiser=None,
@@ -100,7 +107,10 @@ def make(
     kernels, and 'bound', how their squared output becomes precisions: 'rms', rescaled
     to the root mean square 'rms'; 'clamp', at least 1; or 'free'.  They move
     `generator_steps` times before the detector does.  `share` is the weight of changed
-    pictures in the detector's loss.  `augment` is what pictures go through first.
+    pictures in the detector's loss.  `side_losses` {name in SIDE_LOSSES: weight} are of
+    what a detector gives beside logits; adversaries do not see them.  `guided` weighs
+    the loss on clean pictures that are degraded where the detector's attention is high.
+    `augment` is what pictures go through first.
     """
     settings = dict(locals())
     choose(dict.fromkeys(ADVERSARIES), adversary, "adversary")
@@ -128,21 +138,49 @@ def make(
         attack=dict(attack or {}),
         blur=Blur(options["size"], options["bound"], options["rms"]),
         share=share,
+        side_losses=dict(side_losses or {}),
+        guided=guided,
         generator_steps=generator_steps,
         augmented=degrade.from_config(augment),
         txs={"detector": tx} | dict.fromkeys(roles, generator_tx),
     )
     _refuse_wrong_attack(game)
+    _refuse_wrong_side_losses(game, model)
     stages = (Stage("train", steps, "train", partial(_step, game)),)
     return Method(partial(_init, game), stages, partial(_predict, game), settings)
+
+
+def blur_network(method, state):
+    """What the generators of a trained game make of pictures: (image, label) -> image.
+
+    A `Partial` of the state, for the attacks `generated_blur` and `combined` on any
+    detector.  All states of a method share what is compiled.
+    """
+    game = method.predict.args[0]
+    if game.adversary not in GENERATORS:
+        raise ValueError(
+            f"a game against {game.adversary!r} has no generators: "
+            f"{', '.join(GENERATORS)} have"
+        )
+    return Partial(_blurring(method.predict), state)
+
+
+@lru_cache(maxsize=32)  # a new function would be compiled anew
+def _blurring(predict):
+    def blurred(state, image, label):
+        return predict(state, {"image": image, "label": label})["image"]
+
+    return blurred
 
 
 def _init(game, key, batch):
     keys = jax.random.split(key, len(game.txs))
     modules = {name: game.generator for name in game.txs} | {"detector": game.detector}
+    shown = dict.fromkeys(game.txs, _frames(batch["image"]))
+    shown["detector"] = batch["image"]
     return new_state(
         **{
-            name: new_net(net_key, modules[name], tx, batch["image"])
+            name: new_net(net_key, modules[name], tx, shown[name])
             for net_key, (name, tx) in zip(keys, game.txs.items(), strict=True)
         }
     )
@@ -216,28 +254,35 @@ def _maps(game, nets, params, batch, *, train):
     """Precisions (b, h, w) of a batch, and the generators' statistics after it.
 
     Which generator draws a picture's map is said by its label; each is normalised by
-    its own pictures.
+    its own pictures.  Frames of a video are pictures by themselves.
     """
+    image = _frames(batch["image"])
+    label = jnp.repeat(batch["label"], len(image) // len(batch["image"]))
     drawn = 0.0
     moved = {}
-    for role, is_its in _shares(game, batch["label"]).items():
+    for role, is_its in _shares(game, label).items():
         # Of a batch without any of its pictures all serve, to no effect.
         mask = jnp.where(is_its.any(), is_its, True)
         variables = {"params": params[role], "batch_stats": nets[role].stats}
         if train:
             output, after = game.generator.apply(
                 variables,
-                batch["image"],
+                image,
                 train=True,
                 mask=mask,
                 mutable=["batch_stats"],
             )
             moved[role] = after["batch_stats"]
         else:
-            output = game.generator.apply(variables, batch["image"])
+            output = game.generator.apply(variables, image)
         precision = BOUNDS[game.blur.bound](jnp.square(output), game.blur.rms)
         drawn += jnp.where(is_its[:, None, None], precision, 0.0)
-    return drawn, moved
+    return drawn.reshape(batch["image"].shape[:-1]), moved
+
+
+def _frames(image):
+    """Videos (b, frames, h, w, 3) as pictures (b * frames, h, w, 3); pictures stay."""
+    return image.reshape(-1, *image.shape[-3:])
 
 
 def _shares(game, label):
@@ -262,50 +307,133 @@ BOUNDS = {
 
 def _about_maps(game, precision, valid):
     """How much maps vary, and what share of the pixels a clamp holds."""
-    mean = precision.mean((1, 2))
-    deviation = precision.std((1, 2)) / jnp.maximum(mean, 1e-6)
+    mean = precision.mean((-2, -1))
+    deviation = precision.std((-2, -1)) / jnp.maximum(mean, 1e-6)
+    # One value per example, of a video the mean of its frames.
+    deviation = deviation.reshape(len(valid), -1).mean(1)
     metrics = {"map_deviation": masked_mean(deviation, valid)}
     if game.blur.bound == "clamp":
-        is_held = jnp.mean(precision <= LEAST, axis=(1, 2))
+        is_held = jnp.mean(precision <= LEAST, axis=tuple(range(1, precision.ndim)))
         metrics["clamped"] = masked_mean(is_held, valid)
     return metrics
 
 
 def _move_detector(game, nets, key, batch, changed):
     """The detector learns from the pictures and, if there are any, changed ones."""
-    image = batch["image"]
+    dropout_key, guide_key = key, jax.random.fold_in(key, 1)
+    parts = {"clean": batch["image"]}
+    shares = {"clean": 1.0}
     if changed is not None:
-        # One batch of both, one beside the other: pairs stay on their device.
-        image = jnp.stack([image, changed.astype(image.dtype)], axis=1)
-        image = einops.rearrange(image, "b pair h w c -> (b pair) h w c")
+        parts["changed"] = changed
+        shares = {"clean": 1 - game.share, "changed": game.share}
+    weights = dict(shares)
+    if game.guided:
+        parts["guided"] = _guided(game, nets, guide_key, batch["image"])
+        weights["guided"] = game.guided
+    # One batch of all, side by side: what belongs together stays on its device.
+    images = [part.astype(batch["image"].dtype) for part in parts.values()]
+    image = einops.rearrange(jnp.stack(images, 1), "b part ... -> (b part) ...")
+    repeated = {
+        name: jnp.repeat(column, len(parts), axis=0)
+        for name, column in batch.items()
+        if name in ("label", "valid", "mask")
+    }
+
+    def by_part(losses):
+        """Means over the batch, {'clean', 'changed', 'guided'}."""
+        columns = einops.rearrange(losses, "(b part) -> part b", part=len(parts))
+        return {
+            name: masked_mean(column, batch["valid"])
+            for name, column in zip(parts, columns, strict=True)
+        }
+
+    def weighted(losses, weights):
+        means = by_part(losses)
+        return sum(weight * means[name] for name, weight in weights.items())
 
     def objective(params):
-        logits, moved = forward(
-            game.detector,
-            params["detector"],
-            nets["detector"].stats,
-            image,
-            train=True,
-            key=key,
+        logits, beside, moved = _answers(
+            game, nets, params["detector"], image, dropout_key
         )
-        pairs = einops.rearrange(
-            logits, "(b pair) classes -> b pair classes", b=len(batch["image"])
-        )
-        losses = [
-            masked_mean(cross_entropy(pairs[:, i], batch["label"]), batch["valid"])
-            for i in range(pairs.shape[1])
-        ]
-        is_right = (margin(pairs[:, 0], batch["label"]) < 0) * 1.0
-        metrics = {
-            "loss": losses[0],
-            "accuracy": masked_mean(is_right, batch["valid"]),
-        }
-        if changed is not None:
-            metrics["changed"] = losses[1]
-            metrics["loss"] = (1 - game.share) * losses[0] + game.share * losses[1]
-        return metrics["loss"], ({"detector": moved}, metrics)
+        losses = cross_entropy(logits, repeated["label"])
+        total = weighted(losses, weights)
+        is_right = (margin(logits, repeated["label"]) < 0) * 1.0
+        metrics = {"accuracy": by_part(is_right)["clean"]}
+        for name, weight in game.side_losses.items():
+            side_losses, stats = SIDE_LOSSES[name](beside, repeated)
+            # Of pictures that are guided they are not asked for.
+            metrics[f"{name}_loss"] = weighted(side_losses, shares)
+            total += weight * metrics[f"{name}_loss"]
+            moved = moved | stats
+        metrics["loss"] = total
+        metrics |= {k: v for k, v in by_part(losses).items() if k != "clean"}
+        return total, ({"detector": moved}, metrics)
 
     return descend(game.txs, nets, objective, "detector")
+
+
+def _guided(game, nets, key, image):
+    """Pictures that are degraded where the detector, as it is, looks."""
+    detector = nets["detector"]
+    _, beside = game.detector.apply(
+        {"params": detector.params, "batch_stats": detector.stats}, image, method="both"
+    )
+    return jax.lax.stop_gradient(multi_attention.guided(key, image, beside.maps))
+
+
+def _answers(game, nets, params, image, key):
+    """Logits in training, what the detector gives beside them, and its statistics."""
+    stats = nets["detector"].stats
+    if not game.side_losses:
+        logits, moved = forward(
+            game.detector, params, stats, image, train=True, key=key
+        )
+        return logits, None, moved
+    (logits, beside), moved = game.detector.apply(
+        {"params": params, "batch_stats": stats},
+        image,
+        train=True,
+        rngs={"dropout": key},
+        mutable=["batch_stats"],
+        method="both",
+    )
+    return logits, beside, moved["batch_stats"]
+
+
+def _map_loss(drawn, batch):
+    """Mean distance of drawn maps from manipulation masks; reals have an empty one.
+
+    (b, h', w') -> (b,), and no new statistics.
+    """
+    if "mask" not in batch:
+        raise ValueError(
+            "side_losses.map learns where pictures were changed, and these have no "
+            "masks: choose a set with masks, or side_losses without map"
+        )
+    # The share of changed pixels around each of the map's.
+    mask = resize(batch["mask"][..., None], drawn.shape[1:], method="box")
+    is_fake = (batch["label"] == 1)[:, None, None]
+    distance = jnp.abs(drawn - jnp.where(is_fake, mask[..., 0], 0.0))
+    return distance.mean((1, 2)), {}
+
+
+def _independence_loss(attended, batch):
+    """That of a multi-attentional detector, whose centres follow the batch."""
+    losses, centres = multi_attention.independence_loss(
+        attended, batch["label"], batch["valid"]
+    )
+    return losses, {"centres": centres}
+
+
+# Of what a model gives beside its logits, by its method `both`:
+# (that, {'label', 'valid', 'mask'}) -> ((b,), statistics of the detector that moved)
+SIDE_LOSSES = {"map": _map_loss, "independence": _independence_loss}
+# The models that give it.
+GIVEN_BY = {
+    "map": ("ffd",),
+    "independence": ("multi_attention",),
+    "guided": ("multi_attention",),
+}
 
 
 def _predict(game, state, batch):
@@ -314,7 +442,8 @@ def _predict(game, state, batch):
     logits = _as_it_is(game, nets)(batch["image"])
     score = jax.nn.sigmoid(fakeness(logits.astype(jnp.float32)))
     predicted = {"logits": logits, "score": score}
-    if game.adversary in GENERATORS:
+    # Whose generator blurs a picture, its label says: a detector alone needs none.
+    if game.adversary in GENERATORS and "label" in batch:
         params = {name: net.params for name, net in nets.items()}
         precision, _ = _maps(game, nets, params, batch, train=False)
         predicted["precision"] = precision
@@ -336,3 +465,18 @@ def _refuse_wrong_attack(game):
             f"attack {game.attack} is for adversaries that follow gradients, not for "
             f"{game.adversary!r}"
         )
+
+
+def _refuse_wrong_side_losses(game, model):
+    """An error about losses of what the detector does not give."""
+    for name in game.side_losses:
+        choose(SIDE_LOSSES, name, "side loss")
+    asked = {name: f"side_losses.{name}" for name in game.side_losses}
+    if game.guided:
+        asked["guided"] = "guided"
+    for name, setting in asked.items():
+        if model not in GIVEN_BY[name]:
+            raise ValueError(
+                f"{setting} is for {' and '.join(GIVEN_BY[name])}, not for the model "
+                f"{model!r}"
+            )

@@ -1,63 +1,8 @@
 """Architectures by the names of their papers."""
 
-import inspect
+from jaxforensics.models import by_name, front_ends, tsn
 
-from jaxforensics.models import (
-    amtennet,
-    blur_generator,
-    dcta,
-    deeplab,
-    durall,
-    efficientnet,
-    f3net,
-    ffd,
-    front_ends,
-    ganprintr,
-    handcrafted_res,
-    lf,
-    meso,
-    mislnet,
-    parser,
-    patch_cnn,
-    resnet,
-    trnet_discriminator,
-    trnet_generator,
-    unet,
-    vgg,
-    xception,
-)
-from jaxforensics.settings import nearest_name
-
-NAMES = {
-    "amtennet": amtennet.AMTENnet,
-    "model_base": amtennet.ModelBase,
-    "meso4": meso.Meso4,
-    "mesoinception4": meso.MesoInception4,
-    "mislnet": mislnet.MISLnet,
-    "handcrafted_res": handcrafted_res.HandCraftedRes,
-    "xception": xception.Xception,
-    "ffd": ffd.FFD,
-    "patch_cnn": patch_cnn.PatchCNN,
-    "dcta": dcta.DCTA,
-    "f3net": f3net.F3Net,
-    "lf": lf.LF,
-    "spectrum_linear": durall.SpectrumLinear,
-    "trnet_generator": trnet_generator.TRNetGenerator,
-    "trnet_discriminator": trnet_discriminator.TRNetDiscriminator,
-    "blur_generator": blur_generator.BlurGenerator,
-    "ganprintr": ganprintr.GANprintR,
-    "vgg16": vgg.VGG16,
-    "resnet18": resnet.of_depth(18),
-    "resnet50": resnet.of_depth(50),
-    "deeplabv3_resnet101": deeplab.DeepLabV3,
-    "deeplabv3_small": deeplab.SmallDeepLabV3,
-    "unet": unet.UNet,
-    "face_parser": parser.FaceParser,
-    **{
-        f"efficientnet_{scale}": efficientnet.of_scale(scale)
-        for scale in efficientnet.SCALES
-    },
-}
+NAMES = by_name.PICTURES | {"tsn": tsn.TSN}
 
 # params -> params, after every update, of whichever model: the identity for most.
 project = front_ends.project
@@ -65,15 +10,4 @@ project = front_ends.project
 
 def build(name, **settings):
     """The linen module called `name`: module(image, train=False) -> logits, or more."""
-    if name not in NAMES:
-        raise ValueError(f"no model {name!r}; nearest: {nearest_name(name, NAMES)!r}")
-    fields = inspect.signature(NAMES[name]).parameters
-    valid = [field for field in fields if field not in _FLAX]
-    for setting in settings:
-        if setting not in valid:
-            nearest = nearest_name(setting, valid)
-            raise TypeError(f"{name} has no setting {setting!r}; nearest: {nearest!r}")
-    return NAMES[name](**settings)
-
-
-_FLAX = "parent", "name"  # fields of every linen module, not settings of a model
+    return by_name.build(NAMES, name, settings)

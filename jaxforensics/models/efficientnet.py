@@ -156,35 +156,47 @@ class EfficientNet(nn.Module):
     def __call__(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits (b, num_classes)."""
         chex.assert_shape(image, (None, None, None, 3))
-        choose(PADDINGS, self.padding, "padding")
-        stages, stem, head = widths(self.scale, shrink=self.shrink)
-        common = Common(
-            lite=self.scale in LITE,
-            padding=self.padding,
-            norm_momentum=self.norm_momentum,
-            epsilon=self.epsilon,
-            dtype=self.dtype,
-        )
-        x = _standardised(image) if self.standardised else 2 * jnp.float32(image) - 1
-        x = x.astype(self.dtype)
-        x = _conv(common, stem, 3, "stem", self.stem_stride)(x)
-        x = _activate(common, _norm(common, "stem_norm", train)(x))
-        done = 0
-        for place, stage in enumerate(stages, 1):
-            for i in range(stage.repeats):
-                # Deeper blocks are left out more often.
-                drop = self.drop_connect * done / sum(s.repeats for s in stages)
-                stride = stage.stride if i == 0 else 1
-                block = Block(stage, stride, drop, common, name=f"block_{place}_{i}")
-                x = block(x, train=train)
-                done += 1
-        x = _conv(common, head, 1, "head")(x)
-        x = _activate(common, _norm(common, "head_norm", train)(x))
-
+        x = features(self, image, train=train)[-1]
         x = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
         if self.dropout > 0:
             x = nn.Dropout(self.dropout, name="dropout")(x, deterministic=not train)
         return nn.Dense(self.num_classes, kernel_init=UNIFORM, name="logits")(x)
+
+
+def features(module, image, *, train):
+    """The maps of all seven stages, and that of the head: a list of (b, h', w', c).
+
+    Their layers belong to the module that calls, which has the fields of
+    `EfficientNet` from `scale` to `dtype`, but for the logits'.
+    """
+    choose(PADDINGS, module.padding, "padding")
+    stages, stem, head = widths(module.scale, shrink=module.shrink)
+    common = Common(
+        lite=module.scale in LITE,
+        padding=module.padding,
+        norm_momentum=module.norm_momentum,
+        epsilon=module.epsilon,
+        dtype=module.dtype,
+    )
+    x = 2 * jnp.float32(image) - 1
+    if module.standardised:
+        x = _standardised(image)
+    x = x.astype(module.dtype)
+    x = _conv(common, stem, 3, "stem", module.stem_stride)(x)
+    x = _activate(common, _norm(common, "stem_norm", train)(x))
+    maps = []
+    done = 0
+    for place, stage in enumerate(stages, 1):
+        for i in range(stage.repeats):
+            # Deeper blocks are left out more often.
+            drop = module.drop_connect * done / sum(s.repeats for s in stages)
+            stride = stage.stride if i == 0 else 1
+            block = Block(stage, stride, drop, common, name=f"block_{place}_{i}")
+            x = block(x, train=train)
+            done += 1
+        maps.append(x)
+    x = _conv(common, head, 1, "head")(x)
+    return [*maps, _activate(common, _norm(common, "head_norm", train)(x))]
 
 
 def widths(scale, *, shrink=1.0):

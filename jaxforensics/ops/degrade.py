@@ -48,8 +48,16 @@ def from_config(operations):
     return chain(*(_from_entry(dict(entry)) for entry in operations))
 
 
-def blur(*, sizes=(3, 5, 7, 9), sigma=None):
-    """Gaussian blur by a window of one of the odd `sizes`, sigma by OpenCV's rule."""
+def blur(*, sizes=(3, 5, 7, 9), sigma=None, variance=None):
+    """Gaussian blur by a window of one of the odd `sizes`, sigma by OpenCV's rule.
+
+    Or of this `sigma`; or of a variance from an interval (low, high) for each image.
+    """
+    if variance is not None:
+        if sigma is not None:
+            raise ValueError("blur has a sigma or an interval of variance, not both")
+        _check_sizes(sizes)
+        return Partial(_fixed(_blur_of_variance, tuple(sizes)), _interval(variance))
 
     def profile(x, size):
         return np.exp(-0.5 * (x / (sigma or gaussian_sigma(size))) ** 2)
@@ -101,8 +109,13 @@ def jpeg(*, low=10, high=75, values=None, subsample=True):
     return Partial(_fixed(_jpeg, subsample), quality)
 
 
-def noise(*, low=5.0, high=20.0):
-    """White Gaussian noise, sigma from [low, high] on the 0-255 scale; clips."""
+def noise(*, low=5.0, high=20.0, variance=None):
+    """White Gaussian noise, sigma from [low, high] on the 0-255 scale; clips.
+
+    With `variance`, an interval (low, high), that of each image is from there instead.
+    """
+    if variance is not None:
+        return Partial(_noise, Partial(_root, _interval(variance)))
     return Partial(_noise, _drawn(low, high, None, 0))
 
 
@@ -285,6 +298,21 @@ def _filter(taps, key, image):
     return _along(_down(image, drawn), drawn).astype(image.dtype)
 
 
+def _blur_of_variance(sizes, variance, key, image):
+    first, second = random.split(key)
+    radii = np.asarray(sizes) // 2
+    choice = random.randint(first, image.shape[:-3], 0, len(sizes))
+    radius = jnp.asarray(radii)[choice][..., None]
+    offsets = np.arange(-radii.max(), radii.max() + 1)
+    # Of a variance next to zero all weight is in the middle, as of zero.
+    variance = jnp.maximum(variance(second, image), 1e-6)[..., None]
+    offsets = jnp.broadcast_to(offsets, (*image.shape[:-3], len(offsets)))
+    taps = jnp.exp(-0.5 * jnp.square(offsets) / variance)
+    taps = jnp.where(abs(offsets) <= radius, taps, 0)
+    taps = taps / taps.sum(-1, keepdims=True)
+    return _along(_down(image, taps), taps).astype(image.dtype)
+
+
 def _filter_axis(image, taps, *, axis):
     """Filter each image along an axis by its own `taps` (..., k), k odd."""
     radius = taps.shape[-1] // 2
@@ -314,6 +342,18 @@ def _drawn(low, high, values, least, most=float("inf"), draw=None):
         return Partial(draw or _uniform, low, high)
     _check_range(min(values), max(values), least, most)
     return Partial(_one_of, np.asarray(values))
+
+
+def _interval(variance):
+    """A draw of a variance from (low, high)."""
+    if np.shape(variance) != (2,):
+        raise ValueError(f"variance is an interval (low, high), not {variance}")
+    low, high = variance
+    return _drawn(low, high, None, 0)
+
+
+def _root(variance, key, image):
+    return jnp.sqrt(variance(key, image))
 
 
 def _uniform(low, high, key, image):

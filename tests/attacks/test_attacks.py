@@ -17,6 +17,7 @@ PROGRAMS = (
     noise._apply,
     noise._apply_of_psnr,
     redraw._apply,
+    redraw._apply_by_class,
     blur._apply,
     blur._step,
     blur._wandered,
@@ -31,7 +32,14 @@ def darker(weight, image):
     return weight * image - 0.1
 
 
+def darker_fakes(weight, image, label):
+    """Fakes times a weight, reals a little darker."""
+    is_fake = label[:, None, None, None] == 1
+    return jnp.where(is_fake, weight * image, image - 0.1)
+
+
 NETWORK = {"network": Partial(darker, jnp.float32(0.8))}
+BY_CLASS = {"network": Partial(darker_fakes, jnp.float32(0.8))}
 OF_PSNR = {"psnr": 25.0}
 SMALL = {"size": 3}
 SETTINGS = {
@@ -41,6 +49,8 @@ SETTINGS = {
     "blur": SMALL,
     "constant_blur": SMALL,
     "random_blur": SMALL,
+    "combined": {"blurring": SMALL},
+    "generated_blur": BY_CLASS,
 }
 RANDOM = {
     "random_blur": SMALL,
@@ -145,6 +155,8 @@ def test_bfloat16_in_bfloat16_out(attack, key, images, labels):
         ("constant_blur", SMALL | {"start": 0.5}),
         ("random_blur", SMALL | {"start": 0.5, "step": 0.1}),
         ("flow", {"norm": 0.1}),
+        ("combined", {"blurring": SMALL | {"start": 0.5}, "epsilon": 0.1}),
+        ("generated_blur", {"network": Partial(darker_fakes, jnp.float32(0.5))}),
     ],
 )
 def test_new_values_settings_and_weights_compile_nothing(
@@ -170,6 +182,34 @@ def test_redrawing_is_what_the_network_makes_clipped(key, images, labels):
     )
     with pytest.raises(ValueError, match="ganprintr needs network"):
         attacks.build("ganprintr", linear)
+
+
+def test_redrawing_by_class_and_then_fgsm_is_combined(key, images, labels):
+    """In float64, of a linear detector whose gradient is its weights."""
+    predict = Partial(linear, WEIGHTS)
+    drawn = np.asarray(darker_fakes(jnp.float32(0.8), images, labels)).clip(0, 1)
+    redrawn = attacks.build("generated_blur", None, **BY_CLASS)
+    np.testing.assert_allclose(redrawn(key, images, labels), drawn, atol=1e-6)
+    # Up the logits of the other class.
+    weights = np.float64(WEIGHTS).reshape(*SHAPE[1:], 2)
+    toward = (1 - 2 * np.asarray(labels))[:, None, None, None]
+    sign = np.sign(toward * (weights[..., 1] - weights[..., 0]))
+    expected = np.clip(drawn + 0.03 * sign, 0, 1)
+    both = attacks.build("combined", predict, epsilon=0.03, **BY_CLASS)
+    np.testing.assert_allclose(both(key, images, labels), expected, atol=1e-6)
+
+
+def test_combined_begins_with_the_blur_that_follows_the_detector(key, images, labels):
+    predict = Partial(linear, WEIGHTS)
+    settings = SMALL | {"update": "signed", "steps": 2}
+    blurred = attacks.build("blur", predict, **settings)(key, images, labels)
+    expected = attacks.build("fgsm", predict, epsilon=0.02)(key, blurred, labels)
+    both = attacks.build("combined", predict, blurring=settings, epsilon=0.02)
+    np.testing.assert_array_equal(both(key, images, labels), expected)
+    with pytest.raises(ValueError, match="blurring of combined has no setting 'sise'"):
+        attacks.build("combined", predict, blurring={"sise": 3})
+    with pytest.raises(ValueError, match="the network blurs by itself"):
+        attacks.build("combined", predict, blurring=settings, **BY_CLASS)
 
 
 def darker_by_half(image):

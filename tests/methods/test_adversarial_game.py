@@ -1,12 +1,17 @@
 """The adversarial game: who moves, for whom a map is, and what is learned from."""
 
+from functools import partial
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.special import log_softmax
 
+from jaxforensics import attacks
 from jaxforensics.methods import adversarial_game, classifier
+from jaxforensics.models import multi_attention
 from jaxforensics.ops.filters import pixelwise_gaussian_blur
 
 SIDE = 16
@@ -59,6 +64,12 @@ def two():
     return method, step, before, after, metrics
 
 
+@pytest.fixture(scope="module")
+def move_generators(two):
+    """The compiled move of the generators of `two`."""
+    return jax.jit(partial(adversarial_game._move_generators, game_of(two[0])))
+
+
 def same(first, second):
     return jax.tree.all(jax.tree.map(np.array_equal, first, second))
 
@@ -76,6 +87,60 @@ def test_every_adversary_plays(adversary):
     assert ("generator_loss" in metrics) == (adversary in adversarial_game.GENERATORS)
 
 
+def clips(seed=0):
+    """Four videos of two frames."""
+    batch = pictures(seed)
+    return {
+        "image": batch["image"].reshape(4, 2, SIDE, SIDE, 3),
+        "label": jnp.array([0, 1, 1, 0]),
+        "valid": jnp.ones(4, jnp.float32),
+    }
+
+
+SEVERAL = {
+    "model": "tsn",
+    "model_settings": {
+        "frame_model": "meso4",
+        "frame_settings": {"norm_momentum": 0.9},
+    },
+}
+
+
+@pytest.mark.parametrize("adversary", ["blur", "flow", "pgd", "combined"])
+def test_every_frame_of_a_video_is_changed(adversary):
+    """Shapes say that all play; below is what the generators see."""
+    method = made(adversary, **SEVERAL)
+    state = jax.eval_shape(method.init, jax.random.key(0), clips())
+    step = method.stages[0].step
+    moved, metrics = jax.eval_shape(step, jax.random.key(0), state, clips())
+    assert jax.tree.map(jnp.shape, moved) == jax.tree.map(jnp.shape, state)
+    assert all(value.shape == () for value in metrics.values())
+    predicted = jax.eval_shape(method.predict, state, clips())
+    assert predicted["logits"].shape == (4, 2)
+    if adversary == "combined":
+        assert predicted["precision"].shape == (4, 2, SIDE, SIDE)
+
+
+def test_generators_draw_for_every_frame_as_for_a_picture(two):
+    method, _, before, _, _ = two
+    batch = clips()
+    alone = {
+        "image": batch["image"].reshape(8, SIDE, SIDE, 3),
+        "label": jnp.repeat(batch["label"], 2),
+    }
+    params = {name: net.params for name, net in before.nets.items()}
+
+    @jax.jit
+    def maps(batch):
+        game = game_of(method)
+        return adversarial_game._maps(game, before.nets, params, batch, train=True)
+
+    for found, expected in zip(
+        *(jax.tree.leaves(maps(each)) for each in (batch, alone)), strict=True
+    ):
+        np.testing.assert_array_equal(found, np.reshape(expected, found.shape))
+
+
 def test_all_move_in_a_step_and_a_second_one_compiles_nothing(two):
     _, step, before, after, metrics = two
     assert set(before.nets) == {"detector", "real_generator", "fake_generator"}
@@ -88,19 +153,15 @@ def test_all_move_in_a_step_and_a_second_one_compiles_nothing(two):
     assert step._cache_size() == compiled
 
 
-def test_generators_leave_the_detector_alone_and_raise_its_loss(two):
-    method, _, before, _, _ = two
-    game = game_of(method)
-    move = jax.jit(
-        lambda nets, batch: adversarial_game._move_generators(game, nets, batch)
-    )
+def test_generators_leave_the_detector_alone_and_raise_its_loss(two, move_generators):
+    _, _, before, _, _ = two
     nets = before.nets
     rises = []
     for seed in range(12):
         batch = pictures(seed)
-        moved, _, metrics = move(nets, batch)
+        moved, _, metrics = move_generators(nets, batch)
         assert same(moved["detector"], before.nets["detector"])
-        _, _, again = move(moved, batch)
+        _, _, again = move_generators(moved, batch)
         rises.append(again["generator_loss"] - metrics["generator_loss"])
         nets = moved
     assert np.mean(rises) > 0
@@ -110,9 +171,8 @@ def test_the_detector_leaves_the_generators_alone(two):
     method, _, before, _, _ = two
     game = game_of(method)
     batch = pictures()
-    nets, _ = adversarial_game._move_detector(
-        game, before.nets, jax.random.key(3), batch, batch["image"]
-    )
+    move = jax.jit(partial(adversarial_game._move_detector, game))
+    nets, _ = move(before.nets, jax.random.key(3), batch, batch["image"])
     for role in ("real_generator", "fake_generator"):
         assert same(nets[role], before.nets[role])
     assert not same(nets["detector"].params, before.nets["detector"].params)
@@ -135,7 +195,8 @@ def test_roles_go_by_label_in_any_order(two):
         "fake_generator": constant(before.nets["fake_generator"], 0.5),
     }
     batch = pictures(5)
-    _, blurred, _ = adversarial_game._move_generators(game, nets, batch)
+    move = jax.jit(partial(adversarial_game._move_generators, game))
+    _, blurred, _ = move(nets, batch)
     is_real = np.asarray(batch["label"] == 0)
     np.testing.assert_array_equal(blurred[is_real], batch["image"][is_real])
     flat = jnp.full(batch["image"].shape[:-1], 0.25)
@@ -143,15 +204,15 @@ def test_roles_go_by_label_in_any_order(two):
     np.testing.assert_allclose(blurred[~is_real], expected[~is_real], rtol=0, atol=1e-6)
 
 
-def test_generators_are_normalised_by_their_own_pictures_and_learn_from_them(two):
-    method, _, before, _, _ = two
-    game = game_of(method)
+def test_generators_are_normalised_by_their_own_pictures_and_learn_from_them(
+    two, move_generators
+):
+    _, _, before, _, _ = two
     batch = pictures(6)
     is_real = (batch["label"] == 0)[:, None, None, None]
     other = batch | {"image": jnp.where(is_real, batch["image"], 0.7)}
     moved = [
-        adversarial_game._move_generators(game, before.nets, one)[0]["real_generator"]
-        for one in (batch, other)
+        move_generators(before.nets, one)[0]["real_generator"] for one in (batch, other)
     ]
     for one, another in zip(*map(jax.tree.leaves, moved), strict=True):
         np.testing.assert_allclose(one, another, rtol=1e-4, atol=1e-5)
@@ -185,11 +246,10 @@ def test_losses_are_shared_as_set():
     method = made("constant_blur", share=0.25)
     game = game_of(method)
     batch = pictures() | {"valid": jnp.array([1, 1, 1, 1, 1, 1, 0, 0.0])}
-    state = method.init(jax.random.key(0), batch)
+    state = jax.jit(method.init)(jax.random.key(0), batch)
     changed = 1 - batch["image"]
-    nets, metrics = adversarial_game._move_detector(
-        game, state.nets, jax.random.key(1), batch, changed
-    )
+    move = jax.jit(partial(adversarial_game._move_detector, game))
+    nets, metrics = move(state.nets, jax.random.key(1), batch, changed)
     net = state.nets["detector"]
     both = jnp.stack([batch["image"], changed], 1).reshape(-1, SIDE, SIDE, 3)
     logits, _ = game.detector.apply(
@@ -206,6 +266,138 @@ def test_losses_are_shared_as_set():
     np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
 
 
+class Mapped(nn.Module):
+    """A detector of few weights that draws a map, as FFD does."""
+
+    @nn.compact
+    def both(self, image, *, train=False):
+        """Logits (b, 2) and a map (b, h / 4, w / 4)."""
+        del train
+        drawn = nn.sigmoid(nn.Conv(1, (4, 4), 4)(image))
+        return nn.Dense(2)(image.mean((1, 2))), drawn[..., 0]
+
+    def __call__(self, image, *, train=False):
+        """Logits (b, 2)."""
+        return self.both(image, train=train)[0]
+
+
+def test_maps_learn_from_masks_of_the_picture_that_was_changed():
+    """By numpy: an empty mask for reals, the fakes' for both, beside cross-entropy."""
+    method = made("constant_blur", model="ffd", share=0.25, side_losses={"map": 2.0})
+    game = game_of(method)._replace(detector=Mapped())
+    valid = jnp.array([1, 1, 1, 1, 1, 1, 0, 0.0])
+    draw = np.random.default_rng(2)
+    mask = draw.uniform(size=(8, 4, 4)).repeat(4, 1).repeat(4, 2)
+    batch = pictures() | {"valid": valid, "mask": jnp.float32(mask)}
+    state = jax.jit(partial(adversarial_game._init, game))(jax.random.key(0), batch)
+    changed = 1 - batch["image"]
+    weights = {"weights": game.side_losses["map"], "none": 0.0}
+    metrics = {}
+    params = {}
+    for name, weight in weights.items():
+        one = game._replace(side_losses={"map": weight})
+        move = jax.jit(partial(adversarial_game._move_detector, one))
+        nets, metrics[name] = move(state.nets, jax.random.key(1), batch, changed)
+        params[name] = nets["detector"].params
+    distances = []
+    target = np.where(np.asarray(batch["label"])[:, None, None] == 1, mask, 0)
+    for image in (batch["image"], changed):
+        variables = {"params": state.nets["detector"].params}
+        _, drawn = game.detector.apply(variables, image, method="both")
+        coarse = target.reshape(8, 4, 4, 4, 4).mean((2, 4))
+        distances.append(np.abs(drawn - coarse).mean((1, 2))[:6].mean())
+    expected = 0.75 * distances[0] + 0.25 * distances[1]
+    np.testing.assert_allclose(metrics["weights"]["map_loss"], expected, rtol=1e-3)
+    np.testing.assert_allclose(
+        metrics["weights"]["loss"], metrics["none"]["loss"] + 2 * expected, rtol=1e-3
+    )
+    # The map's layer moves by the masks alone, that of logits without them.
+    assert not same(params["weights"]["Conv_0"], params["none"]["Conv_0"])
+    assert same(params["weights"]["Dense_0"], params["none"]["Dense_0"])
+
+
+def test_maps_without_masks_are_an_error_and_ffd_gives_maps():
+    method = made(
+        "constant_blur", model="ffd", model_settings={}, side_losses={"map": 1}
+    )
+    batch = pictures()
+    state = jax.eval_shape(method.init, jax.random.key(0), batch)
+    step = method.stages[0].step
+    with pytest.raises(ValueError, match="side_losses.map learns .* have no masks"):
+        jax.eval_shape(step, jax.random.key(0), state, batch)
+    masked = batch | {"mask": batch["image"][..., 0]}
+    _, metrics = jax.eval_shape(step, jax.random.key(0), state, masked)
+    assert metrics["map_loss"].shape == ()
+
+
+class Attending(nn.Module):
+    """A detector of few weights with maps and centres, as the multi-attentional."""
+
+    @nn.compact
+    def both(self, image, *, train=False):
+        """Logits (b, 2) and `Attended`."""
+        del train
+        maps = nn.sigmoid(nn.Conv(2, (4, 4), 4)(image))
+        features = multi_attention.gathered(image[..., None, :], maps)
+        centres = self.variable("batch_stats", "centres", lambda: jnp.zeros((2, 3)))
+        logits = nn.Dense(2)(features.reshape(len(image), -1))
+        return logits, multi_attention.Attended(maps, features, centres.value)
+
+    def __call__(self, image, *, train=False):
+        """Logits (b, 2)."""
+        return self.both(image, train=train)[0]
+
+
+def test_attention_is_kept_apart_and_guides_what_is_learned_from():
+    method = made(
+        "constant_blur",
+        model="multi_attention",
+        model_settings={},
+        share=0.25,
+        side_losses={"independence": 0.5},
+        guided=2.0,
+    )
+    game = game_of(method)._replace(detector=Attending())
+    batch = pictures() | {"valid": jnp.array([1, 1, 1, 1, 1, 1, 0, 0.0])}
+    state = jax.jit(partial(adversarial_game._init, game))(jax.random.key(0), batch)
+    net = state.nets["detector"]
+    changed = 1 - batch["image"]
+    move = jax.jit(partial(adversarial_game._move_detector, game))
+    nets, metrics = move(state.nets, jax.random.key(1), batch, changed)
+
+    variables = {"params": net.params, "batch_stats": net.stats}
+    means, away = {}, {}
+    _, attended = game.detector.apply(variables, batch["image"], method="both")
+    guided = multi_attention.guided(
+        jax.random.fold_in(jax.random.key(1), 1), batch["image"], attended.maps
+    )
+    parts = {"clean": batch["image"], "changed": changed, "guided": guided}
+    features = []
+    for name, image in parts.items():
+        logits, attended = game.detector.apply(variables, image, method="both")
+        logs = log_softmax(np.float64(logits), axis=1)
+        means[name] = -logs[np.arange(8), np.asarray(batch["label"])][:6].mean()
+        features.append(attended.features)
+    weights = {"clean": 0.75, "changed": 0.25, "guided": 2.0}
+    # Centres start at zero and follow all that is learned from.
+    moved = 0.05 * np.stack(features)[:, :6].mean((0, 1))
+    np.testing.assert_allclose(nets["detector"].stats["centres"], moved, rtol=1e-4)
+    for name, feature in zip(parts, features, strict=True):
+        one = multi_attention.Attended(None, feature, jnp.float32(moved))
+        still = one._replace(
+            centres=moved - 0.05 / 0.95 * (feature[:6].mean(0) - moved)
+        )
+        losses, _ = multi_attention.independence_loss(
+            still, batch["label"], batch["valid"]
+        )
+        away[name] = losses[:6].mean()
+    independence = 0.75 * away["clean"] + 0.25 * away["changed"]
+    np.testing.assert_allclose(metrics["independence_loss"], independence, rtol=1e-4)
+    expected = sum(weights[name] * means[name] for name in parts) + 0.5 * independence
+    np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-4)
+    np.testing.assert_allclose(metrics["guided"], means["guided"], rtol=1e-4)
+
+
 def test_without_an_adversary_it_is_plain_training():
     """Step for step as a classifier, which knows no game; of a net without dropout."""
     common = {
@@ -216,12 +408,12 @@ def test_without_an_adversary_it_is_plain_training():
     }
     game = adversarial_game.make(**common, adversary="none")
     plain = classifier.make(**common, loss="cross_entropy")
-    state = game.init(jax.random.key(0), pictures())
-    other = plain.init(jax.random.key(0), pictures())
+    state = jax.jit(game.init)(jax.random.key(0), pictures())
+    other = jax.jit(plain.init)(jax.random.key(0), pictures())
     other = other.replace(nets={"classifier": state.nets["detector"]})
     key = jax.random.key(5)
-    found, metrics = game.stages[0].step(key, state, pictures())
-    expected, plain_metrics = plain.stages[0].step(key, other, pictures())
+    found, metrics = jax.jit(game.stages[0].step)(key, state, pictures())
+    expected, plain_metrics = jax.jit(plain.stages[0].step)(key, other, pictures())
     for name, value in plain_metrics.items():
         np.testing.assert_allclose(metrics[name], value, rtol=1e-6)
     for one, another in zip(
@@ -245,8 +437,27 @@ def test_what_it_predicts(two):
         rtol=1e-4,
     )
     plain = made("blur")
-    state = plain.init(jax.random.key(0), batch)
-    assert set(plain.predict(state, batch)) == {"logits", "score"}
+    state = jax.eval_shape(plain.init, jax.random.key(0), batch)
+    assert set(jax.eval_shape(plain.predict, state, batch)) == {"logits", "score"}
+
+
+def test_trained_generators_attack_any_detector(two):
+    method, _, before, after, _ = two
+    batch = pictures(7)
+    expected = jax.jit(method.predict)(after, batch)["image"]
+    attack = attacks.build(
+        "generated_blur", None, network=adversarial_game.blur_network(method, after)
+    )
+    found = attack(jax.random.key(0), batch["image"], batch["label"])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    compiled = attacks.redraw._apply_by_class._cache_size()
+    other = attacks.build(
+        "generated_blur", None, network=adversarial_game.blur_network(method, before)
+    )
+    other(jax.random.key(0), batch["image"], batch["label"])
+    assert attacks.redraw._apply_by_class._cache_size() == compiled
+    with pytest.raises(ValueError, match="'blur' has no generators: generator, two"):
+        adversarial_game.blur_network(made("blur"), after)
 
 
 @pytest.mark.parametrize(
@@ -258,6 +469,9 @@ def test_what_it_predicts(two):
         ({"generator": {"widht": 3}}, "did you mean 'width'"),
         ({"generator": {"bound": "clmap"}}, "did you mean 'clamp'"),
         ({"attack": {"epsilon": 1}}, "not for 'two_generators'"),
+        ({"side_losses": {"mpa": 1}}, "did you mean 'map'"),
+        ({"guided": 1.0}, "guided is for multi_attention, not for the model 'meso4'"),
+        ({"side_losses": {"map": 1}}, "side_losses.map is for ffd, not for the model"),
         ({"adversary": "combined", "attack": {"epsilom": 1}}, "did you mean 'epsilon'"),
         ({"adversary": "blur", "attack": {"update": "pritned"}}, "mean 'printed'"),
     ],

@@ -11,6 +11,14 @@ from jaxforensics.models.deeplab import Located
 
 # One class at 64 x 64: 300 weights and a bias fewer, and maps of 3 x 3 in the end.
 FULL, BASE = (n - 301 - 300 * 128 * (7 * 7 - 3 * 3) for n in (2_023_047, 2_020_194))
+# EfficientNet-B4 without its logits; then for maps, for the texture of 32 channels in
+# four groups, and for what sees both.
+MULTI = 19_341_616 - 1_793 * 1_000
+MULTI += (9 * 160 + 1) * 160 + 2 * 160 + 160 * 4 + 2 * 4
+MULTI += (9 * 32 + 1) * 32 + 4 * 32 * (25 * 32 + 1)
+MULTI += 4 * 32 * (9 * 32 + 1 + 9 * 64 + 1 + 9 * 96 + 1 + 128 + 1)
+MULTI += 2 * 4 * 32 * (1 + 2 + 3 + 4 + 1)
+MULTI += (4 * 32 + 1) * 256 + 257 * 256 + 1_793 * 256 + 513 * 256
 F3NET = 41_979_661  # its filters are as large as the picture
 # Two blocks of two convolutions in each stage; short cuts of those that widen.
 SMALL_TRUNK = 9 * 3 * 16 + 2 * 16
@@ -77,6 +85,7 @@ TABLE = [
     ),
     ("xception", {"num_classes": 2}, 128, 20_811_050),
     ("ffd", {"num_classes": 2}, 128, 20_811_050 + 7_280),
+    ("multi_attention", {"num_classes": 2}, 64, MULTI + 257 * 2),
     ("patch_cnn", {"num_classes": 2, "block": 1}, 64, 55_010),
     ("patch_cnn", {"num_classes": 2}, 64, 191_330),
     ("patch_cnn", {"num_classes": 2, "block": 3}, 64, 1_108_218),
@@ -108,6 +117,17 @@ TABLE = [
     ("resnet18", {"num_classes": 1000}, 64, 11_689_512),
     ("resnet50", {"num_classes": 1000}, 64, 25_557_032),
     ("resnet50", {}, 64, 25_557_032 - 2049 * 1000 + 2049),
+    ("tsn", {"num_classes": 2}, 64, 4_010_110),
+    (
+        "tsn",
+        {
+            "num_classes": 2,
+            "frame_model": "meso4",
+            "frame_settings": {"norm_momentum": 0.9},
+        },
+        128,
+        15_689 + 17,
+    ),
     ("spectrum_linear", {}, 128, 91 + 1),  # rings 0 … 90 and a bias
     ("spectrum_linear", {"num_classes": 4}, 64, 4 * (46 + 1)),
 ]

@@ -81,6 +81,42 @@ def test_blur_takes_a_sigma_for_all_sizes(images, key):
     np.testing.assert_allclose(result, expected, atol=2e-6)
 
 
+def test_blur_draws_a_variance_from_the_interval_for_each_image(key):
+    """Of a step between black and white, whose middle says which one was drawn."""
+    image = np.zeros((200, 1, 24, 3), np.float32)
+    image[:, :, 12:] = 1
+    blur = degrade.blur(sizes=(9,), variance=(0, 30))
+    results = np.float64(jax.jit(blur)(key, image))
+    # Denser where they are small: then a little more of it changes much.
+    variances = np.linspace(0, 30**0.5, 3001)[1:] ** 2
+    taps = np.exp(-0.5 * np.arange(-4, 5) ** 2 / variances[:, None])
+    taps /= taps.sum(1, keepdims=True)
+    # As many taps behind the step as the pixel is near it; at its foot half of them.
+    edges = np.cumsum(taps[:, ::-1], axis=1)[:, :8]
+    found = results[:, 0, 8:16, 0]
+    error = np.abs(found[:, None] - edges).max(-1)
+    assert error.min(1).max() < 1e-3
+    drawn = variances[error.argmin(1)]
+    assert scipy.stats.kstest(drawn, "uniform", args=(0, 30)).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("variance", [0.0, 0.7, 30.0])
+def test_blur_of_one_variance_is_scipys(variance, images, key):
+    x = np.arange(-4, 5)
+    expected = np.float64(images)
+    if variance > 0:
+        taps = np.exp(-(x**2) / (2 * variance))
+        for axis in (1, 2):
+            expected = scipy.ndimage.correlate1d(
+                expected, taps / taps.sum(), axis, mode="mirror"
+            )
+    blur = degrade.blur(sizes=(9,), variance=(variance, variance))
+    result = jax.jit(blur)(key, images)
+    np.testing.assert_allclose(result, expected, atol=2e-6)
+    small = degrade.blur(sizes=(1,), variance=(variance, variance))
+    np.testing.assert_allclose(small(key, images), images, atol=1e-7)
+
+
 def test_window_larger_than_the_image(images, key):
     result = jax.jit(degrade.blur(sizes=(3, 9)))(key, images[:, :3, :2])
     candidates = [
@@ -141,6 +177,8 @@ def test_equal_kinds_of_operations_differ_in_numbers_alone():
         lambda x: degrade.scale(low=0.2, high=1 + x / 2, room=2),
         lambda x: degrade.maybe(degrade.crop(low=x / 8), x / 2),
         lambda x: degrade.chain(degrade.noise(low=x), degrade.quantize()),
+        lambda x: degrade.noise(variance=(x, 2)),
+        lambda x: degrade.blur(variance=(x, 2)),
     ]
     for kind in kinds:
         assert structure(kind(0)) == structure(kind(1))
@@ -204,6 +242,33 @@ def test_noise_has_a_sigma_from_the_range_and_is_clipped(key):
     np.testing.assert_allclose(result.mean((1, 2, 3)), 0, atol=4 * 20 / np.sqrt(3072))
     dark = degrade.noise()(key, jnp.zeros((2, 8, 8, 3)))
     assert dark.min() == 0 and dark.max() > 0
+
+
+def test_noise_draws_a_variance_from_the_interval(key):
+    gray = jnp.full((300, 32, 32, 3), 0.5)
+    noisy = jax.jit(degrade.noise(variance=(0, 30)))(key, gray)
+    variances = (255 * np.float64(noisy - gray)).var((1, 2, 3))
+    # Uniform in variance, so that a quarter of the sigmas lie below half the largest.
+    assert scipy.stats.kstest(variances, "uniform", args=(0, 30)).pvalue > 1e-4
+    still = degrade.noise(variance=(0, 0))(key, gray)
+    np.testing.assert_array_equal(still, gray)
+
+
+def test_traditional_augmentation_is_a_chain_of_three(images):
+    """Of the adversarial game's Appendix E: an eighth is left, and sizes stay."""
+    augmented = degrade.from_config(
+        [
+            {"name": "blur", "probability": 0.5, "sizes": (9,), "variance": (0, 30)},
+            {"name": "noise", "probability": 0.5, "variance": (0, 30)},
+            {"name": "jpeg", "probability": 0.5, "low": 60, "high": 100},
+        ]
+    )
+    images = np.repeat(images, 16, 0)
+    results = np.asarray(jax.jit(augmented)(jax.random.key(3), images))
+    assert np.isfinite(results).all() and 0 <= results.min() <= results.max() <= 1
+    untouched = (results == images).all((-3, -2, -1)).sum()
+    low, high = scipy.stats.binom.interval(1 - 1e-6, len(images), 1 / 8)
+    assert low <= untouched <= high
 
 
 def test_quantize_rounds_to_8_bits_with_the_gradient_of_the_identity(key):
@@ -305,6 +370,9 @@ def test_from_config_reads_config_dicts_and_nothing(images, key):
         ({"name": "jpeg", "probability": 1.5}, "1.5 is no probability"),
         ({"name": "jpeg", "low": 80}, "1 <= low <= high <= 100, not 80 and 75"),
         ({"name": "noise", "low": -1}, "not -1 and 20"),
+        ({"name": "noise", "variance": 3}, "variance is an interval .*, not 3"),
+        ({"name": "blur", "variance": (3, 1)}, "not 3 and 1"),
+        ({"name": "blur", "variance": (0, 1), "sigma": 1}, "not both"),
         ({"name": "gamma", "values": (0.5, -1)}, "not -1 and 0.5"),
         ({"name": "scale", "room": 1.5}, "no room for a factor of 1.9 in 1.5"),
         ({"name": "blur", "sizes": (4,)}, "odd and positive"),

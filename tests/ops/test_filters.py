@@ -306,19 +306,23 @@ def test_pixelwise_gradients_to_image_and_map(size):
 @pytest.mark.usefixtures("only_cpu")
 @pytest.mark.parametrize("gradient", (False, True))
 def test_pixelwise_keeps_no_patches(gradient):
-    def blur(*arrays):
-        return filters.pixelwise_gaussian_blur(*arrays, size=9)
+    """By the compiler's own analysis; patches would grow with the window's area."""
 
-    if gradient:
-        function = jax.jit(
-            jax.grad(lambda *arrays: jnp.sum(blur(*arrays) ** 2), (0, 1))
-        )
-    else:
-        function = blur
-    shapes = [jax.ShapeDtypeStruct(s, "float32") for s in ((64, 64, 3), (64, 64))]
-    memory = jax.jit(function).lower(*shapes).compile().memory_analysis()
-    pictures = memory.temp_size_in_bytes / (4 * 64 * 64 * 3)
-    assert pictures < (20 if gradient else 4)  # patches would be 81 and more
+    def pictures(size):
+        def function(*arrays):
+            return filters.pixelwise_gaussian_blur(*arrays, size=size)
+
+        if gradient:
+            blur = function
+            function = jax.grad(lambda *arrays: jnp.sum(blur(*arrays) ** 2), (0, 1))
+        shapes = [jax.ShapeDtypeStruct(s, "float32") for s in ((64, 64, 3), (64, 64))]
+        memory = jax.jit(function).lower(*shapes).compile().memory_analysis()
+        return memory.temp_size_in_bytes / (4 * 64 * 64 * 3)
+
+    small, large = pictures(3), pictures(9)
+    assert large < (20 if gradient else 4)  # patches would be 81 and more
+    # No more than windows get longer, while their area grows ninefold.
+    assert large < 3 * small
 
 
 def test_new_values_compile_nothing():

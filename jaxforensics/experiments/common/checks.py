@@ -7,12 +7,13 @@ from jaxforensics.provenance import KINDS
 from jaxforensics.settings import call, choose, plain
 from jaxforensics.training import fit
 
-# Least and greatest of settings, wherever in a config they stand.
-LIMITS = {
+# Least and greatest of settings, wherever in a config they stand, and of those that say
+# how data are read: elsewhere a size may be that of a kernel.
+LIMITS = {"steps": (1, 10**9)}
+READING_LIMITS = {
     "batch_size": (1, 2**16),
     "crop": (8, 2**13),
     "size": (8, 2**13),
-    "steps": (1, 10**9),
 }
 
 
@@ -57,6 +58,9 @@ def have_both_labels(splits, *, of=""):
 def _check_numbers(value, path):
     """Refuse numbers that are not finite or out of all reason, and empty seeds."""
     parents = path.split(".")[-2:]  # steps, or {title: steps}
+    limits = dict(LIMITS)
+    if path.startswith(("data.", "others.")):
+        limits |= READING_LIMITS
     if isinstance(value, dict):
         for key, part in value.items():
             _check_numbers(part, f"{path}.{key}" if path else key)
@@ -68,7 +72,7 @@ def _check_numbers(value, path):
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{path}={value}: every number of a config is finite")
     elif isinstance(value, int | float):
-        for low, high in (LIMITS[name] for name in parents if name in LIMITS):
+        for low, high in (limits[name] for name in parents if name in limits):
             if not low <= value <= high:
                 raise ValueError(f"{path}={value}: between {low} and {high}")
 
