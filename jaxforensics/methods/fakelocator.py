@@ -29,6 +29,7 @@ from jaxforensics.models.branch import Branch
 from jaxforensics.models.parser import FaceParser
 from jaxforensics.ops import augment
 from jaxforensics.ops.fakeness import attention_map, fakeness_map
+from jaxforensics.ops.resample import resize
 from jaxforensics.settings import call, choose
 from jaxforensics.training.nets import (
     Method,
@@ -41,7 +42,8 @@ from jaxforensics.training.nets import (
 )
 from jaxforensics.training.optimisers import optimiser as build_optimiser
 
-MODELS = ("deeplabv3_resnet101", "deeplabv3_small", "unet")  # of `Located` outputs
+# Models with `Located` outputs; the last answers itself, from a map that is smaller.
+MODELS = ("deeplabv3_resnet101", "deeplabv3_small", "unet", "ffd_map")
 ATTENTIONS = ("white", "parsing", "predicted")
 BRANCH_INPUTS = ("features", "attended")
 TARGETS = ("gray", "binary")
@@ -149,6 +151,11 @@ def make(
     choose(dict.fromkeys(BRANCH_INPUTS), branch_input, "branch_input")
     choose(dict.fromkeys(TARGETS), target, "target")
     _check(attention, paired, regions, parser, parser_steps)
+    if model == "ffd_map" and (branch is not None or attention != "white"):
+        raise ValueError(
+            "ffd_map answers itself and draws its own attention: set branch=None and "
+            "attention='white'"
+        )
     for name in ("augment_reals", "augment_fakes"):
         if not 0 <= settings[name] <= 1:
             raise ValueError(f"{name} is a probability, 0 to 1, not {settings[name]}")
@@ -258,8 +265,6 @@ def _examples(method, key, nets, batch):
     target = targets(batch, entire=settings["entire"])
     valid = batch["valid"] * is_usable(batch, entire=settings["entire"])
     keys = jax.random.split(key)
-    if settings["target"] == "binary":
-        target = (target >= settings["threshold"]).astype(target.dtype)
     if not settings["paired"]:
         chances = jnp.where(
             batch["label"] > 0, settings["augment_fakes"], settings["augment_reals"]
@@ -341,15 +346,19 @@ def _step(method, key, state, batch):
             examples,
             key=dropout_key,
         )
-        losses = method.map_loss(located.logits, examples.target)
+        target = _asked(settings, examples.target, located.logits.shape[1:3])
+        losses = method.map_loss(located.logits, target)
         metrics_of_step = {
             "map": masked_mean(losses, examples.valid),
             "used": jnp.mean(examples.valid),
         }
         loss = metrics_of_step["map"]
+        logits = located.answers
         if "branch" in roles:
             features = getattr(located, settings["branch_input"])
-            logits = method.branch.apply({"params": params["branch"]}, features)[:, 0]
+            logits = method.branch.apply({"params": params["branch"]}, features)
+        if logits is not None:
+            logits = logits[:, 0]
             losses = optax.sigmoid_binary_cross_entropy(logits, examples.label)
             is_right = (logits > 0) == (examples.label > 0)
             metrics_of_step |= {
@@ -362,6 +371,15 @@ def _step(method, key, state, batch):
 
     nets, metrics_of_step = descend(method.txs, state.nets, objective, *roles)
     return state.replace(step=state.step + 1, nets=nets), metrics_of_step
+
+
+def _asked(settings, target, shape):
+    """The target as the loss takes it, of the map's size: means over its pixels."""
+    if target.shape[1:3] != shape:
+        target = resize(target[..., None], shape, method="box")[..., 0]
+    if settings["target"] == "binary":
+        target = (target >= settings["threshold"]).astype(target.dtype)
+    return target
 
 
 def _parse_step(method, key, state, batch):
@@ -422,26 +440,35 @@ def _predict(method, state, batch):
     image = batch["image"]
 
     def draw(image):
-        return jax.nn.sigmoid(
-            _white(method.locator, state.nets["locator"], image).logits
-        )
+        return _mask(_white(method.locator, state.nets["locator"], image), image)
 
     located = _white(method.locator, state.nets["locator"], image)
-    mask = jax.nn.sigmoid(located.logits)
+    mask = _mask(located, image)
     predicted = {
         "mask": mask,
         "features": located.features.mean((1, 2)),
         "spread": map_spread(draw, image),
     }
+    logits = located.answers
     if "branch" in state.nets:
         branch = state.nets["branch"]
         logits = method.branch.apply({"params": branch.params}, located.features)
+    if logits is not None:
         predicted |= {"logits": logits, "score": jax.nn.sigmoid(logits[:, 0])}
     else:
         predicted["score"] = localisation.map_score(mask)
     if "parser" in state.nets:
         predicted["parsing"] = _parsed(method, state.nets["parser"], image)
     return predicted
+
+
+def _mask(located, image):
+    """The map in [0, 1], of the picture's size: (b, h, w)."""
+    mask = jax.nn.sigmoid(located.logits)
+    shape = image.shape[1:3]
+    if mask.shape[1:3] == shape:
+        return mask
+    return resize(mask[..., None], shape, method="bilinear")[..., 0]
 
 
 # What is measured of predictions, for a `Watch` or a table.

@@ -11,6 +11,7 @@ from jaxforensics.models import (
     efficientnet,
     f3net,
     ffd,
+    ffd_map,
     ganprintr,
     handcrafted_res,
     lf,
@@ -53,6 +54,7 @@ PICTURES = {
     "deeplabv3_resnet101": deeplab.DeepLabV3,
     "deeplabv3_small": deeplab.SmallDeepLabV3,
     "unet": unet.UNet,
+    "ffd_map": ffd_map.FFDMap,
     "face_parser": parser.FaceParser,
     **{
         f"efficientnet_{scale}": efficientnet.of_scale(scale)

@@ -28,9 +28,10 @@ UNIFORM = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 class Located(NamedTuple):
     """What an encoder and its decoder make of pictures, in float32."""
 
-    logits: Any  # (b, h, w), of the map: its sigmoid is in [0, 1]
+    logits: Any  # (b, h, w) or smaller, of the map: its sigmoid is in [0, 1]
     features: Any  # (b, h', w', c), the encoder's last, before attention
     attended: Any  # the same after attention
+    answers: Any = None  # (b, 1), logits of real or fake, of models that say it
 
 
 class PyramidPooling(nn.Module):

@@ -195,13 +195,34 @@ def test_fakes_without_an_original_are_left_out_and_counted():
 def test_binary_targets_are_those_above_the_threshold():
     batch = batch_of(sources=(1,))
     settings = {"target": "binary", "threshold": 0.15}
-    found = fakelocator._examples(
-        of(made(**settings)), jax.random.key(0), {}, batch
-    ).target[::2]
     gray = fakelocator.targets(batch)
+    found = fakelocator._asked(settings, gray, (SIDE, SIDE))
     np.testing.assert_array_equal(found, gray >= 0.15)
     assert 0 < found.mean() < 1
-    assert not (np.asarray(gray) >= 0.16).any()
+    # Of a map that is smaller: means over its pixels, which reach it or do not.
+    cells = np.asarray(gray).reshape(8, 4, SIDE // 4, 4, SIDE // 4).mean((2, 4))
+    settings["threshold"] = float(np.median(cells[cells > 0]))
+    found = fakelocator._asked(settings, gray, (4, 4))
+    np.testing.assert_array_equal(found, cells >= settings["threshold"] - 1e-7)
+    np.testing.assert_allclose(
+        fakelocator._asked({"target": "gray"}, gray, (4, 4)), cells, atol=1e-6
+    )
+
+
+def test_ffd_is_trained_like_any_locator():
+    """A smaller map, and an answer of its own."""
+    method = made(model="ffd_map", model_settings={}, branch=None, target="binary")
+    batch = batch_of(count=2)
+    state = jax.eval_shape(method.init, jax.random.key(0), batch)
+    assert set(state.nets) == {"locator"}
+    after, found = jax.eval_shape(
+        method.stages[0].step, jax.random.key(0), state, batch
+    )
+    assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
+    assert {"map", "branch", "accuracy"} < set(found)
+    outputs = jax.eval_shape(method.predict, state, batch)
+    assert outputs["mask"].shape == outputs["spread"].shape == (2, SIDE, SIDE)
+    assert outputs["logits"].shape == (2, 1) and outputs["score"].shape == (2,)
 
 
 def test_pictures_as_they_come():
@@ -329,6 +350,7 @@ def test_the_loss_is_that_of_map_and_branch_of_valid_pictures():
 @pytest.mark.parametrize(
     "settings, message",
     [
+        ({"model": "ffd_map", "model_settings": {}}, "set branch=None"),
         ({"model": "xception"}, "no encoder and decoder 'xception'"),
         ({"map_loss": "l3"}, "did you mean 'l"),
         ({"attention": "parsing"}, "'parsing' needs regions"),

@@ -201,6 +201,13 @@ OTHERS = [
         UNET + 33,
         Located(logits=(2, 64, 64), features=(2, 8, 8, 256), attended=(2, 8, 8, 256)),
     ),
+    (
+        "ffd_map",
+        {},
+        128,
+        20_811_050 - 2_049 + 7_280,
+        Located((2, 8, 8), (2, 8, 8, 1), (2, 8, 8, 1), (2, 1)),
+    ),
     ("face_parser", {}, 64, PARSER + 17 * 11, (2, 64, 64, 11)),
 ]
 # One scale of EfficientNet stands for the layers of all.
