@@ -36,7 +36,7 @@ def choose(table, name, what):
     if name not in table:
         raise ValueError(
             f"there is no {what} {name!r}{nearest(name, table)}. "
-            f"Valid: {', '.join(sorted(table))}"
+            f"Valid: {', '.join(sorted(map(str, table)))}"
         )
     return table[name]
 

@@ -46,7 +46,24 @@ def ssim(image, reference, *, borders=False):
     and then crops the border by 5.  With `borders`, means over all positions, pictures
     mirrored beyond their border.  ValueError for images smaller than the window.
     """
-    x, y = _both(image, reference)
+    similarity = _similarity(*_both(image, reference))
+    if not borders:
+        inside = slice(_RADIUS, -_RADIUS)  # the rest has met mirrored pixels
+        similarity = similarity[..., inside, inside, :]
+    # XLA:CPU is faster at the mean over columns first.
+    return jnp.mean(jnp.mean(similarity, axis=-3), axis=(-2, -1))
+
+
+def ssim_map(image, reference):
+    """Structural similarity around each pixel: (..., h, w, 3), same -> (..., h, w).
+
+    Means over colours; pictures are mirrored beyond their border, see `ssim`.
+    """
+    return jnp.mean(_similarity(*_both(image, reference)), axis=-1)
+
+
+def _similarity(x, y):
+    """Structural similarity at every position and colour, borders mirrored."""
     if min(x.shape[-3:-1]) <= 2 * _RADIUS:
         height, width = x.shape[-3:-1]
         raise ValueError(f"ssim needs at least 11x11 pixels, got {height}x{width}")
@@ -59,12 +76,7 @@ def ssim(image, reference, *, borders=False):
     # What is missing from 1, so that equal pictures have 1 whatever a division rounds.
     luminance = 1 - 2 * square_of_gap / (square_of_sum + square_of_gap + 2 * _C1)
     structure = 1 - 2 * var_of_gap / (var_of_sum + var_of_gap + 2 * _C2)
-    similarity = luminance * structure
-    if not borders:
-        inside = slice(_RADIUS, -_RADIUS)  # the rest has met mirrored pixels
-        similarity = similarity[..., inside, inside, :]
-    # XLA:CPU is faster at the mean over columns first.
-    return jnp.mean(jnp.mean(similarity, axis=-3), axis=(-2, -1))
+    return luminance * structure
 
 
 def _both(image, reference):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxforensics.kernels.convolution import conv
 from jaxforensics.kernels.depthwise import depthwise
+from jaxforensics.kernels.dilated import dilated_conv
 from jaxforensics.kernels.phases import pixel_shuffle
 from jaxforensics.kernels.upsample import repeated_convolution, transposed_convolution
 from jaxforensics.ops.resample import resize
@@ -23,7 +24,10 @@ def around_one(key, shape, dtype):
 
 
 class Conv(nn.Module):
-    """`nn.Conv` with square kernels, formulated by `kernels.convolution.conv`."""
+    """`nn.Conv` with square kernels, formulated by `kernels.convolution.conv`.
+
+    With a `dilation` the picture keeps its size: stride and padding are not asked for.
+    """
 
     width: int
     size: int
@@ -33,19 +37,25 @@ class Conv(nn.Module):
     kernel_init: Any = nn.initializers.lecun_normal()
     dtype: Any = jnp.float32
     precision: Any = None
+    dilation: int = 1
 
     @nn.compact
     def __call__(self, x):
         """(b, h, w, c) -> (b, h', w', width)."""
         shape = self.size, self.size, x.shape[-1], self.width
         kernel = self.param("kernel", self.kernel_init, shape)
-        x = conv(
-            x.astype(self.dtype),
-            kernel.astype(self.dtype),
-            padding=self.padding,
-            stride=self.stride,
-            precision=self.precision,
-        )
+        x = x.astype(self.dtype)
+        kernel = kernel.astype(self.dtype)
+        if self.dilation > 1:
+            x = dilated_conv(x, kernel, dilation=self.dilation)
+        else:
+            x = conv(
+                x,
+                kernel,
+                padding=self.padding,
+                stride=self.stride,
+                precision=self.precision,
+            )
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.width,))
             x = x + bias.astype(self.dtype).reshape(1, 1, 1, -1)

@@ -4,6 +4,7 @@ A picture is (..., h, w, c) with any number of channels: a gray one enters as
 `gray[..., None]`.  Nothing clips: bicubic and lanczos overshoot.
 """
 
+import itertools
 from functools import cache, partial
 
 import chex
@@ -105,10 +106,12 @@ def warp(image, flow):
     return (above * (1 - down) + below * down).astype(image.dtype)
 
 
-def shuffle_quadrants(key, image):
+def shuffle_quadrants(key, image, *, moved=False):
     """Permute the four quadrants of each picture at random.
 
-    The middle row or column of an odd size belongs to no quadrant and stays.
+    The middle row or column of an odd size belongs to no quadrant and stays.  With
+    `moved` no picture keeps the order that it had, which one in 24 does otherwise.  A
+    map (..., h, w, 1) with the key of its picture is permuted alike.
     """
     chex.assert_shape(image, _PICTURE)
     *batch, height, width, _ = image.shape
@@ -122,8 +125,12 @@ def shuffle_quadrants(key, image):
     quadrants = [image[..., rows, columns, :] for rows, columns in places]
     quadrants = jnp.stack(quadrants, axis=-4)
 
-    # Every order is equally likely: that of four random numbers.
-    order = jnp.argsort(jax.random.uniform(key, (*batch, 4)), axis=-1)
+    if moved:
+        others = np.array(list(itertools.permutations(range(4)))[1:])
+        order = jnp.asarray(others)[jax.random.randint(key, batch, 0, len(others))]
+    else:
+        # Every order is equally likely: that of four random numbers.
+        order = jnp.argsort(jax.random.uniform(key, (*batch, 4)), axis=-1)
     order = order[..., None, None, None]
     quadrants = jnp.take_along_axis(quadrants, order, axis=-4)
 

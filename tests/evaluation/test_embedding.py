@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from sklearn.manifold import TSNE
 
-from jaxforensics.evaluation.embedding import k_means, tsne
+from jaxforensics.evaluation.embedding import (
+    k_means,
+    named_accuracy,
+    single_sample,
+    tsne,
+)
 
 
 def blobs(*, each=12, size=5):
@@ -88,3 +93,35 @@ def test_features_that_are_none_are_refused():
             function(np.full((5, 2), np.inf), seed=0)
         with pytest.raises(ValueError, match=r"must be \(n, d\), got \(5,\)"):
             function(np.ones(5), seed=0)
+
+
+def test_one_sample_names_two_clusters():
+    """All right where classes lie apart, whichever the sample; also on other scales."""
+    random = np.random.default_rng(0)
+    labels = np.tile([0, 1, 1], 20)
+    features = random.normal(size=(60, 80)) + 3 * labels[:, None]
+    features = np.concatenate([1e3 * features, np.ones((60, 2))], axis=1)
+    found = single_sample(features, labels, seed=0, draws=2)
+    assert found.accuracy == found.better == 1.0
+    np.testing.assert_array_equal(found.accuracies, [1.0, 1.0])
+
+
+def test_the_mean_over_samples_is_what_purity_says():
+    """Of each class nine in ten are in its cluster: 0.9² + 0.1² = 0.82."""
+    labels = np.repeat([0, 1], 500)
+    clusters = np.concatenate(
+        [np.repeat([1, 0], [450, 50]), np.repeat([0, 1], [450, 50])]
+    )
+    accuracies = [named_accuracy(clusters, labels, sample) for sample in range(1000)]
+    assert set(np.round(accuracies, 1)) == {0.1, 0.9}
+    assert np.mean(accuracies) == pytest.approx(0.82, abs=2e-3)
+
+
+def test_features_without_classes_are_at_chance():
+    random = np.random.default_rng(0)
+    features = random.normal(size=(120, 6))
+    found = single_sample(features, random.integers(0, 2, 120), seed=1, draws=3)
+    assert 0.3 < found.accuracy < 0.7
+    assert 0.5 <= found.better < 0.7
+    with pytest.raises(ValueError, match="labels are 0 or 1 for each of 120"):
+        single_sample(features, np.arange(120), seed=1)

@@ -13,6 +13,8 @@ OF_MAPS = [
     metrics.iou,
     metrics.pixel_accuracy,
     metrics.iinc,
+    metrics.map_psnr,
+    metrics.map_ssim,
 ]
 
 
@@ -46,5 +48,6 @@ def test_maps_of_bytes_are_refused(metric):
     """255 would count as 255 changed pixels."""
     with pytest.raises(ValueError, match="maps must be floats"):
         metric(np.ones((2, 4, 4), np.float32), np.full((2, 4, 4), 255, np.uint8))
-    changed = np.ones((4, 4), bool)
-    assert float(metric(changed, changed)) == float(metric is not metrics.iinc)
+    changed = np.ones((16, 16), bool)
+    perfect = {metrics.iinc: 0.0, metrics.map_psnr: 100.0}
+    assert float(metric(changed, changed)) == perfect.get(metric, 1.0)

@@ -46,6 +46,19 @@ def test_the_map_multiplies_the_features_of_block_seven():
     np.testing.assert_allclose(entered, left * drawn[..., None], rtol=1e-5, atol=1e-5)
 
 
+def test_as_a_locator_it_has_the_same_layers():
+    """Logits of the map that FFD draws, and its answers."""
+    module = models.build("ffd")
+    image = random.random((2, 33, 40, 3), np.float32)
+    variables = filled(random, module, image)
+    answers, drawn = jax.jit(lambda v, x: module.apply(v, x, method="both"))(
+        variables, image
+    )
+    located = jax.jit(models.build("ffd_map").apply)(variables, image)
+    np.testing.assert_allclose(located.answers, answers, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(expit(located.logits), drawn, rtol=0, atol=1e-5)
+
+
 def test_called_it_is_a_detector_and_299_pixels_have_a_map_of_19():
     module = models.build("ffd")
     image = jax.ShapeDtypeStruct((1, 299, 299, 3), jnp.float32)

@@ -7,6 +7,7 @@ import pytest
 
 from jaxforensics import models
 from jaxforensics.models.amtennet import VARIANTS
+from jaxforensics.models.deeplab import Located
 
 # One class at 64 x 64: 300 weights and a bias fewer, and maps of 3 x 3 in the end.
 FULL, BASE = (n - 301 - 300 * 128 * (7 * 7 - 3 * 3) for n in (2_023_047, 2_020_194))
@@ -19,6 +20,31 @@ MULTI += 4 * 32 * (9 * 32 + 1 + 9 * 64 + 1 + 9 * 96 + 1 + 128 + 1)
 MULTI += 2 * 4 * 32 * (1 + 2 + 3 + 4 + 1)
 MULTI += (4 * 32 + 1) * 256 + 257 * 256 + 1_793 * 256 + 513 * 256
 F3NET = 41_979_661  # its filters are as large as the picture
+# Two blocks of two convolutions in each stage; short cuts of those that widen.
+SMALL_TRUNK = 9 * 3 * 16 + 2 * 16
+SMALL_TRUNK += sum(
+    9 * (before + 3 * width) * width
+    + 8 * width
+    + (before < width) * (before + 2) * width
+    for before, width in ((16, 16), (16, 32), (32, 64), (64, 128))
+)
+# Two 1x1, three 3x3 from 128 maps to 64, and one 1x1 from all five; six normalisations.
+SMALL_PYRAMID = 64 * (2 * 128 + 3 * 9 * 128 + 5 * 64) + 6 * 2 * 64
+# Two convolutions and their normalisations at each of four levels and on three ways up.
+UNET = sum(
+    9 * (before + width) * width + 4 * width
+    for before, width in (
+        *((3, 32), (32, 64), (64, 128), (128, 256)),
+        *((256 + 128, 128), (128 + 64, 64), (64 + 32, 32)),
+    )
+)
+PARSER = sum(
+    9 * (before + width) * width + 4 * width
+    for before, width in (
+        *((3, 16), (16, 32), (32, 64), (64, 128)),
+        *((128 + 64, 64), (64 + 32, 32), (32 + 16, 16)),
+    )
+)
 # name, settings, picture size, numbers of trained parameters
 TABLE = [
     ("amtennet", {"num_classes": 2}, 128, 2_023_047),
@@ -88,6 +114,9 @@ TABLE = [
     ("efficientnet_b4", {"num_classes": 1000}, 64, 19_341_616),
     ("efficientnet_b6", {"num_classes": 1000}, 64, 43_040_704),
     ("efficientnet_lite0", {"num_classes": 1000}, 64, 4_652_008),
+    ("resnet18", {"num_classes": 1000}, 64, 11_689_512),
+    ("resnet50", {"num_classes": 1000}, 64, 25_557_032),
+    ("resnet50", {}, 64, 25_557_032 - 2049 * 1000 + 2049),
     ("tsn", {"num_classes": 2}, 64, 4_010_110),
     (
         "tsn",
@@ -145,6 +174,41 @@ OTHERS = [
         (2, 2, 2, 512),
     ),
     ("vgg16", {}, 33, 1_735_488, (2, 8, 8, 256)),
+    # torchvision's has 21 classes, and an auxiliary head: 3x3, normalisation, 1x1
+    (
+        "deeplabv3_resnet101",
+        {},
+        224,
+        60_996_202 - (9 * 1024 * 256 + 512 + 257 * 21) - 257 * 21 + 257,
+        Located(
+            logits=(2, 224, 224), features=(2, 28, 28, 2048), attended=(2, 28, 28, 2048)
+        ),
+    ),
+    # ResNet-18's layers at a quarter of their widths, with a stem of 3x3; the pyramid
+    (
+        "deeplabv3_small",
+        {},
+        64,
+        SMALL_TRUNK + SMALL_PYRAMID + 9 * 64 * 64 + 128 + 65,
+        Located(
+            logits=(2, 64, 64), features=(2, 16, 16, 128), attended=(2, 16, 16, 128)
+        ),
+    ),
+    (
+        "unet",
+        {},
+        64,
+        UNET + 33,
+        Located(logits=(2, 64, 64), features=(2, 8, 8, 256), attended=(2, 8, 8, 256)),
+    ),
+    (
+        "ffd_map",
+        {},
+        128,
+        20_811_050 - 2_049 + 7_280,
+        Located((2, 8, 8), (2, 8, 8, 1), (2, 8, 8, 1), (2, 1)),
+    ),
+    ("face_parser", {}, 64, PARSER + 17 * 11, (2, 64, 64, 11)),
 ]
 # One scale of EfficientNet stands for the layers of all.
 DISTINCT = [

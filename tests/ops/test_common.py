@@ -19,7 +19,17 @@ import pytest
 from absl.testing import parameterized
 
 from jaxforensics import ops
-from jaxforensics.ops import color, filters, jpeg, noise, resample, residuals, spectrum
+from jaxforensics.ops import (
+    augment,
+    color,
+    fakeness,
+    filters,
+    jpeg,
+    noise,
+    resample,
+    residuals,
+    spectrum,
+)
 
 SIDES = 9, 10
 
@@ -79,6 +89,22 @@ CASES = {
     "shuffle_quadrants": Case(
         lambda image: resample.shuffle_quadrants(KEY, image), is_random=True
     ),
+    "place": resized(
+        lambda image, extra: augment.place(
+            image,
+            augment.Placement(
+                is_mirrored=extra[..., 0, 0, 0] > 0.5,
+                shift=0.2 * extra[..., 0, 1, :2] - 0.1,
+                scale=0.9 + 0.2 * extra[..., 1, 0, 0],
+                angle=0.3 * extra[..., 1, 1, 0],
+            ),
+        ),
+        channels=(3, 2),
+    ),
+    "fakeness_map": Case(fakeness.fakeness_map, channels=(3, 3)),
+    "attention_map": Case(
+        lambda region: fakeness.attention_map(region > 0.8), channels=(0,), atol=1e-6
+    ),
     "srm": Case(residuals.srm, atol=1e-6),
     "high_pass": Case(residuals.high_pass, atol=1e-6),
     "enlargement_residual": Case(residuals.enlargement_residual, atol=1e-6),
@@ -110,6 +136,7 @@ CASES = {
 OTHERS = {
     *("to_float", "widened", "gaussian_sigma", "quantization_tables", "weight_matrix"),
     *("constrain", "fingerprint", "correlation", "nearest", "to_precision"),
+    *("Placement", "draw_placement", "photometric"),
 }
 
 

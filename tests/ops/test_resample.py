@@ -252,6 +252,18 @@ def test_quadrants_take_every_order_evenly(key):
     assert np.all(abs(counts - 100) < 5 * np.sqrt(100))
 
 
+def test_quadrants_that_have_to_move_take_every_other_order(key):
+    """And a map takes that of its picture."""
+    corners = np.arange(4, dtype=np.float32).reshape(2, 2, 1)
+    image = np.tile(corners, (2300, 1, 1, 3))
+    ours = resample.shuffle_quadrants(key, image, moved=True)
+    orders, counts = np.unique(ours[..., 0].reshape(-1, 4), axis=0, return_counts=True)
+    assert len(orders) == 23 and not (orders == np.arange(4)).all(1).any()
+    assert np.all(abs(counts - 100) < 5 * np.sqrt(100))
+    alike = resample.shuffle_quadrants(key, image[..., :1], moved=True)
+    np.testing.assert_array_equal(alike[..., 0], ours[..., 0])
+
+
 def test_no_batch_and_several_batch_axes(key):
     image = random(2, 3, 5, 4, 3)
     shuffled = resample.shuffle_quadrants(key, image)
