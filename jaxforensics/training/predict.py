@@ -81,6 +81,20 @@ class Predictor:
             narrow=narrow,
         )
 
+    def by(self, function, *, description):
+        """A predictor of what `function(predict, state, batch)` says: {name: (b, ...)}.
+
+        `predict(state, batch)` gives every output of the method.  Predictors of one
+        method and `function` share what is compiled; `description` tells functions
+        apart where predictions are stored.
+        """
+        return Predictor(
+            _by(function, self._predict),
+            self.state,
+            mesh=self.mesh,
+            digest=f"{self.digest} by {description}",
+        )
+
     def over(self, batches, *, outputs=("logits", "score"), measures=None):
         """{name: numpy array} for the valid examples of `batches`, in their order.
 
@@ -149,6 +163,11 @@ def _fetched(arrays):
 @lru_cache(maxsize=32)
 def _only(predict, output):
     return lambda state, image: predict(state, {"image": image})[output]
+
+
+@lru_cache(maxsize=32)
+def _by(function, predict):
+    return partial(function, predict)
 
 
 @lru_cache(maxsize=32)

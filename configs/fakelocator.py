@@ -1,0 +1,327 @@
+"""FakeLocator: where a face was changed, and whether it was.
+
+  python launch/main.py --config=configs/fakelocator.py    # embedded edits
+  python launch/main.py --config=configs/fakelocator.py:folder --config.data.root=DIR
+
+Presets:
+
+  default   two editors, five properties, a small network; three seeds for what claims
+            compare
+  quick     for tests, in seconds
+  full      more properties and seeds, every row
+  folder    your own prepared pairs of pictures, at 128 x 128
+  paper     DeepLabv3 with ResNet-101 at 224 x 224, on prepared pairs
+"""
+
+from configs import common
+from jaxforensics.synthfaces import sources
+from jaxforensics.synthfaces.drawing.render import CLASSES
+
+EDITORS = {"A": "edit_deconv", "B": "edit_skip"}
+PROPERTIES = "blond", "black", "brown", "bald", "smile"
+
+# Rows: what is set beside what all share.
+OWN = {"L1": {}}
+LOSSES = {
+    "L1, no branch": {"branch": None},
+    "L2": {"map_loss": "l2"},
+    "Dice": {"map_loss": "dice"},
+    "Focal": {"map_loss": "focal"},
+}
+TARGETS = {
+    "Binary from 1/10": {"target": "binary", "threshold": 0.1},
+    "Binary from 1/5": {"target": "binary", "threshold": 0.2},
+}
+# (of reals, of fakes), Section IV-D
+AUGMENTED = {
+    "(1, 0)": {"augment_reals": 1.0},
+    "(1, 1)": {"augment_reals": 1.0, "augment_fakes": 1.0},
+    "(0, 1)": {"augment_fakes": 1.0},
+}
+ATTENTION = {"L1, attention": {"attention": "parsing"}}
+# Stehouwer et al.'s attention map, from binary targets; it has an answer of its own.
+BASELINES = {
+    "FFD": {
+        "model": "ffd_map",
+        "model_settings": {},
+        "branch": None,
+        "target": "binary",
+    }
+}
+ROWS = OWN | LOSSES | TARGETS | AUGMENTED | ATTENTION | BASELINES
+
+DEGRADATIONS = {
+    "JPEG quality": (95, 75, 50, 25, 10),
+    "blur size": (3, 5, 9, 15),
+    "noise variance": (0.001, 0.005, 0.02, 0.05),
+    "reduction": (1.5, 2.0, 4.0, 8.0),
+}
+
+
+def get_config(preset="default"):
+    """The config of a preset."""
+    make = common.preset(
+        preset,
+        default=_default,
+        quick=_quick,
+        full=_full,
+        folder=_folder,
+        paper=_paper,
+    )
+    return make()
+
+
+def _default():
+    """One property of one editor in the centre, three seeds of what claims compare."""
+    one = dict.fromkeys((*LOSSES, *BASELINES), 1)
+    bald = ("A, bald",)
+    return _config(
+        data=_edits(),
+        groups={
+            "losses": _group(
+                *OWN, *LOSSES, *BASELINES, trained_on=bald, tests=bald, fewer=one
+            ),
+            "crossed": _group(
+                *OWN,
+                trained_on=bald,
+                tests=("A, bald", "B, bald", "A, black", "A, smile"),
+            ),
+            "augmented": _group(
+                *OWN, *AUGMENTED, trained_on=bald, tests=("A, bald", "B, bald")
+            ),
+            "universal": _group(
+                *OWN, trained_on=("all",), tests=("A, bald", "A, smile"), seeds=1
+            ),
+            "attention": _group(
+                *OWN,
+                *ATTENTION,
+                trained_on=("A, blond",),
+                tests=("A, black", "A, brown", "A, smile"),
+            ),
+        },
+        steps=500,
+        seeds=(0, 1, 2),
+    )
+
+
+def _full():
+    """Every row, the editors both ways, more properties."""
+    properties = (*PROPERTIES, "bangs", "long_hair")
+    both = ("A, bald", "B, bald")
+    return _config(
+        data=_edits(properties=properties),
+        properties=properties,
+        groups={
+            "losses": _group(
+                *OWN, *LOSSES, *TARGETS, *BASELINES, trained_on=both, tests=both
+            ),
+            "crossed": _group(
+                *OWN, trained_on=(*both, "A, smile"), tests=tuple(_sets(properties))
+            ),
+            "augmented": _group(
+                *OWN,
+                *AUGMENTED,
+                trained_on=(*both, "A, blond", "B, blond", "A, brown", "B, brown"),
+                tests=(*both, "A, blond", "B, blond", "A, brown", "B, brown"),
+            ),
+            "universal": _group(
+                *OWN, trained_on=("all",), tests=tuple(_sets(properties))
+            ),
+            "attention": _group(
+                *OWN,
+                *ATTENTION,
+                trained_on=("A, blond", "B, blond"),
+                tests=("A, black", "A, brown", "A, smile", "B, black", "B, brown"),
+            ),
+        },
+        steps=1500,
+        seeds=(0, 1, 2),
+    )
+
+
+def _quick():
+    """Everything once, with networks that learn nothing in so few steps."""
+    return _config(
+        data=_edits(faces=60, properties=("bald",)),
+        properties=("bald",),
+        groups={
+            "losses": _group(*OWN, trained_on=("A, bald",), tests=("A, bald",), seeds=1)
+        },
+        locator={
+            "model": "unet",
+            "model_settings": {"width": 4, "levels": 3},
+            "branch": {"widths": (4,), "dense": (4,)},
+        },
+        degradations={"JPEG quality": (50,)},
+        steps=4,
+        seeds=(0,),
+        evaluate_every=2,
+    )
+
+
+def _folder():
+    """Pairs of pictures of any editor: {before, after} as `prepare.py` pairs them."""
+    every = ("every edit",)
+    return _config(
+        data=common.folder(size=128, batch_size=8) | {"balance": None},
+        sets={"every edit": _of()},
+        regions={},
+        groups={
+            "losses": _group(*OWN, *LOSSES, *BASELINES, trained_on=every, tests=every),
+            "augmented": _group(*OWN, *AUGMENTED, trained_on=every, tests=every),
+        },
+        looks=_looks(every[0], every[0], DEGRADATIONS),
+        steps=2000,
+        seeds=(0, 1, 2),
+    )
+
+
+def _paper():
+    """Section V: ten epochs, Adam with β₁ 0.99 as printed, batches of eight."""
+    every = ("every edit",)
+    epoch = 2500  # of 10,000 fakes with their originals
+    adam = {
+        "name": "adam",
+        "rate": 1e-4,
+        "settings": {"b1": 0.99},
+        "weight_decay": 1e-7,
+    }
+    return _config(
+        data=common.folder(size=224, batch_size=4) | {"balance": None},
+        sets={"every edit": _of()},
+        regions={},
+        groups={
+            "losses": _group(
+                *OWN, *LOSSES, *TARGETS, *BASELINES, trained_on=every, tests=every
+            ),
+            "augmented": _group(*OWN, *AUGMENTED, trained_on=every, tests=every),
+        },
+        locator={
+            "model": "deeplabv3_resnet101",
+            "model_settings": {},
+            "branch": {},
+            "optimiser": adam,
+        },
+        looks=_looks(every[0], every[0], DEGRADATIONS),
+        steps=10 * epoch,
+        seeds=(0,),
+        evaluate_every=epoch,
+    )
+
+
+def _config(
+    *,
+    data,
+    properties=PROPERTIES,
+    sets=None,
+    regions=None,
+    groups,
+    locator=None,
+    looks=None,
+    degradations=DEGRADATIONS,
+    steps,
+    seeds,
+    evaluate_every=100,
+):
+    if sets is None:
+        sets = _sets(properties) | {"all": _of(*_sources(properties))}
+    if regions is None:
+        regions = {name: _region(name) for name in _sources(properties)}
+    shared = {
+        "model": "unet",
+        # Little of a picture is changed: maps that begin near zero learn sooner.
+        "model_settings": {"width": 16, "first_logit": -3.0},
+        "branch": {"widths": (64, 32), "dense": (64,)},
+        "map_loss": "l1",
+        "optimiser": {
+            "name": "adam",
+            "rate": 1e-3,
+            "schedule": "cosine",
+            "schedule_settings": {"warmup": 0.1},
+        },
+    }
+    nobody = {
+        name: _group()
+        for name in ("losses", "crossed", "augmented", "universal", "attention")
+    }
+    experiment = {
+        "name": "fakelocator",
+        "rows": ROWS,
+        "locator": shared | (locator or {}),
+        "training_sets": sets,
+        "tests": sets,
+        "entire": (),
+        "regions": regions,
+        "looks": looks or _looks("A, bald", "A, bald", degradations),
+        "pictures": 3,
+        "steps": steps,
+        "longer": {"all": 3} if "all" in sets else {},
+        "seeds": seeds,
+    }
+    return common.config(
+        data=data,
+        others={},
+        experiment=experiment | nobody | groups,
+        run=common.run(evaluate_every=evaluate_every, log_every=evaluate_every),
+    )
+
+
+def _group(*rows, trained_on=(), tests=(), seeds=3, fewer=None):
+    """Rows, each trained on every set and tested on all tests."""
+    if not rows:
+        trained_on = tests = ()
+    return {
+        "rows": rows,
+        "trained_on": trained_on,
+        "tests": tests,
+        "seeds": seeds,
+        "fewer": fewer or {},
+    }
+
+
+def _looks(trained_on, test, degradations, *, seeds=3):
+    """Whether the network of the first row looks, and what degradations leave."""
+    return {
+        "row": "L1",
+        "trained_on": trained_on,
+        "test": test,
+        "seeds": seeds,
+        "degradations": degradations,
+    }
+
+
+def _edits(*, faces=800, properties=PROPERTIES):
+    """Every property added to all portraits that lack it, by both editors."""
+    data = common.embedded(
+        "edits",
+        faces=faces,
+        size=64,
+        batch_size=8,
+        fakes=tuple(EDITORS.values()),
+        attributes=tuple(properties),
+    )
+    return data | {"balance": None}
+
+
+def _of(*fakes):
+    """The fakes of some sources (without names: all) of the data, and its reals."""
+    return {"corpus": "edits", "fakes": tuple(fakes) or None}
+
+
+def _sets(properties):
+    """{'A, bald': …}: one property of one editor each."""
+    return {
+        f"{letter}, {name}": _of(f"{editor}/{name}")
+        for letter, editor in EDITORS.items()
+        for name in properties
+    }
+
+
+def _sources(properties):
+    return [f"{editor}/{name}" for editor in EDITORS.values() for name in properties]
+
+
+def _region(source):
+    """Numbers of the classes of a parsing that an edit may change."""
+    attribute = sources.PROPERTIES[source.split("/")[1]]
+    return tuple(CLASSES.index(name) for name in sources.REGIONS[attribute])

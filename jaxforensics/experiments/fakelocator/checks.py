@@ -1,0 +1,100 @@
+"""What would stop a run of FakeLocator's experiments hours later, looked for before."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxforensics.experiments.common import checks
+from jaxforensics.experiments.fakelocator import degradations, sets
+from jaxforensics.experiments.fakelocator.networks import method, whole_steps
+from jaxforensics.experiments.fakelocator.settings import (
+    GROUPS,
+    all_networks,
+    looking_networks,
+)
+from jaxforensics.settings import choose
+
+
+def check(settings, data):
+    """An error says what cannot be done with these settings and `Sets`."""
+    if sets.MAIN in data.others:
+        raise ValueError(f"others.{sets.MAIN}: that is what `data` is called")
+    for group in GROUPS:
+        _check_group(settings, group)
+    _check_looks(settings)
+    for name in settings.longer:
+        choose(settings.training_sets, name, "set to be trained longer on")
+    for name in sets.used_for_tests(settings):
+        exam = sets.test(name, settings, data)
+        checks.have_both_labels(exam.counts, of=f"test {name}")
+        _check_originals(exam, settings, f"test {name}")
+    _check_networks(settings, data)
+
+
+def _check_group(settings, name):
+    """Whether what a group names is there."""
+    group = getattr(settings, name)
+    if not group["rows"]:
+        return
+    if group["seeds"] < 1:
+        raise ValueError(f"{name} has rows and no seeds")
+    if not group["tests"]:
+        raise ValueError(f"{name} has rows and no tests")
+    tables = {
+        "rows": (settings.rows, "row"),
+        "trained_on": (settings.training_sets, "training set"),
+        "tests": (settings.tests, "test"),
+    }
+    for key, (table, what) in tables.items():
+        for title in group[key]:
+            choose(table, title, f"{what} for {name}")
+    known = {**settings.rows, **settings.training_sets}
+    for exception, count in group["fewer"].items():
+        choose(known, exception, f"row or set for {name}.fewer")
+        if count < 1:
+            raise ValueError(f"{name}.fewer: {exception} needs a seed or more")
+
+
+def _check_looks(settings):
+    """Whether what is to be asked if it looks is there."""
+    for network in looking_networks(settings):
+        choose(settings.rows, network.row, "row for looks")
+        choose(settings.training_sets, network.trained_on, "training set for looks")
+        choose(settings.tests, settings.looks["test"], "test for looks")
+    for name, severities in settings.looks["degradations"].items():
+        choose(degradations.OPERATIONS, name, "degradation for looks")
+        for severity in severities:
+            degradations.operation(name, severity)
+
+
+def _check_originals(stream, settings, where):
+    """Whether fakes that are not synthesised as a whole have their originals."""
+    (counts,) = stream.counts.values()
+    made_from = [name for name in checks.fakes(counts) if name not in settings.entire]
+    if made_from and "pair" not in stream.parts:
+        raise ValueError(
+            f"{where}: {', '.join(made_from)} have no originals to compare with; "
+            "prepare.py pairs finds them, and `entire` names sources without any"
+        )
+
+
+def _check_networks(settings, data):
+    """Whether every training can begin: its set, its steps, its settings, its size."""
+    shapes = {}
+    for network in all_networks(settings):
+        train = sets.training(network.trained_on, settings, data)
+        if not train.num_train:
+            raise ValueError(f"training set {network.trained_on} has no fakes")
+        if whole_steps(settings, network.trained_on) < 1:
+            raise ValueError(f"{network.name}: its steps would train nothing")
+        made = method(network, settings, train.sources)
+        if made.settings["attention"] == "parsing" and "parsing" not in train.parts:
+            raise ValueError(
+                f"{network.row} looks at parsings, and {network.trained_on} has none"
+            )
+        shapes.setdefault((network.row, train.size), made)
+    for (_, size), made in shapes.items():
+        batch = {
+            "image": jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32),
+            "label": jax.ShapeDtypeStruct((2,), jnp.int32),
+        }
+        jax.eval_shape(made.init, jax.random.key(0), batch)

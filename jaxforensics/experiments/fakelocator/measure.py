@@ -1,0 +1,243 @@
+"""The numbers of FakeLocator's study, from finished networks and their maps."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxforensics.evaluation.intervals import bootstrap, mean
+from jaxforensics.experiments.common import claims as common_claims
+from jaxforensics.experiments.common import detectors
+from jaxforensics.experiments.fakelocator import (
+    claims,
+    degradations,
+    plan,
+    sets,
+    views,
+)
+from jaxforensics.experiments.fakelocator.settings import (
+    GROUPS,
+    all_pairs,
+    cells_of,
+    looking_networks,
+    over_seeds,
+)
+from jaxforensics.methods import fakelocator
+from jaxforensics.training import mesh as meshes
+
+ZEROS, ONES, MEAN = "all zeros", "all ones", "mean training map"
+CONSTANTS = ZEROS, ONES, MEAN
+
+
+class Cell(NamedTuple):
+    """What the networks of one cell say of a test."""
+
+    summaries: dict  # {measure: array with one value per seed}, see `fakelocator`
+    interval: tuple  # (point, low, high) of the first seed's COSS, over groups
+
+
+class Gallery(NamedTuple):
+    """Some pictures of a test, what was changed, and what the first seed says."""
+
+    originals: np.ndarray
+    fakes: np.ndarray
+    targets: np.ndarray
+    maps: np.ndarray
+    maps_of_originals: np.ndarray
+    spreads: np.ndarray
+    sources: list
+
+
+class Looks(NamedTuple):
+    """Whether a locator looks: summaries per seed, by the way pictures are seen."""
+
+    views: dict  # {view: {measure: array}}
+    constant: dict  # {view: {measure: value}} of the mean training map
+    degraded: dict  # {view: {measure: value}} of the first seed
+
+
+class Measured(NamedTuple):
+    """What the report says."""
+
+    counts: list
+    groups: dict  # {group: {(row, trained on): {test: Cell}}}
+    constants: dict  # {(trained on, test): {constant map: {measure: value}}}
+    looks: Looks | None
+    gallery: Gallery | None
+    claims: list
+
+
+def measure(made, settings, data):
+    """Every number and picture of the report."""
+    groups = {
+        group: {
+            cell: _cell(made, settings, group, cell)
+            for cell in cells_of(settings, group)
+        }
+        for group in GROUPS
+    }
+    constants = {
+        pair: _constants(made, settings, data, *pair) for pair in all_pairs(settings)
+    }
+    looks = _looks(made, settings, data)
+    decided = claims.decide(groups, constants, looks, settings)
+    return Measured(
+        counts=[
+            {"corpus": name} | row
+            for name, corpus in sets.corpora(data).items()
+            for row in detectors.counts(corpus)
+        ],
+        groups=groups,
+        constants=constants,
+        looks=looks,
+        gallery=_gallery(made, settings, data),
+        claims=common_claims.unless_diverged(decided, made.workspace.diverged),
+    )
+
+
+def _cell(made, settings, group, cell):
+    """{test: Cell} of the networks of a cell, over its seeds."""
+    networks = over_seeds(settings, group, *cell)
+    cells = {}
+    for test in getattr(settings, group)["tests"]:
+        columns = [made[n.looked_name(views.PLAIN, test)] for n in networks]
+        cells[test] = Cell(
+            summaries=_over_seeds([fakelocator.summarise(each) for each in columns]),
+            interval=_interval(columns[0]),
+        )
+    return cells
+
+
+def _over_seeds(summaries):
+    """{measure: array with one value per seed}."""
+    return {name: np.array([each[name] for each in summaries]) for name in summaries[0]}
+
+
+def _interval(columns):
+    """COSS of fakes with its bootstrap interval over groups."""
+    chosen = (columns["label"] > 0) & (columns["usable"] > 0)
+    similarity = columns["cosine_similarity"][chosen]
+    return tuple(bootstrap(mean, similarity, groups=columns["group"][chosen]))
+
+
+def _constants(made, settings, data, trained_on, test, kind=views.PLAIN):
+    """{constant map: summary} of a test; the mean is that of a training set."""
+    exam = sets.test(test, settings, data)
+    train = sets.training(trained_on, settings, data)
+    side = train.size
+    maps = {
+        ZEROS: np.zeros((side, side), np.float32),
+        ONES: np.ones((side, side), np.float32),
+        MEAN: mean_map(made, settings, data, trained_on),
+    }
+    entire = sets.entire(settings, exam.sources)
+    regions = ()
+    if kind == views.PLAIN and "parsing" in exam.parts:
+        regions = sets.regions(settings, exam.sources)
+    summaries = {}
+    for name, drawn in maps.items():
+        predictor = views.constant(
+            drawn,
+            made.workspace.mesh,
+            digest=f"{name} {train.digest}",
+            entire=entire,
+            regions=regions,
+            kind=kind,
+        )
+        columns = made.workspace.predict(
+            f"constants/{name}/{trained_on}/{kind}/{test}",
+            predictor,
+            exam.batches,
+            exam.digest,
+            outputs=(*views.MEASURES, *views.OF_REGION),
+        )
+        summaries[name] = fakelocator.summarise(columns)
+    return summaries
+
+
+def mean_map(made, settings, data, trained_on):
+    """The mean target (h, w) of the fakes of a training set."""
+    train = sets.training(trained_on, settings, data)
+    entire = sets.entire(settings, train.sources)
+
+    def average():
+        total = 0.0
+        count = 0
+        for batch in train.once():
+            numeric = meshes.floats(meshes.numeric(batch))
+            targets = np.asarray(fakelocator.targets(numeric, entire=entire), float)
+            is_picture = batch["valid"] > 0
+            total = total + targets[is_picture].sum(0)
+            count += is_picture.sum()
+        return {"map": np.float32(total / count)}
+
+    stored = made.workspace.arrays(f"means/{trained_on}", average, train.digest)
+    return stored["map"]
+
+
+def _looks(made, settings, data):
+    """`Looks` of the networks that are asked whether they look, or None."""
+    networks = looking_networks(settings)
+    if not networks:
+        return None
+    test = settings.looks["test"]
+    kinds = (views.PLAIN, *plan.LOOKS)
+    summaries = {
+        kind: _over_seeds(
+            [fakelocator.summarise(made[n.looked_name(kind, test)]) for n in networks]
+        )
+        for kind in kinds
+    }
+    trained_on = settings.looks["trained_on"]
+    constant = {
+        kind: _constants(made, settings, data, trained_on, test, kind)[MEAN]
+        for kind in (views.PLAIN, views.SHIFTED, views.SHUFFLED)
+    }
+    degraded = {}
+    for name in degradations.of(settings):
+        for own_target in (False, True):
+            kind = degradations.view_name(name, own_target=own_target)
+            columns = made[networks[0].looked_name(kind, test)]
+            degraded[kind] = fakelocator.summarise(columns)
+    return Looks(views=summaries, constant=constant, degraded=degraded)
+
+
+def _gallery(made, settings, data):
+    """The first fakes of every source of a test, and what the first seed says."""
+    networks = looking_networks(settings)
+    if not networks or not settings.pictures:
+        return None
+    exam = sets.test(settings.looks["test"], settings, data)
+    batch, sources = _examples(exam, settings.pictures)
+    predictor = made[networks[0].name]
+    predicted = predictor(batch)
+    of_originals = predictor(batch | {"image": batch["real"]})
+    entire = sets.entire(settings, exam.sources)
+    return Gallery(
+        originals=np.asarray(batch["real"]),
+        fakes=np.asarray(batch["image"]),
+        targets=np.asarray(fakelocator.targets(batch, entire=entire)),
+        maps=np.asarray(predicted["mask"]),
+        maps_of_originals=np.asarray(of_originals["mask"]),
+        spreads=np.asarray(predicted["spread"]),
+        sources=sources,
+    )
+
+
+def _examples(exam, count):
+    """A batch of the first fakes of every source, and the sources' names."""
+    rows = {}
+    for batch in exam.labelled(1).batches():
+        for row in np.flatnonzero(batch["valid"]):
+            of_source = rows.setdefault(int(batch["source"][row]), [])
+            if len(of_source) < count:
+                picture = {
+                    k: batch[k][row] for k in ("image", "real", "label", "source")
+                }
+                of_source.append(picture)
+    pictures = [each for number in sorted(rows) for each in rows[number]]
+    stacked = {k: np.stack([each[k] for each in pictures]) for k in pictures[0]}
+    stacked["valid"] = np.ones(len(pictures), np.float32)
+    names = [exam.sources[int(number)] for number in stacked["source"]]
+    batch = {name: jnp.asarray(column) for name, column in stacked.items()}
+    return meshes.floats(batch), names

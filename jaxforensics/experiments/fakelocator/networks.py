@@ -1,0 +1,66 @@
+"""The networks of FakeLocator's study: how each is trained, and how it is chosen."""
+
+from functools import partial
+
+from jaxforensics.experiments.common.jobs import Job
+from jaxforensics.experiments.fakelocator import sets
+from jaxforensics.methods import fakelocator
+from jaxforensics.settings import call, choose
+from jaxforensics.training.watch import Watch
+
+SELECTED = "cosine_similarity"
+
+
+def training_job(network, settings, train):
+    """The job that trains a network on `train`, a TrainingData of fakes."""
+    chosen = method(network, settings, train.sources)
+    watch = watch_of(settings, train.sources)
+
+    def make(workspace, made):
+        del made
+        return workspace.train(
+            network.name, chosen, train, watch=watch, seed=network.seed
+        )
+
+    return Job(network.name, make, title=network.row)
+
+
+def method(network, settings, sources):
+    """The method that trains a network on a set whose sources have these names."""
+    row = dict(choose(settings.rows, network.row, "row"))
+    derived = {
+        "entire": sets.entire(settings, sources),
+        "steps": whole_steps(settings, network.trained_on),
+    }
+    if row.get("attention", "white") != "white":
+        derived["regions"] = sets.regions(settings, sources)
+    return call(
+        fakelocator.make, dict(settings.locator) | row | derived, where="locator"
+    )
+
+
+def watch_of(settings, sources):
+    """Validation by the maps of fakes: the state with the highest COSS is kept."""
+    entire = sets.entire(settings, sources)
+    measures = partial(fakelocator.measure, entire=entire)
+    return Watch(
+        outputs=("score",),
+        measures=measures,
+        summary=summarise_maps,
+        select=SELECTED,
+    )
+
+
+def summarise_maps(columns):
+    """What validation says, of fakes alone: similarity, error and what is recognised.
+
+    Means over no picture, such as of reals, are left out: they are nan.
+    """
+    summary = fakelocator.summarise(columns)
+    kept = (SELECTED, "map_psnr", "map_error", "fake_accuracy")
+    return {name: summary[name] for name in kept}
+
+
+def whole_steps(settings, trained_on):
+    """The steps of a whole training on a set."""
+    return round(settings.steps * dict(settings.longer).get(trained_on, 1))

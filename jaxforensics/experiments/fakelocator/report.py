@@ -1,0 +1,271 @@
+"""The report of FakeLocator's study: tables, figures, claims."""
+
+import numpy as np
+
+from jaxforensics.experiments.common import claims
+from jaxforensics.experiments.fakelocator import claims as locator_claims
+from jaxforensics.experiments.fakelocator import degradations, paper, views
+from jaxforensics.experiments.fakelocator.findings import findings
+from jaxforensics.reporting import figures, tables
+
+TITLE = "FakeLocator"
+PROTOCOL = """\
+A network draws where a fake differs from its original, a gray map, and says real or
+fake. It learns from fakes and their originals side by side; its checkpoint has the
+highest cosine similarity of maps (COSS) on the validation split. The test split is
+opened when training is over. Measures of maps are means over fakes, IoU, PBCA and IINC
+over those whose target has a pixel of 0.1 or more. Accuracy is the mean of that of
+reals and of fakes at a score of one half. Figures are means over seeds, ± the standard
+deviation. Beside every table stand maps that look at nothing: zeros, ones, and the mean
+target of the training set; faces are aligned, and such maps score well.
+"""
+LOSSES = "What the map is compared by in training, as in Table IV."
+CROSSED = "Trained on one editor and property, tested on others, as in Table VI."
+AUGMENTED = """\
+(p, q): a share p of reals and q of fakes is augmented in training, as in Tables VII and
+VIII. What an augmentation leaves on reals alone says "real": so fakes are tested
+augmented too, below.
+"""
+UNIVERSAL = "One network for all editors and properties, as in Table IX."
+ATTENTION = """\
+Encoder features weighed in training by a map of where the property lies; all ones in
+tests, as in Table X. Similarities in the region count its pixels alone.
+"""
+LOOKS = """\
+Pictures are shifted by a quarter, with their targets; the map of a neighbour's picture
+is compared with a picture's own target; quadrants change places; fakes and reals are
+augmented alike. A map that looks at nothing falls where pictures are shifted, and loses
+nothing by a neighbour's.
+"""
+DEGRADED = """\
+γ is the share of a measure that is left after a degradation. The paper compares with
+the difference between the original and the degraded fake: then the target is where the
+picture was degraded. Beside it stands the difference before degradation.
+"""
+# Columns of tables: {title: measure}.
+MAPS = {
+    "COSS": "cosine_similarity",
+    "PSNR": "map_psnr",
+    "SSIM": "map_ssim",
+    "Dice": "soft_dice",
+    "IoU": "iou",
+    "PBCA": "pixel_accuracy",
+    "IINC": "iinc",
+}
+ANSWERS = {"real": "real_accuracy", "fake": "fake_accuracy", "AUC": "auc"}
+REGION = {
+    "COSS, region": "region_cosine_similarity",
+    "PSNR, region": "region_map_psnr",
+    "SSIM, region": "region_map_ssim",
+}
+COLUMNS = {
+    "losses": ANSWERS | MAPS,
+    "crossed": ANSWERS | dict(list(MAPS.items())[:3]),
+    "augmented": ANSWERS | {"COSS": "cosine_similarity"},
+    "universal": ANSWERS | dict(list(MAPS.items())[:3]),
+    "attention": ANSWERS | REGION,
+}
+SECTIONS = {
+    "losses": ("Losses and baselines", LOSSES),
+    "crossed": ("Other editors and properties", CROSSED),
+    "augmented": ("Partial augmentation", AUGMENTED),
+    "universal": ("One network for all", UNIVERSAL),
+    "attention": ("Attention to the face", ATTENTION),
+}
+
+
+def report(measured, settings, report):
+    """The page of the study."""
+    report.findings(findings(measured, settings))
+    report.section("Data and protocol", PROTOCOL)
+    report.table("data", measured.counts, caption="Pictures per split and source.")
+    for group, (title, text) in SECTIONS.items():
+        if measured.groups[group]:
+            report.section(title, text)
+            _report_group(group, measured, report)
+    _report_looks(measured.looks, report)
+    _report_degraded(measured.looks, settings, report)
+    _report_gallery(measured.gallery, report)
+    claims.report(report, measured.claims, caption=locator_claims.CAPTION)
+
+
+def _report_group(group, measured, report):
+    """A row per network, set and test, and constant maps beside; the paper's below."""
+    columns = COLUMNS[group]
+    rows = []
+    beside = {}
+    intervals = []
+    for (row, trained_on), tests in measured.groups[group].items():
+        for test, cell in tests.items():
+            about = {"network": row, "trained on": trained_on, "tested on": test}
+            values = {
+                title: tables.spread(cell.summaries[name])
+                for title, name in columns.items()
+                if name in cell.summaries
+            }
+            accuracy = {"accuracy": tables.spread(locator_claims.accuracy(cell))}
+            rows.append(about | accuracy | values)
+            intervals.append(about | {"COSS": cell.interval})
+            beside.setdefault((trained_on, test), None)
+    report.table(group, rows, caption="Networks.")
+    _report_constants(group, beside, columns, measured.constants, report)
+    caption = "COSS of the first seed with 95 % bootstrap intervals over people."
+    report.table(f"{group}_intervals", intervals, caption=caption)
+    _report_paper(group, report)
+
+
+def _report_constants(group, pairs, columns, constants, report):
+    """Maps that look at nothing, of the same tests."""
+    rows = []
+    for trained_on, test in pairs:
+        for name, summary in constants[trained_on, test].items():
+            about = {"map": name, "trained on": trained_on, "tested on": test}
+            values = {
+                title: summary[measure]
+                for title, measure in columns.items()
+                if measure in summary and title not in ANSWERS
+            }
+            rows.append(about | values)
+    caption = "Maps that look at nothing."
+    report.table(f"{group}_constant", rows, caption=caption, about=())
+
+
+def _report_paper(group, report):
+    """What the paper prints for a group."""
+    rows = []
+    if group == "losses":
+        rows = [
+            {
+                "network": name,
+                "accuracy": row.accuracy,
+                "COSS": row.coss,
+                "PSNR": row.psnr,
+                "SSIM": row.ssim,
+                "Dice": row.dice,
+                "IoU": row.iou,
+                "PBCA": row.pbca,
+                "IINC": row.iinc,
+            }
+            for name, row in paper.LOSSES.items()
+        ]
+    elif group == "crossed":
+        rows = [
+            {"trained on": trained_on, "tested on": test} | cell._asdict()
+            for (trained_on, test), cell in paper.CROSSED.items()
+        ]
+    elif group == "augmented":
+        rows = [
+            {"augmentation": name} | cell._asdict()
+            for name, cell in paper.AUGMENTED.items()
+        ]
+    elif group == "universal":
+        rows = [
+            {"tested on": name} | cell._asdict()
+            for name, cell in paper.UNIVERSAL.items()
+        ]
+    elif group == "attention":
+        rows = [
+            {"tested on": name, "attention": attention} | cell._asdict()
+            for name, cells in paper.ATTENTION.items()
+            for attention, cell in zip(("no", "yes"), cells, strict=True)
+        ]
+    if rows:
+        caption = "The paper's numbers, on photographs."
+        report.table(f"{group}_paper", rows, caption=caption, about=())
+
+
+def _report_looks(looks, report):
+    """Whether the network looks at the picture: a row per way of seeing it."""
+    if looks is None:
+        return
+    report.section("Does it look?", LOOKS)
+    rows = []
+    for kind, summary in looks.views.items():
+        row = {"pictures": kind}
+        row |= {
+            title: tables.spread(summary[name])
+            for title, name in (ANSWERS | MAPS).items()
+            if name in summary
+        }
+        row["false area"] = tables.spread(summary["false_area"])
+        row["agreement"] = tables.spread(summary["agreement"])
+        constant = looks.constant.get(kind)
+        if constant is not None:
+            row["COSS, mean map"] = constant["cosine_similarity"]
+        rows.append(row)
+    report.table("looks", rows, caption="The same network, pictures seen otherwise.")
+
+
+def _report_degraded(looks, settings, report):
+    """Fig. 15: γ by severity, with both targets."""
+    if looks is None or not looks.degraded:
+        return
+    report.section("Degradations", DEGRADED)
+    plain = {name: values[0] for name, values in looks.views[views.PLAIN].items()}
+    names = {"fake accuracy": "fake_accuracy"} | {
+        title: MAPS[title] for title in ("COSS", "PSNR", "SSIM")
+    }
+    rows = []
+    curves = {}
+    for name, (operation, severity) in degradations.of(settings).items():
+        for own_target in (False, True):
+            kind = degradations.view_name(name, own_target=own_target)
+            target = "before" if own_target else "degraded"
+            row = {"operation": operation, "severity": severity, "target": target}
+            for title, measure in names.items():
+                row[title] = _kept(looks.degraded[kind][measure], plain[measure])
+            rows.append(row)
+            of_operation = curves.setdefault(operation, {})
+            of_operation.setdefault(f"COSS, {target}", []).append(
+                (severity, row["COSS"])
+            )
+            if own_target:
+                of_operation.setdefault("fake accuracy", []).append(
+                    (severity, row["fake accuracy"])
+                )
+    report.table("degraded", rows, caption="γ of the first seed.", about=())
+    for operation, series in curves.items():
+        lines = {name: np.array(sorted(points)).T for name, points in series.items()}
+        figure = figures.curves(
+            {name: (x, y) for name, (x, y) in lines.items()},
+            x_label=operation,
+            y_label="γ",
+            level=(1.0, "undegraded"),
+        )
+        name = operation.replace(" ", "_")
+        report.figure(f"degraded_{name}", figure, caption=f"γ by {operation}.")
+
+
+def _kept(value, plain):
+    """The share that is left; None of nothing."""
+    if not plain:
+        return None
+    return value / plain
+
+
+def _report_gallery(gallery, report):
+    """Figs. 1 and 16: fakes, what was changed, what the map says, how sure it is."""
+    if gallery is None:
+        return
+    report.section("Maps")
+    figure = figures.pictures(
+        [
+            list(gallery.originals),
+            list(gallery.fakes),
+            list(gallery.targets),
+            list(gallery.maps),
+            list(gallery.maps_of_originals),
+            list(gallery.spreads / max(gallery.spreads.max(), 1e-6)),
+        ],
+        columns=gallery.sources,
+        names=("original", "fake", "target", "map", "of original", "spread"),
+    )
+    report.figure(
+        "maps",
+        figure,
+        caption=(
+            "Fakes of the test, the difference that is asked for, the map of the fake "
+            "and of its original, and how far the map changes where the picture is "
+            f"mirrored, shifted and re-encoded (white: {gallery.spreads.max():.2f})."
+        ),
+    )

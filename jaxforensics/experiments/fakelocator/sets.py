@@ -1,0 +1,48 @@
+"""The data of FakeLocator's study: corpora by name, training sets and tests of them."""
+
+from jaxforensics.experiments.fakelocator.settings import all_exams, all_networks
+from jaxforensics.settings import choose
+
+MAIN = "edits"  # what the section `data` of a config is called
+
+
+def corpora(data):
+    """{name: Corpus} of the `Sets` of a run."""
+    return {MAIN: data.main} | dict(data.others)
+
+
+def corpus(name, data):
+    """The Corpus of this name."""
+    return choose(corpora(data), name, "corpus")
+
+
+def training(name, settings, data):
+    """The fakes to learn from, TrainingData: each comes with its original."""
+    chosen = choose(settings.training_sets, name, "training set")
+    return corpus(chosen["corpus"], data).train.only(chosen["fakes"]).labelled(1)
+
+
+def test(name, settings, data):
+    """The Examination of a test: its fakes and all reals."""
+    chosen = choose(settings.tests, name, "test")
+    return corpus(chosen["corpus"], data).test.only(chosen["fakes"])
+
+
+def used_for_training(settings):
+    """Names of all training sets that networks learn from, each once."""
+    return list(dict.fromkeys(n.trained_on for n in all_networks(settings)))
+
+
+def used_for_tests(settings):
+    """Names of all tests that networks are asked about, each once."""
+    return list(dict.fromkeys(name for _, name in all_exams(settings)))
+
+
+def entire(settings, sources):
+    """Numbers of the sources that are synthesised as a whole."""
+    return tuple(n for n, name in enumerate(sources) if name in settings.entire)
+
+
+def regions(settings, sources):
+    """For each source the classes of a parsing that its edits may change."""
+    return tuple(tuple(settings.regions.get(name, ())) for name in sources)

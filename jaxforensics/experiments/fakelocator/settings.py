@@ -1,0 +1,111 @@
+"""What the config says of FakeLocator's study, and which networks its groups have."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Network(NamedTuple):
+    """One training: which row learns which set, with which seed."""
+
+    row: str
+    trained_on: str
+    seed: int
+
+    @property
+    def name(self):
+        """The name of its job, and of its folder."""
+        return f"{self.row}/{self.trained_on}/seed{self.seed}"
+
+    def looked_name(self, view, test):
+        """The name of the job that measures its maps of a test, seen in some way."""
+        return f"{self.name}/{view}/{test}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a config says of this study.
+
+    Training sets and tests {name: {'corpus': its name, 'fakes': the sources that fakes
+    are from}} also have all reals.  Groups (from `losses` to `attention`) name the
+    `rows`, the sets that each is `trained_on`, the `tests` it is asked about, and how
+    many of the `seeds` it takes; `fewer` {row or set: seeds} says where fewer.
+    """
+
+    rows: dict  # {title: settings of `fakelocator.make` of its own}
+    locator: dict  # settings of `fakelocator.make` that all rows share
+    training_sets: dict
+    tests: dict
+    entire: tuple  # names of sources that are synthesised as a whole
+    regions: dict  # {source: classes of a parsing that its edits may change}
+    losses: dict  # groups: Table IV
+    crossed: dict  # VI
+    augmented: dict  # VII, VIII
+    universal: dict  # IX
+    attention: dict  # X
+    looks: dict  # whether the locator looks: 'row', 'trained_on', 'test', degradations
+    pictures: int  # of each kind in figures
+    steps: int
+    longer: dict  # {training set: how many times as many steps}
+    seeds: tuple
+
+
+# In the order of the report.
+GROUPS = "losses", "crossed", "augmented", "universal", "attention"
+
+
+def cells_of(settings, group):
+    """(row, trained on) of every network of a group, whatever its seed."""
+    chosen = getattr(settings, group)
+    return [(row, name) for name in chosen["trained_on"] for row in chosen["rows"]]
+
+
+def over_seeds(settings, group, row, trained_on):
+    """The networks of a group that differ in their seed alone."""
+    chosen = getattr(settings, group)
+    most = chosen["seeds"]
+    fewer = dict(chosen["fewer"])
+    count = min(most, fewer.get(row, most), fewer.get(trained_on, most))
+    seeds = tuple(settings.seeds)[:count]
+    return [Network(row, trained_on, seed) for seed in seeds]
+
+
+def networks_of(settings, group):
+    """The networks of a group of experiments, by its name."""
+    return [
+        network
+        for cell in cells_of(settings, group)
+        for network in over_seeds(settings, group, *cell)
+    ]
+
+
+def looking_networks(settings):
+    """The networks, a seed each, that are asked whether they look."""
+    chosen = settings.looks
+    if not chosen["row"]:
+        return []
+    seeds = tuple(settings.seeds)[: chosen["seeds"]]
+    return [Network(chosen["row"], chosen["trained_on"], seed) for seed in seeds]
+
+
+def all_networks(settings):
+    """The networks of all groups, each once."""
+    networks = [n for group in GROUPS for n in networks_of(settings, group)]
+    return list(dict.fromkeys(networks + looking_networks(settings)))
+
+
+def all_exams(settings):
+    """(network, name of the test that it is asked about) of all groups, each once."""
+    exams = [
+        (network, test)
+        for group in GROUPS
+        for network in networks_of(settings, group)
+        for test in getattr(settings, group)["tests"]
+    ]
+    exams += [(n, settings.looks["test"]) for n in looking_networks(settings)]
+    return list(dict.fromkeys(exams))
+
+
+def all_pairs(settings):
+    """(training set, test) of all exams, each once: constant maps stand beside them."""
+    pairs = [(network.trained_on, test) for network, test in all_exams(settings)]
+    return list(dict.fromkeys(pairs))
