@@ -1,0 +1,192 @@
+"""FakeLocator's numbers and page from measured maps, and how pictures are seen."""
+
+from functools import partial
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxforensics.experiments import fakelocator
+from jaxforensics.experiments.fakelocator import claims, views
+from jaxforensics.experiments.fakelocator.settings import all_exams
+from jaxforensics.methods import fakelocator as method
+from jaxforensics.reporting.report import Report
+from jaxforensics.training.mesh import data_mesh
+
+SIDE = 16
+
+
+def columns(seed, *, similarity):
+    """What is measured of 20 reals and 20 fakes, two pictures of every person."""
+    draw = np.random.default_rng(seed)
+    label = np.repeat([0, 1], 20)
+    noise = draw.normal(0, 0.02, 40)
+    measures = {name: draw.uniform(0.2, 0.8, 40) for name in views.MEASURES}
+    return measures | {
+        "cosine_similarity": np.clip(similarity + noise, 0, 1),
+        "has_change": np.ones(40),
+        "usable": np.ones(40),
+        "score": np.where(label == 1, 0.9, 0.1),
+        "label": label,
+        "source": label,
+        "group": np.char.mod("person %d", np.arange(40) // 2),
+    }
+
+
+class Answered(dict):
+    """Finished jobs: maps of L1 are the best."""
+
+    def __init__(self, settings):
+        self.workspace = SimpleNamespace(
+            diverged=[],
+            mesh=data_mesh(),
+            arrays=lambda name, function, *inputs: function(),
+            predict=self.predict,
+        )
+        for network, test in all_exams(settings):
+            similarity = {"L1": 0.9, "Dice": 0.7}.get(network.row, 0.8)
+            name = network.looked_name(views.PLAIN, test)
+            self[name] = columns(network.seed, similarity=similarity)
+
+    def predict(self, name, predictor, batches, *inputs, outputs):
+        return predictor.over(batches(), outputs=outputs)
+
+
+@pytest.fixture(scope="module")
+def measured(tiny, settings_of):
+    settings = settings_of()
+    return settings, fakelocator.measure(Answered(settings), settings, tiny)
+
+
+def test_a_cell_has_a_value_per_seed(measured):
+    _, numbers = measured
+    cell = numbers.groups["losses"]["L1", "A"]["B"]
+    assert cell.summaries["cosine_similarity"].shape == (2,)
+    point, low, high = cell.interval
+    assert low < point < high
+    np.testing.assert_allclose(claims.accuracy(cell), 1.0)
+
+
+def test_constant_maps_satisfy_the_identities_of_ones(measured):
+    """IoU = PBCA = A, IINC = (1 - A) / 2 of a map of ones."""
+    _, numbers = measured
+    ones = numbers.constants["A", "B"]["all ones"]
+    assert ones["iou"] == pytest.approx(ones["pixel_accuracy"])
+    assert ones["iinc"] == pytest.approx((1 - ones["iou"]) / 2, abs=1e-6)
+    assert numbers.constants["A", "B"]["all zeros"]["cosine_similarity"] == 0
+
+
+def test_claims_compare_losses_seed_by_seed(measured):
+    _, numbers = measured
+    rows = {row["claim"]: row for row in numbers.claims}
+    assert "A: map_psnr that L1 gains over Dice" in rows
+    row = rows["A: the branch changes COSS by 0.05 at most"]
+    assert row["measured"].startswith("-0.05")  # 0.9 against 0.8
+
+
+def test_the_page_has_the_papers_numbers_and_constant_maps(measured, tmp_path):
+    settings, numbers = measured
+    report = Report(tmp_path)
+    fakelocator.report(numbers, settings, report)
+    page = report.write(title=fakelocator.TITLE).read_text()
+    for text in ("mean training map", "all ones", "0.927", "Maps that look at nothing"):
+        assert text in page
+
+
+def test_editors_and_properties_are_told_apart():
+    relation = claims._relation
+    assert relation(("A/bald",), ("A/bald",)) == "the same"
+    assert relation(("A/bald",), ("B/bald",)) == "another editor"
+    assert relation(("A/bald",), ("A/smile",)) == "another property"
+    assert relation(("A/bald",), ("B/smile",)) == "both"
+
+
+def batch(count=4):
+    draw = np.random.default_rng(0)
+    real = draw.uniform(0.2, 0.8, (count, SIDE, SIDE, 3))
+    image = real.copy()
+    image[:, 2:7, 3:9] += 0.2
+    return {
+        "image": jnp.float32(image),
+        "real": jnp.float32(real),
+        "label": jnp.ones(count, jnp.int32),
+        "source": jnp.ones(count, jnp.int32),
+        "valid": jnp.ones(count),
+        "index": jnp.arange(count),
+    }
+
+
+def knowing(predict_from, state, pictures):
+    """Draws the true map of what it is shown, which it knows the originals of."""
+    del state
+    return {
+        "mask": method.targets(pictures | {"real": predict_from(pictures)}),
+        "score": jnp.ones(len(pictures["image"])),
+    }
+
+
+def originals(pictures):
+    return pictures["real"]
+
+
+@pytest.mark.parametrize("kind", [views.SHIFTED, views.SHUFFLED])
+def test_pictures_and_targets_move_together(kind):
+    """A network that knows the right map loses nothing where both are moved."""
+    seen = views.view(kind, (), ())(partial(knowing, originals), None, batch())
+    np.testing.assert_allclose(seen["cosine_similarity"], 1.0, atol=1e-5)
+
+
+def test_a_constant_map_falls_where_pictures_are_shifted():
+    target = np.asarray(method.targets(batch()))
+    mesh = data_mesh()
+    similarities = {}
+    for kind in (views.PLAIN, views.SHIFTED):
+        predictor = views.constant(
+            target.mean(0), mesh, digest="", entire=(), regions=(), kind=kind
+        )
+        values = predictor(batch())
+        similarities[kind] = float(values["cosine_similarity"].mean())
+    assert similarities[views.PLAIN] > 0.95
+    assert similarities[views.SHIFTED] < 0.6
+
+
+def test_a_neighbours_map_is_compared_with_the_own_target():
+    pictures = batch()
+    # Fakes of two kinds in turn: a neighbour is changed elsewhere.
+    image = np.array(pictures["real"])
+    image[::2, 1:5, 1:5] += 0.2
+    image[1::2, 9:14, 9:14] += 0.2
+    pictures["image"] = jnp.float32(image)
+    seen = views.view(views.NEIGHBOURS, (), ())(
+        partial(knowing, lambda each: pictures["real"]), None, pictures
+    )
+    plain = views.view(views.PLAIN, (), ())(partial(knowing, originals), None, pictures)
+    assert float(plain["cosine_similarity"].min()) > 0.99
+    assert float(seen["cosine_similarity"].max()) < 0.9
+
+
+def test_the_printed_target_is_that_of_the_degraded_fake():
+    """Eq. 7 on the degraded fake differs; the target before degradation does not."""
+    pictures = batch()
+
+    def darkened(key, image):
+        return image * 0.8
+
+    def nothing(state, shown):
+        count = len(shown["image"])
+        return {"mask": jnp.zeros((count, SIDE, SIDE)), "score": jnp.zeros(count)}
+
+    errors = {
+        own_target: views.degraded(darkened, (), own_target=own_target)(
+            nothing, None, pictures
+        )["map_error"]
+        for own_target in (False, True)
+    }
+    before = np.asarray(method.targets(pictures)).mean((1, 2))
+    shown = np.asarray(
+        method.targets(pictures | {"image": pictures["image"] * 0.8})
+    ).mean((1, 2))
+    np.testing.assert_allclose(errors[True], before, rtol=1e-5)
+    np.testing.assert_allclose(errors[False], shown, rtol=1e-5)
+    assert (shown > before).all()

@@ -1,0 +1,120 @@
+"""FakeLocator's jobs: what is checked before, what is trained, what is asked."""
+
+import pytest
+
+from configs import fakelocator as config
+from jaxforensics.experiments.common.jobs import in_order
+from jaxforensics.experiments.fakelocator import degradations, jobs
+from jaxforensics.experiments.fakelocator.checks import check
+from jaxforensics.experiments.fakelocator.networks import method
+from jaxforensics.experiments.fakelocator.settings import GROUPS, Network
+from jaxforensics.synthfaces.drawing.render import CLASSES
+
+PRESETS = "default", "quick", "full", "folder", "paper"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"rows": ("L11",)}, "row for losses 'L11'"),
+        ({"trained_on": ("C",)}, "training set for losses 'C'"),
+        ({"tests": ("C",)}, "test for losses 'C'"),
+        ({"tests": ()}, "losses has rows and no tests"),
+        ({"seeds": 0}, "losses has rows and no seeds"),
+        ({"fewer": {"nobody": 1}}, "row or set for losses.fewer"),
+        ({"fewer": {"L1": 0}}, "losses.fewer: L1 needs a seed or more"),
+    ],
+)
+def test_a_group_names_what_is_there(tiny, settings_of, wrong, message):
+    group = settings_of().losses
+    with pytest.raises(ValueError, match=message):
+        check(settings_of(losses=group | wrong), tiny)
+
+
+def test_what_cannot_be_done_is_said_first(tiny, settings_of):
+    check(settings_of(), tiny)
+    for wrong, message in (
+        ({"longer": {"C": 2}}, "set to be trained longer on"),
+        ({"longer": {"A": 0}}, "its steps would train nothing"),
+        ({"locator": {"model": "unet", "map_lost": "l1"}}, "did you mean 'map_loss'"),
+        ({"tests": {"A": {"corpus": "edit", "fakes": None}}}, "test for losses 'B'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            jobs(settings_of(**wrong), tiny)
+
+
+def test_degradations_are_those_of_the_paper(tiny, settings_of):
+    looks = dict(settings_of().looks) | {"degradations": {"JPEG qality": (50,)}}
+    with pytest.raises(ValueError, match="did you mean 'JPEG quality'"):
+        check(settings_of(looks=looks), tiny)
+    with pytest.raises(ValueError, match="400"):
+        degradations.operation("JPEG quality", 400)
+
+
+def test_attention_needs_parsings(tiny, settings_of):
+    group = settings_of().losses | {"rows": ("L1, attention",)}
+    with pytest.raises(ValueError, match="looks at parsings, and A has none"):
+        check(settings_of(losses=group), tiny)
+
+
+def test_edits_need_their_originals(tiny, settings_of):
+    test = tiny.main.test
+    alone = tiny._replace(
+        main=tiny.main._replace(
+            test=test._with({"reading": test._whole._replace(parts=())})
+        )
+    )
+    with pytest.raises(ValueError, match="began have no originals to compare with"):
+        check(settings_of(), alone)
+    check(settings_of(entire=("began", "pggan")), alone)
+
+
+def test_every_network_is_asked_about_every_test(tiny, settings_of):
+    graph = {job.name: job for job in in_order(jobs(settings_of(), tiny))}
+    assert len(graph) == 3 * 2 * (1 + 2)  # three rows, two seeds, two tests
+    job = graph["L1/A/seed0/as they are/B"]
+    assert job.needs == ("L1/A/seed0",)
+
+
+def test_looks_are_jobs_of_the_same_network(tiny, settings_of):
+    looks = dict(settings_of().looks) | {
+        "row": "L1",
+        "trained_on": "A",
+        "test": "B",
+        "degradations": {"blur size": (3, 5)},
+    }
+    graph = {job.name for job in jobs(settings_of(looks=looks), tiny)}
+    for kind in ("shifted", "of a neighbour", "disorganised", "augmented"):
+        assert f"L1/A/seed1/{kind}/B" in graph
+    assert "L1/A/seed0/blur size 5, undegraded target/B" in graph
+    assert "L1/A/seed1/blur size 5/B" not in graph  # curves are of the first seed
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_names_what_it_has(preset):
+    chosen = config.get_config(preset).experiment
+    for group in GROUPS:
+        named = chosen[group]
+        assert set(named.rows) <= set(chosen.rows)
+        assert set(named.trained_on) <= set(chosen.training_sets)
+        assert set(named.tests) <= set(chosen.tests)
+    assert chosen.looks.trained_on in chosen.training_sets
+    assert chosen.looks.test in chosen.tests
+
+
+def test_regions_are_those_of_the_edits():
+    regions = config.get_config().experiment.regions
+    assert [CLASSES[n] for n in regions["edit_deconv/bald"]] == ["hair"]
+    assert {CLASSES[n] for n in regions["edit_skip/smile"]} == {"mouth", "eyes", "skin"}
+
+
+def test_rows_differ_in_what_they_say_alone(settings_of):
+    settings = settings_of()
+    sources = "real", "began", "pggan"
+    plain = method(Network("L1", "A", 0), settings, sources).settings
+    for row, own in config.ROWS.items():
+        if row in config.BASELINES:
+            continue
+        made = method(Network(row, "A", 0), settings, sources).settings
+        differing = {key for key in plain if made[key] != plain[key]}
+        assert differing <= {*own, "regions"}
