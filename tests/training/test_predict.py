@@ -162,3 +162,27 @@ def test_names_travel_between_processes_as_bytes():
     expected[1, 2] = "y" * 255
     np.testing.assert_array_equal(predict._as_text(rows), expected)
     np.testing.assert_array_equal(predict._as_text(rows[:, 1]), names[:, 1])
+
+
+def mirrored(predict, state, batch):
+    """What a predictor says of pictures in a mirror, and how bright they are."""
+    seen = batch | {"image": batch["image"][:, :, ::-1]}
+    brightness = batch["image"].mean((1, 2, 3))
+    return {"score": predict(state, seen)["score"], "brightness": brightness}
+
+
+def test_by_a_function_pictures_are_seen_otherwise(state):
+    predictor = Predictor(linear, state, digest="net")
+    seen = predictor.by(mirrored, description="mirrored")
+    columns = seen.over(batches(), outputs=("score", "brightness"))
+    image = np.concatenate(pictures())[:10]
+    expected = np.einsum("bhwc,hwc->b", image[:, :, ::-1], state[0]) / np.prod(SHAPE)
+    np.testing.assert_allclose(columns["score"], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(columns["brightness"], image.mean((1, 2, 3)), rtol=1e-5)
+    assert seen.digest not in (predictor.digest, predictor.by(mirrored, description=""))
+
+
+def test_predictors_of_a_method_share_what_they_are_seen_by(state):
+    first = Predictor(linear, state).by(mirrored, description="mirrored")
+    second = Predictor(linear, 2 * state).by(mirrored, description="mirrored")
+    assert first._compile(("score",), None) is second._compile(("score",), None)
