@@ -138,6 +138,9 @@ def test_predictions(predicted):
     )
     assert summary["left_out"] == 0 and summary["fake_accuracy"] == summary["accuracy"]
     assert summary["region_map_psnr"] > 0
+    assert summary["parsing_iou"] == pytest.approx(
+        np.mean(metrics.parsing_iou(outputs["parsing"], batch["parsing"], 11))
+    )
 
 
 def test_a_parser_that_starts_from_weights_is_frozen():
