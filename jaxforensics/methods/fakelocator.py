@@ -474,10 +474,11 @@ def _mask(located, image):
 # What is measured of predictions, for a `Watch` or a table.
 
 
-def measure(outputs, batch, *, entire=(), regions=()):
+def measure(outputs, batch, *, entire=(), regions=(), classes=FaceParser.classes):
     """{name: (b,)} of maps and scores, see `evaluation.localisation.measures`.
 
-    With `regions`, as in `make`, also those of the pixels that an edit may change.
+    With `regions`, as in `make`, also those of the pixels that an edit may change; of a
+    parser, how well it tells the `classes`.
     """
     target = targets(batch, entire=entire)
     values = localisation.measures(outputs["mask"], target)
@@ -487,12 +488,20 @@ def measure(outputs, batch, *, entire=(), regions=()):
     # The same at every step of a training, whatever its loss: with white attention.
     values["map_error"] = jnp.mean(jnp.abs(outputs["mask"] - target), axis=(1, 2))
     values["agreement"] = localisation.agreement(outputs["mask"], outputs["score"])
+    if "parsing" in outputs:
+        parsing = outputs["parsing"]
+        values["parsing_iou"] = localisation.parsing_iou(
+            parsing, batch["parsing"], classes
+        )
     values["usable"] = is_usable(batch, entire=entire).astype(jnp.float32)
     return values
 
 
 def summarise(columns):
-    """Means of `measure`, accuracy and AUC, of usable pictures; the share of others."""
+    """Means of `measure`, accuracy and AUC, of usable pictures; the share of others.
+
+    Accuracies are at P(fake) = 0.5, which scores of maps alone are not.
+    """
     is_used = np.asarray(columns["usable"]) > 0
     used = {name: np.asarray(column)[is_used] for name, column in columns.items()}
     is_fake = used["label"] > 0
@@ -505,6 +514,8 @@ def summarise(columns):
         "map_error": float(metrics.mean(used["map_error"])),
         "left_out": float(np.mean(~is_used)),
     }
+    if "parsing_iou" in used:
+        summary["parsing_iou"] = float(metrics.mean(used["parsing_iou"]))
     if 0 < is_fake.sum() < len(is_fake):
         summary["auc"] = float(metrics.auc(used["label"], used["score"]))
         summary["eer"] = float(metrics.eer(used["label"], used["score"]))

@@ -69,6 +69,12 @@ def moved_role(role, before, after):
     return not same(before.nets[role].params, after.nets[role].params)
 
 
+@pytest.fixture
+def placed_only(monkeypatch):
+    """Augmentation that moves pictures and leaves their looks alone."""
+    monkeypatch.setattr(augment, "photometric", lambda key, image: image)
+
+
 @pytest.fixture(scope="module")
 def predicted():
     """A method with everything, after two steps of either stage."""
@@ -138,6 +144,9 @@ def test_predictions(predicted):
     )
     assert summary["left_out"] == 0 and summary["fake_accuracy"] == summary["accuracy"]
     assert summary["region_map_psnr"] > 0
+    assert summary["parsing_iou"] == pytest.approx(
+        np.mean(metrics.parsing_iou(outputs["parsing"], batch["parsing"], 11))
+    )
 
 
 def test_a_parser_that_starts_from_weights_is_frozen():
@@ -225,7 +234,7 @@ def test_ffd_is_trained_like_any_locator():
     assert outputs["logits"].shape == (2, 1) and outputs["score"].shape == (2,)
 
 
-def test_pictures_as_they_come():
+def test_pictures_as_they_come(placed_only):
     """Unpaired: labels of the batch, chances by label, targets that move along."""
     batch = batch_of(sources=(0, 3))
     method = of(made(paired=False, entire=ENTIRE, augment_fakes=1.0))
@@ -239,7 +248,9 @@ def test_pictures_as_they_come():
 # Pairs and attention.
 
 
-def test_members_of_a_pair_have_one_attention_which_does_not_tell_the_label():
+def test_members_of_a_pair_have_one_attention_which_does_not_tell_the_label(
+    placed_only,
+):
     method = of(made(attention="parsing", regions=REGIONS, augment_reals=1.0))
     maps = []
     labels = []
@@ -283,13 +294,12 @@ def test_unknown_properties_have_all_regions_and_whole_faces_white_maps():
     assert not unlisted.any()
 
 
-def test_a_fake_and_its_target_move_together(monkeypatch):
+def test_a_fake_and_its_target_move_together(placed_only):
     """A picture whose difference from its original is its own gray."""
     ramp = np.mgrid[:SIDE, :SIDE][1] / SIDE
     image = np.float32(np.broadcast_to(ramp[..., None], (8, SIDE, SIDE, 3)))
     batch = batch_of(sources=(1,)) | {"image": jnp.array(image), "real": 0 * image}
     method = of(made(augment_fakes=1.0))
-    monkeypatch.setattr(augment, "photometric", lambda key, image: image)
     examples = fakelocator._examples(method, jax.random.key(1), {}, batch)
     fakes, targets = examples.image[::2], examples.target[::2]
     assert np.abs(fakes - image).max() > 0.2
