@@ -132,8 +132,8 @@ def test_edits_can_be_seen(editor, size):
 def room(preset, roots, folder, **experiment):
     """What the study says of one detector and one seed, {column: number}.
 
-    `roots` {name: (prepared set, its fakes or None for all)} begin with '', the set that
-    is trained on; `experiment` are settings that differ from the preset's.
+    `roots` {name: (prepared set, its fakes or None for all)} begin with '', the set
+    that is trained on; `experiment` are settings that differ from the preset's.
     """
     settings = preset.experiment.to_dict() | experiment
     settings["detectors"] = {DETECTOR: settings["detectors"][DETECTOR]}
