@@ -53,7 +53,7 @@ def test_generators_have_no_shortcuts_but_room(folder, tmp_path):
     report = data_sets.synthfaces(
         folder,
         view="generators",
-        faces=300,
+        faces=400,
         fakes=(*config.GENERATORS, *config.EDITORS),
     )
     assert not leaks_of(report.root)
