@@ -57,11 +57,12 @@ def test_generators_have_no_shortcuts_but_room(folder, tmp_path):
         fakes=(*config.GENERATORS, *config.EDITORS),
     )
     assert not leaks_of(report.root)
+    # That of the test of shortcuts, with one forger twice: as it is, and truncated.
     street = data_sets.synthfaces(folder, view="domain2", faces=FACES["domain2"])
     others = tuple(name for name in config.GENERATORS if name != known)
     found = room(
         preset,
-        {"": (report.root, None), "street": (street.root, config.OTHERS["street"][1])},
+        {"": report.root, "street": street.root},
         tmp_path,
         generators={known: (known,)},
         unseen={"faces": others, "edits": config.EDITORS},
@@ -75,25 +76,18 @@ def test_generators_have_no_shortcuts_but_room(folder, tmp_path):
 
 @pytest.mark.slow
 def test_stronger_compression_costs_detectors_of_clips_points(folder, tmp_path):
-    known = "deepfakes"
+    """With all four manipulations: a single one may show in c40 as well."""
     films = {"": "c23", "c40": "c40"}
     roots = {
-        name: (
-            data_sets.videos(
-                folder, view="videos", clips=CLIPS, compression=compression
-            ).root,
-            (known,),
-        )
+        name: data_sets.videos(
+            folder, view="videos", clips=CLIPS, compression=compression
+        ).root
         for name, compression in films.items()
     }
     found = room(
-        config.get_config("compression"),
-        roots,
-        tmp_path,
-        generators={known: (known,)},
-        steps={DETECTOR: 120},
+        config.get_config("compression"), roots, tmp_path, steps={DETECTOR: 240}
     )
-    assert 0.85 <= found["AUC, seen"] <= 0.999, found
+    assert 0.65 <= found["AUC, seen"] <= 0.999, found
     assert found["points lost, unseen c40"] >= 5, found
 
 
@@ -132,8 +126,8 @@ def test_edits_can_be_seen(editor, size):
 def room(preset, roots, folder, **experiment):
     """What the study says of one detector and one seed, {column: number}.
 
-    `roots` {name: (prepared set, its fakes or None for all)} begin with '', the set
-    that is trained on; `experiment` are settings that differ from the preset's.
+    `roots` are prepared sets by name, '' the one that is trained on; `experiment` are
+    settings that differ from the preset's.
     """
     settings = preset.experiment.to_dict() | experiment
     settings["detectors"] = {DETECTOR: settings["detectors"][DETECTOR]}
@@ -141,8 +135,8 @@ def room(preset, roots, folder, **experiment):
     del settings["name"]
     reading = dict(preset.data) | {"view": None}
     opened = {
-        name: data_sets.open_data(**(reading | {"root": root, "sources": fakes}))
-        for name, (root, fakes) in roots.items()
+        name: data_sets.open_data(**(reading | {"root": root}))
+        for name, root in roots.items()
     }
     sets = study.Sets(opened.pop(""), opened)
     settings = call(synthfaces.Settings, settings, where="experiment")
