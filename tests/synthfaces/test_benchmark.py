@@ -18,7 +18,7 @@ from jaxforensics.workspace import Workspace
 
 LIMIT = 0.6  # AUC of what says nothing of forgery
 FACES = {"pairs": 600, "domain2": 200, "scenes": 200, "hybrid": 150, "edits": 200}
-# Higher limits, {view: {family: AUC}}, where a family shows what forgers are.
+# Higher limits, {view: {family: AUC}}, and why.
 ALLOWED = {
     # Decoders are soft at the border, where scenes show something and portraits a
     # backdrop.  Measured: 0.65.
