@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCS = [ROOT / "docs" / name for name in ("amten.md", "trnet.md")]
+PAGES = "adversarial_game.md", "amten.md", "trnet.md"
+DOCS = [ROOT / "docs" / name for name in PAGES]
 
 LINK = re.compile(r"\]\(([^)\s]*)\)")
 TABLE = re.compile(r"results/\S+\.csv")
