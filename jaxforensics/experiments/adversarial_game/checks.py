@@ -23,39 +23,20 @@ def check(settings, data):
     """An error says what cannot be done with these settings and `Sets`."""
     if sets.MAIN in data.others:
         raise ValueError(f"others.{sets.MAIN}: that is what `data` is called")
-    for group in GROUPS:
-        _check_group(settings, group)
-    _check_exceptions(settings)
-    _check_rows(settings)
-    _check_tests(settings, data)
-    _check_idle(settings)
-    _check_attacks(settings, data)
-    _check_networks(settings, data)
-
-
-def _check_group(settings, name):
-    """Whether what a group names is there."""
-    group = getattr(settings, name)
-    if not group["detectors"]:
-        return
-    if group["seeds"] < 1:
-        raise ValueError(f"{name} has detectors and no seeds")
-    if not group["tests"]:
-        raise ValueError(f"{name} has detectors and no tests")
     tables = {
         "detectors": (settings.detectors, "detector"),
         "rows": (settings.rows, "row"),
         "trained_on": (settings.training_sets, "training set"),
         "tests": (settings.tests, "test"),
     }
-    for key, (table, what) in tables.items():
-        for title in group[key]:
-            choose(table, title, f"{what} for {name}")
-    known = {**settings.detectors, **settings.rows, **settings.training_sets}
-    for exception, count in group["fewer"].items():
-        choose(known, exception, f"detector, row or set for {name}.fewer")
-        if count < 1:
-            raise ValueError(f"{name}.fewer: {exception} needs a seed or more")
+    for group in GROUPS:
+        checks.check_group(getattr(settings, group), group, tables)
+    _check_exceptions(settings)
+    _check_rows(settings)
+    _check_tests(settings, data)
+    _check_idle(settings)
+    _check_attacks(settings, data)
+    _check_networks(settings, data)
 
 
 def _check_exceptions(settings):

@@ -35,6 +35,14 @@ SEGMENTS = """\
 Detectors of videos: several frames of a clip are judged together, and adversaries act
 on each. Which adversary the paper has here is not said; Two-Gen-BAT is our reading.
 """
+# {group: (title, text, what the paper prints of a detector)}
+SECTIONS = {
+    "unseen": ("Unseen manipulations", UNSEEN, report_tables.unseen_printed),
+    "union": ("All qualities", UNION, report_tables.union_printed),
+    "families": ("Families of detectors", FAMILIES, report_tables.families_printed),
+    "kernels": ("Kernels", KERNELS, report_tables.kernels_printed),
+    "segments": ("Several frames", SEGMENTS, report_tables.nothing_printed),
+}
 
 
 def report(measured, settings, report):
@@ -43,30 +51,29 @@ def report(measured, settings, report):
     report.section("Data and protocol", PROTOCOL)
     report.table("data", measured.counts, caption="Frames per split and source.")
     report.table("videos", measured.videos, caption="What is tested.", about=())
-    _report_unseen(measured.groups["unseen"], settings, report)
+    _report_trainings("unseen", measured, settings, report)
     _report_qualities(measured.groups["qualities"], settings, report)
-    _report_union(measured.groups["union"], settings, report)
-    _report_families(measured.groups["families"], settings, report)
-    _report_kernels(measured.groups["kernels"], settings, report)
-    _report_segments(measured.groups["segments"], settings, report)
+    for group in ("union", "families", "kernels", "segments"):
+        _report_trainings(group, measured, settings, report)
     attack_tables.report_idle(measured.idle, report)
     attack_tables.report_attacks(measured.attacks, settings, report)
     attack_tables.report_gallery(measured.gallery, report)
     claims.report(report, measured.claims, caption=game_claims.CAPTION)
 
 
-def _report_unseen(cells, settings, report):
-    """Tables I, IV, VIII and X."""
+def _report_trainings(group, measured, settings, report):
+    """A section per detector and training set of a group."""
+    title, text, printed = SECTIONS[group]
+    cells = measured.groups[group]
     for detector, trained_on in report_tables.trainings(cells):
-        title = f"Unseen manipulations: {detector}, trained on {trained_on}"
-        report.section(title, UNSEEN)
+        report.section(f"{title}: {detector}, trained on {trained_on}", text)
         report_tables.report_training(
-            f"unseen_{detector}_{trained_on}",
+            f"{group}_{detector}_{trained_on}",
             report_tables.rows_of(cells, detector, trained_on),
             trained_on,
             settings,
             report,
-            printed=report_tables.unseen_printed(detector),
+            printed=printed(detector),
         )
 
 
@@ -90,58 +97,3 @@ def _report_qualities(cells, settings, report):
                     settings,
                     report,
                 )
-
-
-def _report_union(cells, settings, report):
-    """Table III."""
-    for detector, trained_on in report_tables.trainings(cells):
-        report.section(f"All qualities: {detector}", UNION)
-        report_tables.report_training(
-            f"union_{detector}_{trained_on}",
-            report_tables.rows_of(cells, detector, trained_on),
-            trained_on,
-            settings,
-            report,
-            printed=report_tables.union_printed,
-        )
-
-
-def _report_families(cells, settings, report):
-    """Table VI."""
-    for detector, trained_on in report_tables.trainings(cells):
-        report.section(f"Families of detectors: {detector}", FAMILIES)
-        report_tables.report_training(
-            f"families_{detector}_{trained_on}",
-            report_tables.rows_of(cells, detector, trained_on),
-            trained_on,
-            settings,
-            report,
-            printed=report_tables.families_printed(detector),
-        )
-
-
-def _report_kernels(cells, settings, report):
-    """Tables XV and XVI."""
-    for detector, trained_on in report_tables.trainings(cells):
-        report.section(f"Kernels: {detector}, trained on {trained_on}", KERNELS)
-        report_tables.report_training(
-            f"kernels_{detector}_{trained_on}",
-            report_tables.rows_of(cells, detector, trained_on),
-            trained_on,
-            settings,
-            report,
-            printed=report_tables.kernels_printed,
-        )
-
-
-def _report_segments(cells, settings, report):
-    """The end of Section IV-A."""
-    for detector, trained_on in report_tables.trainings(cells):
-        report.section(f"Several frames: {detector}", SEGMENTS)
-        report_tables.report_training(
-            f"segments_{detector}_{trained_on}",
-            report_tables.rows_of(cells, detector, trained_on),
-            trained_on,
-            settings,
-            report,
-        )

@@ -129,16 +129,23 @@ def families_printed(detector):
     return lambda row, test: table.get(row, {}).get(test)
 
 
-def union_printed(row, test):
-    """The Printed of Table III, which has one number per row."""
-    del test
-    return paper.UNION.get(row, {}).get(paper.AVERAGE)
+def union_printed(detector):
+    """(row, test) -> Printed of Table III: one number per row, of EfficientNet."""
+    del detector
+    return lambda row, test: paper.UNION.get(row, {}).get(paper.AVERAGE)
 
 
-def kernels_printed(row, test):
-    """The Printed of Table XV, of rows that end in the size of their kernel."""
-    size = row.rsplit(" ", 1)[-1]
-    return paper.KERNELS_UNSEEN.get(size, {}).get(test)
+def kernels_printed(detector):
+    """(row, test) -> Printed of Table XV, of rows that end in their kernel's size."""
+    del detector
+    table = paper.KERNELS_UNSEEN
+    return lambda row, test: table.get(row.rsplit(" ", 1)[-1], {}).get(test)
+
+
+def nothing_printed(detector):
+    """(row, test) -> None: of these the paper has a sentence, not a table."""
+    del detector
+    return lambda row, test: None
 
 
 def _report_printed(name, by_row, tests, printed, report):

@@ -38,6 +38,34 @@ def accepted(kinds):
     return tuple(kinds)
 
 
+def check_group(group, name, tables):
+    """Refuse a group of experiments that names what is not there.
+
+    `tables` {key of the group: (its table, what it holds)}: the first of them says
+    whether the group asks for anything.  `fewer` may name entries of all but the tests,
+    with the seeds that they take.
+    """
+    first, *_ = tables
+    if not group[first]:
+        return
+    if group["seeds"] < 1:
+        raise ValueError(f"{name} has {first} and no seeds")
+    if not group["tests"]:
+        raise ValueError(f"{name} has {first} and no tests")
+    known = {}
+    kinds = []
+    for key, (table, what) in tables.items():
+        for title in group[key]:
+            choose(table, title, f"{what} for {name}")
+        if key != "tests":
+            known |= dict(table)
+            kinds.append(what)
+    for exception, count in group["fewer"].items():
+        choose(known, exception, f"{' or '.join(kinds)} for {name}.fewer")
+        if count < 1:
+            raise ValueError(f"{name}.fewer: {exception} needs a seed or more")
+
+
 def fakes(counts):
     """Names of the kinds of fakes that {source: number of pictures} has."""
     return tuple(k for k, n in counts.items() if n and not is_real_source(k))

@@ -18,8 +18,13 @@ def check(settings, data):
     """An error says what cannot be done with these settings and `Sets`."""
     if sets.MAIN in data.others:
         raise ValueError(f"others.{sets.MAIN}: that is what `data` is called")
+    tables = {
+        "rows": (settings.rows, "row"),
+        "trained_on": (settings.training_sets, "training set"),
+        "tests": (settings.tests, "test"),
+    }
     for group in GROUPS:
-        _check_group(settings, group)
+        checks.check_group(getattr(settings, group), group, tables)
     _check_looks(settings)
     for name in settings.longer:
         choose(settings.training_sets, name, "set to be trained longer on")
@@ -28,30 +33,6 @@ def check(settings, data):
         checks.have_both_labels(exam.counts, of=f"test {name}")
         _check_originals(exam, settings, f"test {name}")
     _check_networks(settings, data)
-
-
-def _check_group(settings, name):
-    """Whether what a group names is there."""
-    group = getattr(settings, name)
-    if not group["rows"]:
-        return
-    if group["seeds"] < 1:
-        raise ValueError(f"{name} has rows and no seeds")
-    if not group["tests"]:
-        raise ValueError(f"{name} has rows and no tests")
-    tables = {
-        "rows": (settings.rows, "row"),
-        "trained_on": (settings.training_sets, "training set"),
-        "tests": (settings.tests, "test"),
-    }
-    for key, (table, what) in tables.items():
-        for title in group[key]:
-            choose(table, title, f"{what} for {name}")
-    known = {**settings.rows, **settings.training_sets}
-    for exception, count in group["fewer"].items():
-        choose(known, exception, f"row or set for {name}.fewer")
-        if count < 1:
-            raise ValueError(f"{name}.fewer: {exception} needs a seed or more")
 
 
 def _check_looks(settings):

@@ -31,7 +31,7 @@ PRESETS = "default", "demo", "quick", "full", "folder", "paper", "released"
         ({"tests": ("NTT",)}, "did you mean 'NT'"),
         ({"tests": ()}, "unseen has detectors and no tests"),
         ({"seeds": 0}, "unseen has detectors and no seeds"),
-        ({"fewer": {"nobody": 1}}, "detector, row or set for unseen.fewer"),
+        ({"fewer": {"nobody": 1}}, "detector or row or training set for unseen.fewer"),
         ({"fewer": {"none": 0}}, "unseen.fewer: none needs a seed or more"),
     ],
 )

@@ -21,7 +21,7 @@ PRESETS = "default", "quick", "full", "folder", "paper"
         ({"tests": ("C",)}, "test for losses 'C'"),
         ({"tests": ()}, "losses has rows and no tests"),
         ({"seeds": 0}, "losses has rows and no seeds"),
-        ({"fewer": {"nobody": 1}}, "row or set for losses.fewer"),
+        ({"fewer": {"nobody": 1}}, "row or training set for losses.fewer"),
         ({"fewer": {"L1": 0}}, "losses.fewer: L1 needs a seed or more"),
     ],
 )
