@@ -44,7 +44,13 @@ def _check_looks(settings):
     for name, severities in settings.looks["degradations"].items():
         choose(degradations.OPERATIONS, name, "degradation for looks")
         for severity in severities:
-            degradations.operation(name, severity)
+            _try(degradations.operation(name, severity))
+
+
+def _try(operation):
+    """Follow the shapes of an operation, which finds settings that it does not take."""
+    image = jax.ShapeDtypeStruct((1, 16, 16, 3), jnp.float32)
+    jax.eval_shape(operation, jax.random.key(0), image)
 
 
 def _check_originals(stream, settings, where):

@@ -11,7 +11,7 @@ OPERATIONS = {
         variance=(variance * 255**2, variance * 255**2)
     ),
     "reduction": lambda factor: degrade.scale(
-        low=1 / factor, high=1 / factor, method="linear"
+        low=1 / factor, high=1 / factor, method="bilinear"
     ),
 }
 

@@ -49,6 +49,8 @@ def test_degradations_are_those_of_the_paper(tiny, settings_of):
         check(settings_of(looks=looks), tiny)
     with pytest.raises(ValueError, match="400"):
         degradations.operation("JPEG quality", 400)
+    every = dict(settings_of().looks) | {"degradations": config.DEGRADATIONS}
+    check(settings_of(looks=every), tiny)
 
 
 def test_attention_needs_parsings(tiny, settings_of):
