@@ -80,7 +80,8 @@ def _of_looks(looks, constants, settings):
             plain["fake_accuracy"] - FAKE_ACCURACY,
         ),
         claims.decided(
-            f"COSS is {OVER_MEAN} or more above that of the mean training map",
+            f"COSS is {OVER_MEAN} or more above that of the mean training map: what is "
+            "beyond that",
             similarity - constant - OVER_MEAN,
         ),
         claims.decided(
@@ -89,7 +90,8 @@ def _of_looks(looks, constants, settings):
             SHIFT_COST - (similarity - shifted),
         ),
         claims.decided(
-            f"a neighbour's picture costs {NEIGHBOUR_COST} of COSS or more",
+            f"a neighbour's picture costs {NEIGHBOUR_COST} of COSS or more: what is "
+            "beyond that",
             (similarity - neighbours) - NEIGHBOUR_COST,
         ),
         claims.decided(

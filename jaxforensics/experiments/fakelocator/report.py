@@ -82,14 +82,14 @@ def report(measured, settings, report):
     for group, (title, text) in SECTIONS.items():
         if measured.groups[group]:
             report.section(title, text)
-            _report_group(group, measured, report)
+            _report_group(group, measured, settings, report)
     _report_looks(measured.looks, report)
     _report_degraded(measured.looks, settings, report)
     _report_gallery(measured.gallery, report)
     claims.report(report, measured.claims, caption=locator_claims.CAPTION)
 
 
-def _report_group(group, measured, report):
+def _report_group(group, measured, settings, report):
     """A row per network, set and test, and constant maps beside; the paper's below."""
     columns = COLUMNS[group]
     rows = []
@@ -103,8 +103,13 @@ def _report_group(group, measured, report):
                 for title, name in columns.items()
                 if name in cell.summaries
             }
-            accuracy = {"accuracy": tables.spread(locator_claims.accuracy(cell))}
-            rows.append(about | accuracy | values)
+            if answers(row, settings):
+                accuracy = tables.spread(locator_claims.accuracy(cell))
+                values = {"accuracy": accuracy} | values
+            else:
+                # Its score ranks pictures; one half of it means nothing.
+                values["real"] = values["fake"] = None
+            rows.append(about | values)
             intervals.append(about | {"COSS": cell.interval})
             beside.setdefault((trained_on, test), None)
     report.table(group, rows, caption="Networks.")
@@ -112,6 +117,12 @@ def _report_group(group, measured, report):
     caption = "COSS of the first seed with 95 % bootstrap intervals over people."
     report.table(f"{group}_intervals", intervals, caption=caption)
     _report_paper(group, report)
+
+
+def answers(row, settings):
+    """Whether a row says real or fake, by a branch or by itself."""
+    chosen = dict(settings.locator) | dict(settings.rows[row])
+    return chosen.get("branch", ()) is not None or chosen["model"] == "ffd_map"
 
 
 def _report_constants(group, pairs, columns, constants, report):

@@ -9,6 +9,7 @@ import pytest
 
 from jaxforensics.experiments import fakelocator
 from jaxforensics.experiments.fakelocator import claims, views
+from jaxforensics.experiments.fakelocator.report import answers
 from jaxforensics.experiments.fakelocator.settings import all_exams
 from jaxforensics.methods import fakelocator as method
 from jaxforensics.reporting.report import Report
@@ -190,3 +191,16 @@ def test_the_printed_target_is_that_of_the_degraded_fake():
     np.testing.assert_allclose(errors[True], before, rtol=1e-5)
     np.testing.assert_allclose(errors[False], shown, rtol=1e-5)
     assert (shown > before).all()
+
+
+def test_who_has_no_branch_has_no_accuracy(measured, settings_of, tmp_path):
+    settings, numbers = measured
+    assert answers("L1", settings)
+    assert answers("FFD", settings_of(locator={"model": "unet"}))
+    assert not answers("L1, no branch", settings)
+    report = Report(tmp_path)
+    fakelocator.report(numbers, settings, report)
+    lines = (tmp_path / "tables/losses.csv").read_text().splitlines()
+    column = lines[0].split(",").index("accuracy")
+    row = next(line for line in lines if line.startswith('"L1, no branch"'))
+    assert row.replace('"L1, no branch"', "x").split(",")[column] == ""
