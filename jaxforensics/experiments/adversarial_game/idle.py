@@ -102,7 +102,7 @@ def follow(predictor, row, images, labels):
 
 def play(predictor, images, labels):
     """`Pictures` after the generators of a trained game."""
-    outputs = predictor({"image": images, "label": labels})
+    outputs = jax.jit(predictor)({"image": images, "label": labels})
     return Pictures(outputs["image"], outputs["precision"])
 
 

@@ -202,12 +202,29 @@ def _videos_of(made, settings, data, network, test):
 
 def _gallery(made, settings, data):
     """Test pictures after adversaries, or None where the settings ask for none."""
-    count = settings.pictures["count"]
     networks = idle_networks(settings)
-    if not count or not networks:
+    if not settings.pictures["count"] or not networks:
         return None
-    plain_network, *games = networks
+    digests = [made[network.name].digest for network in networks]
+    chosen = plain([settings.pictures, settings.idle, settings.attacks["attacks"]])
+
+    def look():
+        return _seen(made, settings, data)
+
+    arrays = made.workspace.arrays("gallery", look, digests, chosen)
+    parts = {"changed": {}, "maps": {}, "kernels": {}}
+    for path, array in arrays.items():
+        part, _, title = path.partition("/")
+        if title:
+            parts[part][title] = array
+    return Gallery(labels=arrays["labels"].tolist(), **parts)
+
+
+def _seen(made, settings, data):
+    """The arrays of a `Gallery`, {'labels', 'changed/TITLE', 'maps/…', 'kernels/…'}."""
+    plain_network, *games = idle_networks(settings)
     predictor = made[plain_network.name]
+    count = settings.pictures["count"]
     images, labels = _examples(settings, data, plain_network, count)
     changed = {UNCHANGED: images}
     maps = {}
@@ -225,12 +242,12 @@ def _gallery(made, settings, data):
     for title in settings.pictures["kernels"]:
         row = settings.attacks["attacks"][title]
         kernels[title] = idle.follow(predictor, row, images, labels).changed
-    return Gallery(
-        labels=np.asarray(labels).tolist(),
-        changed={title: np.asarray(each) for title, each in changed.items()},
-        maps={title: kernel_deviations(each) for title, each in maps.items()},
-        kernels={title: np.asarray(each) for title, each in kernels.items()},
-    )
+    maps = {title: kernel_deviations(each) for title, each in maps.items()}
+    arrays = {"labels": np.asarray(labels)}
+    for part, pictures in (("changed", changed), ("maps", maps), ("kernels", kernels)):
+        for title, each in pictures.items():
+            arrays[f"{part}/{title}"] = np.asarray(each)
+    return arrays
 
 
 def kernel_deviations(precision, *, size=idle.SIZE):

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -208,24 +209,36 @@ def _gallery(made, settings, data):
     if not networks or not settings.pictures:
         return None
     exam = sets.test(settings.looks["test"], settings, data)
-    batch, sources = _examples(exam, settings.pictures)
     predictor = made[networks[0].name]
-    predicted = predictor(batch)
-    of_originals = predictor(batch | {"image": batch["real"]})
     entire = sets.entire(settings, exam.sources)
-    return Gallery(
-        originals=np.asarray(batch["real"]),
-        fakes=np.asarray(batch["image"]),
-        targets=np.asarray(fakelocator.targets(batch, entire=entire)),
-        maps=np.asarray(predicted["mask"]),
-        maps_of_originals=np.asarray(of_originals["mask"]),
-        spreads=np.asarray(predicted["spread"]),
-        sources=sources,
+
+    def look():
+        batch = _examples(exam, settings.pictures)
+        arrays = {
+            "originals": batch["real"],
+            "fakes": batch["image"],
+            "targets": fakelocator.targets(batch, entire=entire),
+            "maps": _drawn(predictor.function("mask"), batch["image"]),
+            "maps_of_originals": _drawn(predictor.function("mask"), batch["real"]),
+            "spreads": _drawn(predictor.function("spread"), batch["image"]),
+            "numbers": batch["source"],
+        }
+        return {name: np.asarray(array) for name, array in arrays.items()}
+
+    arrays = made.workspace.arrays(
+        "gallery", look, predictor.digest, exam.digest, settings.pictures
     )
+    numbers = arrays.pop("numbers").tolist()
+    return Gallery(sources=[exam.sources[number] for number in numbers], **arrays)
+
+
+@jax.jit
+def _drawn(function, image):
+    return function(image)
 
 
 def _examples(exam, count):
-    """A batch of the first fakes of every source, and the sources' names."""
+    """A batch of the first fakes of every source."""
     rows = {}
     for batch in exam.labelled(1).batches():
         for row in np.flatnonzero(batch["valid"]):
@@ -238,6 +251,5 @@ def _examples(exam, count):
     pictures = [each for number in sorted(rows) for each in rows[number]]
     stacked = {k: np.stack([each[k] for each in pictures]) for k in pictures[0]}
     stacked["valid"] = np.ones(len(pictures), np.float32)
-    names = [exam.sources[int(number)] for number in stacked["source"]]
     batch = {name: jnp.asarray(column) for name, column in stacked.items()}
-    return meshes.floats(batch), names
+    return meshes.floats(batch)
