@@ -22,16 +22,6 @@ on_one = pytest.mark.parametrize(
 )
 
 
-# Tables that train further nets as others do: killed runs leave them out.
-LEFT_OUT = {
-    "trnet": (
-        "--config.experiment.limited.victims=()",
-        "--config.experiment.critics.victims=()",
-        "--config.experiment.critics.attacks=()",
-    )
-}
-
-
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
     return tmp_path_factory.mktemp("data")
@@ -201,7 +191,7 @@ def children(process):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "devices", "processes"),
-    [("detection", 4, 1), ("trnet", 1, 2)],
+    [("detection", 4, 1), ("amten", 1, 2)],
 )
 def test_killed_runs_end_in_the_same_report(
     tmp_path, data_dir, name, devices, processes
@@ -212,7 +202,6 @@ def test_killed_runs_end_in_the_same_report(
         f"--data_dir={data_dir}",
         f"--processes={processes}",
         "--config.run.save_every=2",
-        *LEFT_OUT.get(name, ()),
     )
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     done = run(config, *common, f"--workdir={whole}", devices=devices)
