@@ -15,6 +15,7 @@ import numpy as np
 from jaxforensics import attacks
 from jaxforensics.data.marks import mark
 from jaxforensics.evaluation import quality
+from jaxforensics.evaluation.decisions import fakeness
 from jaxforensics.experiments.adversarial_game import sets
 from jaxforensics.experiments.adversarial_game.settings import victims_of
 from jaxforensics.experiments.common.jobs import Job
@@ -196,7 +197,4 @@ def _psnr(attacked, image):
 @jax.jit
 def _margin(logits, image):
     """By how much a victim finds a picture fake, (b,)."""
-    said = logits(image).astype(jnp.float32)
-    if said.shape[-1] == 1:
-        return said[:, 0]
-    return said[:, 1] - said[:, 0]
+    return fakeness(logits(image).astype(jnp.float32))

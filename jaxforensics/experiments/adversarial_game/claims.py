@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxforensics.experiments.adversarial_game.settings import PLAIN, is_seen
 from jaxforensics.experiments.common import claims
+from jaxforensics.experiments.common.claims import gain
 
 CAPTION = "Each on these data, whatever it says; AUC of frames."
 ADVERSARIES = (
@@ -54,12 +55,6 @@ def decide(groups, settings):
     return rows
 
 
-def gain(aucs, row, other):
-    """What a row gains over another one, for each seed that both have."""
-    count = min(len(aucs[row]), len(aucs[other]))
-    return aucs[row][:count] - aucs[other][:count]
-
-
 def mean_auc(scores, tests):
     """The mean AUC over some tests, a value per seed."""
     return np.mean([scores[test].auc for test in tests], axis=0)
@@ -90,7 +85,7 @@ def _by_training(cells, settings, *, seen):
 def _compared(aucs, pairs, text):
     """Rows for pairs (row, other) that were both trained."""
     return [
-        claims.decided(text.format(row=row, other=other), gain(aucs, row, other))
+        claims.decided(text.format(row=row, other=other), gain(aucs[row], aucs[other]))
         for row, other in pairs
         if row in aucs and other in aucs
     ]
@@ -109,7 +104,7 @@ def _of_adversaries(aucs, where):
                 f"{where}: {row} gains at most {TRADITIONAL_GAIN} of AUC: what is "
                 "left to that"
             )
-            left = TRADITIONAL_GAIN - gain(aucs, row, PLAIN)
+            left = TRADITIONAL_GAIN - gain(aucs[row], aucs[PLAIN])
             rows.append(claims.decided(claim, left))
     return rows
 
@@ -131,7 +126,7 @@ def _of_seen(aucs, where):
                 f"{where}: {row} costs at most {SEEN_COST} of AUC on what was seen: "
                 "what is left to that"
             )
-            rows.append(claims.decided(claim, SEEN_COST + gain(aucs, row, PLAIN)))
+            rows.append(claims.decided(claim, SEEN_COST + gain(aucs[row], aucs[PLAIN])))
     return rows
 
 
@@ -154,5 +149,5 @@ def _of_kernels(cells, settings):
                 f"{detector}, trained on {trained_on}, unseen: AUC that {largest} "
                 f"gains over {smallest}"
             )
-            rows.append(claims.decided(claim, gain(aucs, largest, smallest)))
+            rows.append(claims.decided(claim, gain(aucs[largest], aucs[smallest])))
     return rows

@@ -127,13 +127,7 @@ def _score(answered, test, sources, with_intervals):
     labels = columns["label"]
     scores = columns["score"]
     threshold = detectors.threshold(answered).value
-    videos = protocols.pool_videos(
-        scores,
-        columns["video"],
-        labels=labels,
-        sources=columns["source"],
-        groups=columns["group"],
-    )
+    videos = _pooled(columns)
     none = [float("nan")] * 3
     intervals = {"interval": none, "video_interval": none}
     if with_intervals:
@@ -153,6 +147,17 @@ def _score(answered, test, sources, with_intervals):
         _accuracy(videos.labels, videos.scores, HALF),
     ]
     return {"values": values} | intervals
+
+
+def _pooled(columns):
+    """The `protocols.Videos` of answers about frames."""
+    return protocols.pool_videos(
+        columns["score"],
+        columns["video"],
+        labels=columns["label"],
+        sources=columns["source"],
+        groups=columns["group"],
+    )
 
 
 def _accuracy(labels, scores, threshold):
@@ -183,20 +188,18 @@ def _videos(made, settings, data):
 def _videos_of(made, settings, data, network, test):
     chosen = settings.tests[test]
     sources = sets.corpus(chosen["corpus"], data).test.sources
-    columns = made[f"{network.answers_name(chosen['corpus'])}/test"]
-    is_member = sets.rows_of_test(columns, chosen, sources)
-    labels = columns["label"][is_member]
-    names = np.char.add(
-        columns["video"][is_member].astype(str),
-        np.char.mod("/%d", columns["source"][is_member]),
-    )
+    answers = made[f"{network.answers_name(chosen['corpus'])}/test"]
+    is_member = sets.rows_of_test(answers, chosen, sources)
+    columns = {name: column[is_member] for name, column in answers.items()}
+    labels = columns["label"]
+    videos = _pooled(columns)
     return {
         "test": test,
         "frames of reals": int((labels == 0).sum()),
         "of fakes": int((labels == 1).sum()),
-        "videos of reals": len(np.unique(names[labels == 0])),
-        "of fakes, videos": len(np.unique(names[labels == 1])),
-        "groups": len(np.unique(columns["group"][is_member])),
+        "videos of reals": int((videos.labels == 0).sum()),
+        "of fakes, videos": int((videos.labels == 1).sum()),
+        "groups": len(np.unique(columns["group"])),
     }
 
 

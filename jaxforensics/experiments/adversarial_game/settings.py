@@ -40,7 +40,7 @@ class Settings:
     """
 
     detectors: dict  # {title: {'model': its name in `models`, and its settings}}
-    rows: dict  # {title: 'adversary', 'attack', 'generator', 'augment', 'start_from'}
+    rows: dict  # {title: 'adversary', 'attack', 'generator', 'augment'}
     training_sets: dict
     tests: dict
     without_accuracy: tuple  # tests too unbalanced for it: an AUC alone
@@ -50,7 +50,7 @@ class Settings:
     families: dict  # VI
     kernels: dict  # XV, XVI
     segments: dict  # TSN, Section IV-A
-    idle: dict  # whether adversaries do anything: 'network', 'pictures', 'adversaries'
+    idle: dict  # whether adversaries do anything: 'detector', 'games', 'adversaries'
     attacks: dict  # VII, XII to XIV: 'victims', 'attacks', 'strengths', 'every'
     pictures: dict  # Figs. 1, 2 and 4
     game: dict  # settings of `adversarial_game.make` that all share

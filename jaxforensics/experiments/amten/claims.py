@@ -12,6 +12,7 @@ from scipy import stats
 from jaxforensics.experiments.amten import paper
 from jaxforensics.experiments.amten.sets import PLAIN
 from jaxforensics.experiments.common import claims
+from jaxforensics.experiments.common.claims import gain
 from jaxforensics.models.amtennet import VARIANTS
 
 WITHOUT_AMTEN = "model_base"
@@ -29,12 +30,6 @@ class Claims(NamedTuple):
     comparisons: dict
 
 
-def gain(accuracies, base_accuracies):
-    """What a base gains over another network, for each seed that both have."""
-    count = min(len(accuracies), len(base_accuracies))
-    return base_accuracies[:count] - accuracies[:count]
-
-
 def of_design(accuracies, *, base, commonest):
     """Rows of what is claimed of AMTEN and of its parts.
 
@@ -45,7 +40,7 @@ def of_design(accuracies, *, base, commonest):
     for title, trained_on in accuracies:
         if title == base and (WITHOUT_AMTEN, trained_on) in accuracies:
             gained = gain(
-                accuracies[WITHOUT_AMTEN, trained_on], accuracies[base, trained_on]
+                accuracies[base, trained_on], accuracies[WITHOUT_AMTEN, trained_on]
             )
             claim = f"{base} beats {WITHOUT_AMTEN} on {trained_on}: accuracy gained"
             decided.append(claims.decided(claim, gained))
@@ -68,7 +63,7 @@ def _best(accuracies, others, *, base):
     """
     rows = []
     for title in others:
-        gained = gain(accuracies[title, PLAIN], accuracies[base, PLAIN])
+        gained = gain(accuracies[base, PLAIN], accuracies[title, PLAIN])
         claim = (
             f"{base} is the best of Table VI: accuracy gained over {title}, the "
             "comparison that decides"
@@ -135,7 +130,7 @@ def of_mixing(accuracies, *, unseen):
     trainings = dict.fromkeys((title, name) for title, name, _ in accuracies)
     for title, name in trainings:
         if name != PLAIN and (title, PLAIN) in trainings:
-            gained = gain(mean(title, PLAIN), mean(title, name))
+            gained = gain(mean(title, name), mean(title, PLAIN))
             claim = f"{title} after unseen operations: accuracy gained by {name}"
             decided.append(claims.decided(claim, gained))
     return decided
@@ -161,7 +156,7 @@ def comparisons(design, identification, binary, *, base):
             is_claimed = share is not None and share < printed[base][trained_on]
             if of_base is not None and is_claimed:
                 claim = f"Table {table}, {trained_on}: {base} beats {title}"
-                rows.append(claims.decided(claim, gain(values, of_base)))
+                rows.append(claims.decided(claim, gain(of_base, values)))
         if rows:
             decided[table] = rows
     return decided

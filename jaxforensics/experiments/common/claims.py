@@ -13,6 +13,15 @@ it lies below, and is open if zero is inside: few seeds decide large differences
 DIVERGED = "says nothing: trainings diverged"
 
 
+def gain(first, second):
+    """What the first has over the second, for each seed that both have.
+
+    All take the first seeds: these are as many as the shorter list has.
+    """
+    count = min(len(first), len(second))
+    return np.asarray(first[:count]) - np.asarray(second[:count])
+
+
 def decided(claim, values):
     """A row of a table of claims."""
     values = np.asarray(values, float)

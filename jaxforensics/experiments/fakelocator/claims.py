@@ -6,6 +6,7 @@ Two networks are compared seed by seed: the gain is that of the seeds that both 
 import numpy as np
 
 from jaxforensics.experiments.common import claims
+from jaxforensics.experiments.common.claims import gain
 from jaxforensics.experiments.fakelocator import views
 
 CAPTION = "Each on these data, whatever it says; COSS is that of maps of fakes."
@@ -42,12 +43,6 @@ def decide(groups, constants, looks, settings):
     rows += _of_attention(groups["attention"])
     rows += _of_universal(groups["universal"], groups["losses"], settings)
     return rows
-
-
-def gain(first, second):
-    """What the first has over the second, for each seed that both have."""
-    count = min(len(first), len(second))
-    return np.asarray(first[:count]) - np.asarray(second[:count])
 
 
 def accuracy(cell):

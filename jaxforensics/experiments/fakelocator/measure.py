@@ -27,7 +27,6 @@ from jaxforensics.methods import fakelocator
 from jaxforensics.training import mesh as meshes
 
 ZEROS, ONES, MEAN = "all zeros", "all ones", "mean training map"
-CONSTANTS = ZEROS, ONES, MEAN
 
 
 class Cell(NamedTuple):
@@ -121,39 +120,39 @@ def _interval(columns):
     return tuple(bootstrap(mean, similarity, groups=columns["group"][chosen]))
 
 
-def _constants(made, settings, data, trained_on, test, kind=views.PLAIN):
+def _constants(made, settings, data, trained_on, test):
     """{constant map: summary} of a test; the mean is that of a training set."""
-    exam = sets.test(test, settings, data)
-    train = sets.training(trained_on, settings, data)
-    side = train.size
+    side = sets.training(trained_on, settings, data).size
     maps = {
         ZEROS: np.zeros((side, side), np.float32),
         ONES: np.ones((side, side), np.float32),
         MEAN: mean_map(made, settings, data, trained_on),
     }
-    entire = sets.entire(settings, exam.sources)
-    regions = ()
-    if kind == views.PLAIN and "parsing" in exam.parts:
-        regions = sets.regions(settings, exam.sources)
-    summaries = {}
-    for name, drawn in maps.items():
-        predictor = views.constant(
-            drawn,
-            made.workspace.mesh,
-            digest=f"{name} {train.digest}",
-            entire=entire,
-            regions=regions,
-            kind=kind,
-        )
-        columns = made.workspace.predict(
-            f"constants/{name}/{trained_on}/{kind}/{test}",
-            predictor,
-            exam.batches,
-            exam.digest,
-            outputs=(*views.MEASURES, *views.OF_REGION),
-        )
-        summaries[name] = fakelocator.summarise(columns)
-    return summaries
+    return {
+        name: _constant(made, settings, data, trained_on, test, name, drawn)
+        for name, drawn in maps.items()
+    }
+
+
+def _constant(made, settings, data, trained_on, test, name, drawn, *, kind=views.PLAIN):
+    """The summary of one map, `drawn` for every picture of a test."""
+    exam = sets.test(test, settings, data)
+    predictor = views.constant(
+        drawn,
+        made.workspace.mesh,
+        digest=f"{name} {sets.training(trained_on, settings, data).digest}",
+        entire=sets.entire(settings, exam.sources),
+        regions=views.regions(kind, settings, exam),
+        kind=kind,
+    )
+    columns = made.workspace.predict(
+        f"constants/{name}/{trained_on}/{kind}/{test}",
+        predictor,
+        exam.batches,
+        exam.digest,
+        outputs=(*views.MEASURES, *views.OF_REGION),
+    )
+    return fakelocator.summarise(columns)
 
 
 def mean_map(made, settings, data, trained_on):
@@ -190,8 +189,9 @@ def _looks(made, settings, data):
         for kind in kinds
     }
     trained_on = settings.looks["trained_on"]
+    drawn = mean_map(made, settings, data, trained_on)
     constant = {
-        kind: _constants(made, settings, data, trained_on, test, kind)[MEAN]
+        kind: _constant(made, settings, data, trained_on, test, MEAN, drawn, kind=kind)
         for kind in (views.PLAIN, views.SHIFTED, views.SHUFFLED)
     }
     degraded = {}

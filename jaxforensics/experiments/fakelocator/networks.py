@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from jaxforensics.experiments.common.jobs import Job
+from jaxforensics.experiments.common import detectors
 from jaxforensics.experiments.fakelocator import sets
 from jaxforensics.methods import fakelocator
 from jaxforensics.settings import call, choose
@@ -13,16 +13,14 @@ SELECTED = "cosine_similarity"
 
 def training_job(network, settings, train):
     """The job that trains a network on `train`, a TrainingData of fakes."""
-    chosen = method(network, settings, train.sources)
-    watch = watch_of(settings, train.sources)
-
-    def make(workspace, made):
-        del made
-        return workspace.train(
-            network.name, chosen, train, watch=watch, seed=network.seed
-        )
-
-    return Job(network.name, make, title=network.row)
+    return detectors.training_job(
+        network.name,
+        method(network, settings, train.sources),
+        train,
+        seed=network.seed,
+        watch=watch_of(settings, train.sources),
+        title=network.row,
+    )
 
 
 def method(network, settings, sources):

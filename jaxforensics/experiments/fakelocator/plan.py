@@ -1,7 +1,5 @@
 """The jobs of FakeLocator's study: every training, and the maps of every test."""
 
-from functools import partial
-
 from jaxforensics.experiments.common.jobs import Job
 from jaxforensics.experiments.fakelocator import degradations, sets, views
 from jaxforensics.experiments.fakelocator.checks import check
@@ -49,16 +47,9 @@ def _job(network, kind, test, settings, data):
     function = views.view(
         kind,
         sets.entire(settings, exam.sources),
-        _regions(kind, settings, exam),
+        views.regions(kind, settings, exam),
     )
     return _measuring(network, kind, test, exam, function)
-
-
-def _regions(kind, settings, exam):
-    """Regions are measured where pictures are as they were parsed."""
-    if kind != views.PLAIN or "parsing" not in exam.parts:
-        return ()
-    return sets.regions(settings, exam.sources)
 
 
 def _degraded_job(network, name, settings, data, *, own_target):
@@ -81,11 +72,7 @@ def _measuring(network, kind, test, exam, function):
         predictor = made[network.name].by(function, description=kind)
         outputs = (*views.MEASURES, *views.OF_REGION)
         return workspace.predict(
-            name, predictor, partial(_batches, exam), exam.digest, outputs=outputs
+            name, predictor, exam.batches, exam.digest, outputs=outputs
         )
 
     return Job(name, make, (network.name,), network.row)
-
-
-def _batches(exam):
-    return exam.batches()

@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 import jax
 import jax.numpy as jnp
 
+from jaxforensics.experiments.fakelocator import sets
 from jaxforensics.methods import fakelocator
 from jaxforensics.ops import augment
 from jaxforensics.ops.resample import shuffle_quadrants
@@ -54,6 +55,13 @@ def degraded(operation, entire, *, own_target):
     The target is that of the degraded fake or, with `own_target`, of the fake before.
     """
     return partial(_degraded, operation, own_target, partial(_measure, entire, ()))
+
+
+def regions(kind, settings, exam):
+    """Regions are measured where pictures are as they were parsed."""
+    if kind != PLAIN or "parsing" not in exam.parts:
+        return ()
+    return sets.regions(settings, exam.sources)
 
 
 def constant(maps, mesh, *, digest, entire, regions, kind=PLAIN):

@@ -7,12 +7,13 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from jaxforensics.experiments import adversarial_game
-from jaxforensics.experiments.adversarial_game import claims, paper
+from jaxforensics.experiments.adversarial_game import paper
 from jaxforensics.experiments.adversarial_game.measure import (
     _score,
     kernel_deviations,
 )
 from jaxforensics.experiments.adversarial_game.settings import all_exams
+from jaxforensics.experiments.common.claims import gain
 from jaxforensics.experiments.common.detectors import Answers
 from jaxforensics.reporting.report import Report
 
@@ -152,7 +153,7 @@ def test_claims_compare_seed_by_seed(measured):
 
 def test_a_gain_is_of_the_seeds_that_both_have():
     aucs = {"a": np.array([0.9, 0.8, 0.7]), "b": np.array([0.5, 0.5])}
-    np.testing.assert_allclose(claims.gain(aucs, "a", "b"), [0.4, 0.3])
+    np.testing.assert_allclose(gain(aucs["a"], aucs["b"]), [0.4, 0.3])
 
 
 def test_the_page_begins_with_the_game_and_its_controls(measured, tmp_path):
