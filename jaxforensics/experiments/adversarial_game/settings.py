@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from jaxforensics.experiments.common.groups import seeds_of
+
 PLAIN = "none"  # the row that is trained without any adversary
 
 
@@ -77,12 +79,7 @@ def cells_of(settings, group):
 
 def over_seeds(settings, group, detector, row, trained_on):
     """The networks of a group that differ in their seed alone."""
-    chosen = getattr(settings, group)
-    most = chosen["seeds"]
-    fewer = dict(chosen["fewer"])
-    limits = (fewer.get(name, most) for name in (detector, row, trained_on))
-    count = min(most, *limits)
-    seeds = tuple(settings.seeds)[:count]
+    seeds = seeds_of(settings, group, detector, row, trained_on)
     return [Network(detector, row, trained_on, seed) for seed in seeds]
 
 

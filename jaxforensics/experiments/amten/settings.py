@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from jaxforensics.experiments.common.groups import seeds_of
+
 SOURCE = "source"  # a network's task: to tell the sources of a set apart
 LABEL = "label"  # or real from fake
 
@@ -89,11 +91,7 @@ def over_seeds(settings, group, title, trained_on):
     task = SOURCE
     if group == "binary":
         task = LABEL
-    chosen = getattr(settings, group)
-    fewer = dict(chosen["fewer"])
-    most = chosen["seeds"]
-    count = min(fewer.get(title, most), fewer.get(trained_on, most), most)
-    seeds = tuple(settings.seeds)[:count]
+    seeds = seeds_of(settings, group, title, trained_on)
     return [Network(title, trained_on, seed, task) for seed in seeds]
 
 

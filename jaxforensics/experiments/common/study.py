@@ -22,6 +22,10 @@ class Sets(NamedTuple):
     main: Any  # a Corpus
     others: dict[str, Any]  # {name: Corpus}
 
+    def named(self, main):
+        """{name: Corpus} of all of them; `main` is what the first is called."""
+        return {main: self.main} | dict(self.others)
+
 
 MIXED = "rests on nets of other code, library versions or devices, named above"
 
