@@ -47,7 +47,7 @@ GAME = {
     },
     "num_classes": 2,
     "adversary": "two_generators",
-    "generator": {"width": WIDTH, "blocks": BLOCKS, "size": WINDOW},
+    "generator": {"width": WIDTH, "blocks": BLOCKS, "size": WINDOW, "in_turn": True},
     "optimiser": {"name": "radam", "rate": RATES["detector"]},
     "generator_optimiser": {"name": "radam", "rate": RATES["generator"]},
 }
@@ -277,7 +277,7 @@ def main():
     generator = np.random.default_rng(0)
     batch = {
         "image": generator.random((BATCH, SIZE, SIZE, 3), dtype=np.float32),
-        "label": generator.permutation(np.arange(BATCH, dtype=np.int32) % 2),
+        "label": np.arange(BATCH, dtype=np.int32) % 2,  # in turn, as in training
         "valid": np.ones(BATCH, np.float32),
     }
     method = adversarial_game.make(**GAME, steps=1000)

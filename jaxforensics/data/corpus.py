@@ -168,6 +168,8 @@ class TrainingData:
         self.namespace = namespace
         self.sources = train.sources
         self.batch_size = reading.batch_size
+        # Whether reals and fakes alternate in every training batch.
+        self.labels_in_turn = balance == "label" and reading.batch_size % 2 == 0
         self.size = reading.size
         self.frames = reading.frames
         self.parts = self._reading.parts

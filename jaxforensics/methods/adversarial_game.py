@@ -56,14 +56,16 @@ FOLLOWERS = ("fgsm", "pgd", "flow", "blur", "constant_blur", "random_blur")
 ADVERSARIES = ("none", *FOLLOWERS, *GENERATORS)
 RMS = 100 / 256  # an L2 norm of 100 over 256 x 256 values
 LEAST = 1.0  # precision, where it is clamped
+UNCHANGED = 1e3  # a precision that leaves a picture as it is
 
 
 class Blur(NamedTuple):
-    """How a network's output becomes a blur."""
+    """How networks see pictures, and how their output becomes a blur."""
 
     size: int
     bound: str
     rms: float
+    in_turn: bool
 
 
 class Game(NamedTuple):
@@ -105,12 +107,14 @@ def make(
     the detector's gradients and of the controls, see `attacks`; for "combined" those of
     FGSM.  `generator` holds those of the networks: 'width' and 'blocks', the 'size' of
     kernels, and 'bound', how their squared output becomes precisions: 'rms', rescaled
-    to the root mean square 'rms'; 'clamp', at least 1; or 'free'.  They move
-    `generator_steps` times before the detector does.  `share` is the weight of changed
-    pictures in the detector's loss.  `side_losses` {name in SIDE_LOSSES: weight} are of
-    what a detector gives beside logits; adversaries do not see them.  `guided` weighs
-    the loss on clean pictures that are degraded where the detector's attention is high.
-    `augment` is what pictures go through first.
+    to the root mean square 'rms'; 'clamp', at least 1; or 'free'.  'in_turn': batches
+    hold reals and fakes in turn, as those with `balance` do, so that each of two
+    networks draws every other picture; one that is out of turn stays as it is.  They
+    move `generator_steps` times before the detector does.  `share` is the weight of
+    changed pictures in the detector's loss.  `side_losses` {name in SIDE_LOSSES:
+    weight} are of what a detector gives beside logits; adversaries do not see them.
+    `guided` weighs the loss on clean pictures that are degraded where the detector's
+    attention is high.  `augment` is what pictures go through first.
     """
     settings = dict(locals())
     choose(dict.fromkeys(ADVERSARIES), adversary, "adversary")
@@ -118,7 +122,14 @@ def make(
         raise ValueError(f"share is that of changed pictures, 0 to 1, not {share}")
     if num_classes not in (1, 2):
         raise ValueError(f"real or fake are one logit or two, not {num_classes}")
-    options = {"width": 64, "blocks": 3, "size": 9, "bound": "rms", "rms": RMS}
+    options = {
+        "width": 64,
+        "blocks": 3,
+        "size": 9,
+        "bound": "rms",
+        "rms": RMS,
+        "in_turn": False,
+    }
     given = dict(generator or {})
     for name in given:
         choose(options, name, "setting of the generator")
@@ -136,7 +147,7 @@ def make(
         generator=BlurGenerator(width=options["width"], blocks=options["blocks"]),
         adversary=adversary,
         attack=dict(attack or {}),
-        blur=Blur(options["size"], options["bound"], options["rms"]),
+        blur=Blur(**{name: options[name] for name in Blur._fields}),
         share=share,
         side_losses=dict(side_losses or {}),
         guided=guided,
@@ -257,27 +268,68 @@ def _maps(game, nets, params, batch, *, train):
     its own pictures.  Frames of a video are pictures by themselves.
     """
     image = _frames(batch["image"])
-    label = jnp.repeat(batch["label"], len(image) // len(batch["image"]))
-    drawn = 0.0
+    frames = len(image) // len(batch["image"])
+    shares = _shares(game, jnp.repeat(batch["label"], frames))
+    draw = partial(_drawn, game, nets, params, train=train)
+    if train and game.blur.in_turn and len(shares) == 2:
+        precision, moved = _drawn_in_turn(draw, image, shares, frames)
+    else:
+        precision, moved = _drawn_by_all(draw, image, shares)
+    return precision.reshape(batch["image"].shape[:-1]), moved
+
+
+def _drawn_by_all(draw, image, shares):
+    """Every generator sees all pictures, of which any number is its own."""
+    precision = 0.0
     moved = {}
-    for role, is_its in _shares(game, label).items():
+    for role, is_its in shares.items():
         # Of a batch without any of its pictures all serve, to no effect.
         mask = jnp.where(is_its.any(), is_its, True)
-        variables = {"params": params[role], "batch_stats": nets[role].stats}
-        if train:
-            output, after = game.generator.apply(
-                variables,
-                image,
-                train=True,
-                mask=mask,
-                mutable=["batch_stats"],
-            )
-            moved[role] = after["batch_stats"]
-        else:
-            output = game.generator.apply(variables, image)
-        precision = BOUNDS[game.blur.bound](jnp.square(output), game.blur.rms)
-        drawn += jnp.where(is_its[:, None, None], precision, 0.0)
-    return drawn.reshape(batch["image"].shape[:-1]), moved
+        its_precision, moved[role] = draw(role, image, mask=mask)
+        precision += jnp.where(is_its[:, None, None], its_precision, 0.0)
+    return precision, moved
+
+
+def _drawn_in_turn(draw, image, shares, frames):
+    """Each of two generators sees every other picture, or video of so many `frames`.
+
+    Whose the first is its label says; what is no one's own then stays as it is.
+    """
+    turns = "(pair turn frame) ... -> turn (pair frame) ..."
+    split = partial(einops.rearrange, pattern=turns, turn=2, frame=frames)
+    swapped = list(shares.values())[1][0]  # the first picture is the second one's
+    by_turn = split(image)
+    by_role = jnp.where(swapped, by_turn[::-1], by_turn)
+    maps = []
+    moved = {}
+    for i, (role, is_its) in enumerate(shares.items()):
+        own_by_turn = split(is_its)
+        is_own = jnp.where(swapped, own_by_turn[1 - i], own_by_turn[i])
+        mask = jnp.where(is_own.any(), is_own, True)
+        its_precision, moved[role] = draw(role, by_role[i], mask=mask)
+        maps.append(jnp.where(is_own[:, None, None], its_precision, UNCHANGED))
+    precision = jnp.stack(maps)
+    precision = jnp.where(swapped, precision[::-1], precision)
+    joined = einops.rearrange(
+        precision,
+        "turn (pair frame) h w -> (pair turn frame) h w",
+        frame=frames,
+    )
+    return joined, moved
+
+
+def _drawn(game, nets, params, role, image, *, mask, train):
+    """One generator's precisions of pictures, and its statistics after them."""
+    variables = {"params": params[role], "batch_stats": nets[role].stats}
+    if train:
+        output, moved = game.generator.apply(
+            variables, image, train=True, mask=mask, mutable=["batch_stats"]
+        )
+        stats = moved["batch_stats"]
+    else:
+        output = game.generator.apply(variables, image)
+        stats = nets[role].stats
+    return BOUNDS[game.blur.bound](jnp.square(output), game.blur.rms), stats
 
 
 def _frames(image):

@@ -188,7 +188,7 @@ def test_roles_go_by_label_in_any_order(two):
     """Reals' maps are the identity's, those of fakes a blur's."""
     method, _, before, _, _ = two
     game = game_of(method)._replace(
-        blur=adversarial_game.Blur(size=3, bound="free", rms=1.0)
+        blur=game_of(method).blur._replace(bound="free", rms=1.0)
     )
     nets = before.nets | {
         "real_generator": constant(before.nets["real_generator"], 100.0),
@@ -216,6 +216,46 @@ def test_generators_are_normalised_by_their_own_pictures_and_learn_from_them(
     ]
     for one, another in zip(*map(jax.tree.leaves, moved), strict=True):
         np.testing.assert_allclose(one, another, rtol=1e-4, atol=1e-5)
+
+
+def in_turn(batch, first):
+    """The pictures of a batch with labels in turn; the first has the label `first`."""
+    by_label = [np.flatnonzero(batch["label"] == label) for label in (first, 1 - first)]
+    place = np.stack(by_label, 1).reshape(-1)
+    return {name: column[place] for name, column in batch.items()}
+
+
+@pytest.fixture(scope="module")
+def move_in_turn(two):
+    """The compiled move of the generators of `two`, where labels come in turn."""
+    game = game_of(two[0])
+    game = game._replace(blur=game.blur._replace(in_turn=True))
+    return jax.jit(partial(adversarial_game._move_generators, game))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_pictures_in_turn_are_drawn_as_they_are_by_all(
+    two, move_generators, move_in_turn, first
+):
+    """The general way, in which every generator sees all pictures, is another one."""
+    _, _, before, _, _ = two
+    batch = in_turn(pictures(7), first)
+    expected = move_generators(before.nets, batch)
+    found = move_in_turn(before.nets, batch)
+    for one, another in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+        np.testing.assert_allclose(one, another, rtol=1e-3, atol=1e-4)
+
+
+def test_a_picture_out_of_turn_stays_as_it_is(two, move_in_turn):
+    _, _, before, _, _ = two
+    batch = in_turn(pictures(8), 0)
+    batch["label"] = batch["label"].at[3].set(0)
+    _, blurred, metrics = move_in_turn(before.nets, batch)
+    stays = [
+        np.array_equal(*pair) for pair in zip(blurred, batch["image"], strict=True)
+    ]
+    assert stays == [False] * 3 + [True] + [False] * 4
+    assert all(np.isfinite(value) for value in metrics.values())
 
 
 def test_a_batch_of_one_class_moves_nothing_to_nan(two):
