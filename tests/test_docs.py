@@ -18,7 +18,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = "adversarial_game.md", "amten.md", "fakelocator.md", "trnet.md"
+PAGES = (
+    "adversarial_game.md",
+    "amten.md",
+    "fakelocator.md",
+    "synthfaces.md",
+    "trnet.md",
+)
 DOCS = [ROOT / "docs" / name for name in PAGES]
 
 LINK = re.compile(r"\]\(([^)\s]*)\)")

@@ -126,7 +126,10 @@ def matrix(values, *, rows, columns, x_label, y_label, title="", limits=(0, 1)):
     values = np.asarray(values)
     cell = min(0.7, (0.85 * WIDTH - 1.5) / max(values.shape))  # inches
     height, width = cell * np.array(values.shape)
-    figure, axes = _figure(2.4 + width, 1.5 + height)
+    # Below the cells lie their names, which are tilted where they are long.
+    longest = max((len(str(column)) for column in columns), default=0)
+    names = max(0.6, 0.035 * longest)
+    figure, axes = _figure(2.4 + width, 0.9 + names + height)
     low, high = limits
     image = axes.imshow(values, cmap="Blues", vmin=low, vmax=high)
     for place, value in np.ndenumerate(values):
