@@ -32,9 +32,14 @@ CLIPS = 60  # 12 of each class test, in 6 pairs
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where the sets lie that several tests read."""
-    return tmp_path_factory.mktemp("sets")
+def folder(tmp_path_factory, worker_id):
+    """Where the sets lie that several tests read, in whichever process they run."""
+    base = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        base = base.parent
+    shared = base / "benchmark_sets"
+    shared.mkdir(exist_ok=True)
+    return shared
 
 
 @pytest.mark.slow
