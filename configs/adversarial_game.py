@@ -122,7 +122,7 @@ def _folder():
         tests={"all": _of("C23")},
         groups={"unseen": _group(detector, rows=trained, tests=("all",))},
         idle=_idle(detector, size=128),
-        attacks=_attacks(test="all"),
+        attacks=_attacks(test="all", size=128),
         steps=1000,
         seeds=(0, 1, 2),
     )
@@ -278,7 +278,7 @@ def _paper(*, augment=(), bound="rms"):
             ),
         },
         idle=_idle(detector, size=256),
-        attacks=_attacks(*main, "Stehouwer"),
+        attacks=_attacks(*main, "Stehouwer", size=256),
         steps=30 * epoch,
         seeds=(0,),
         evaluate_every=epoch,
@@ -324,7 +324,7 @@ def _config(
     num_classes=1,
     augment=(),
 ):
-    attacks = attacks or _attacks()
+    attacks = attacks or _attacks(size=size)
     idle = idle or _idle("")
     adversaries = idle["adversaries"]
     nobody = {
@@ -410,12 +410,12 @@ def _idle(detector, *, pictures=64, games=("Two-Gen-BAT",), size=64, few=False):
     }
 
 
-def _attacks(*victims, test="NT", few=False):
+def _attacks(*victims, test="NT", size=64, few=False):
     """Attacks on victims, which are trained on C23 without adversary.
 
     Every third batch of the test is attacked; `few`: with two attacks.
     """
-    table = rows.ATTACKS
+    table = rows.attacks(size)
     curves = rows.STRENGTHS
     if few:
         table = {title: table[title] for title in ("FGSM", "BAT")}

@@ -98,27 +98,40 @@ def tried(size):
     }
 
 
-# Tables VII and XII to XIV; the map starts at σ = 1, which is a precision of 1, and
-# moves by `normalised`: the printed step cannot have made the paper's numbers.
-_BAT = {"attack": "blur", "size": 5, "start": 1.0}
-ATTACKS = {
-    "FGSM": {"attack": "fgsm", "epsilon": 16 / 255},
-    "PGD": {"attack": "pgd", "epsilon": 16 / 255, "steps": 3},
-    "BAT": _BAT,
-    "BAT, 3 steps": _BAT | {"steps": 3},
-    "BAT, printed": _BAT | {"update": "printed", "step": 0.1},
-    "BAT, k 3": _BAT | {"size": 3},
-    "BAT, k 7": _BAT | {"size": 7},
-    "BAT, k 9": _BAT | {"size": 9},
-    "BAT, σ 1/10": _BAT | {"start": 100.0},
-    "BAT, σ 10": _BAT | {"start": 1e-2},
-    "BAT, σ 100": _BAT | {"start": 1e-4},
-    # Without any step: what blur alone does.
-    "Constant blur, k 3": {"attack": "constant_blur", "size": 3, "start": 1.0},
-    "Constant blur": {"attack": "constant_blur", "size": 5, "start": 1.0},
-    "Constant blur, k 9": {"attack": "constant_blur", "size": 9, "start": 1.0},
-    "Random map": {"attack": "random_blur", "size": 5, "start": 1.0},
-}
+# Of the ImageNet pictures of Tables VII and XII to XIV, for Inception networks.
+ATTACKED_SIZE = 299
+
+
+def attacks(size):
+    """{title: attack} of Tables VII and XII to XIV, on pictures of this size.
+
+    The paper's σ are pixels of 299, so that precisions grow as pictures get smaller.
+    Maps move by `normalised`: the printed step cannot have made the paper's numbers.
+    """
+    sigma = size / ATTACKED_SIZE  # that of one pixel
+    start = 1 / sigma**2
+    printed = {"update": "printed", "start": sigma, "step": 0.1 * sigma}
+    bat = {"attack": "blur", "size": 5, "start": start}
+    constant = {"attack": "constant_blur", "start": start}
+    return {
+        "FGSM": {"attack": "fgsm", "epsilon": 16 / 255},
+        "PGD": {"attack": "pgd", "epsilon": 16 / 255, "steps": 3},
+        "BAT": bat,
+        "BAT, 3 steps": bat | {"steps": 3},
+        "BAT, printed": bat | printed,
+        "BAT, k 3": bat | {"size": 3},
+        "BAT, k 7": bat | {"size": 7},
+        "BAT, k 9": bat | {"size": 9},
+        "BAT, σ 1/10": bat | {"start": 100 * start},
+        "BAT, σ 10": bat | {"start": 1e-2 * start},
+        "BAT, σ 100": bat | {"start": 1e-4 * start},
+        # Without any step: what blur alone does.
+        "Constant blur, k 3": constant | {"size": 3},
+        "Constant blur": constant | {"size": 5},
+        "Constant blur, k 9": constant | {"size": 9},
+        "Random map": {"attack": "random_blur", "size": 5, "start": start},
+    }
+
 
 # Precisions, from hardly any blur to a strong one, and the reach of steps.
 _PRECISIONS = (32.0, 16.0, 8.0, 5.0, 3.0, 1.5, 0.8, 0.4)
