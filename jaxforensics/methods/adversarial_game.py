@@ -55,7 +55,6 @@ GENERATORS = {
 FOLLOWERS = ("fgsm", "pgd", "flow", "blur", "constant_blur", "random_blur")
 ADVERSARIES = ("none", *FOLLOWERS, *GENERATORS)
 RMS = 100 / 256  # an L2 norm of 100 over 256 x 256 values
-LEAST = 1.0  # precision, where it is clamped
 UNCHANGED = 1e3  # a precision that leaves a picture as it is
 
 
@@ -65,6 +64,7 @@ class Blur(NamedTuple):
     size: int
     bound: str
     rms: float
+    least: float
     in_turn: bool
 
 
@@ -107,14 +107,15 @@ def make(
     the detector's gradients and of the controls, see `attacks`; for "combined" those of
     FGSM.  `generator` holds those of the networks: 'width' and 'blocks', the 'size' of
     kernels, and 'bound', how their squared output becomes precisions: 'rms', rescaled
-    to the root mean square 'rms'; 'clamp', at least 1; or 'free'.  'in_turn': batches
-    hold reals and fakes in turn, as those with `balance` do, so that each of two
-    networks draws every other picture; one that is out of turn stays as it is.  They
-    move `generator_steps` times before the detector does.  `share` is the weight of
-    changed pictures in the detector's loss.  `side_losses` {name in SIDE_LOSSES:
-    weight} are of what a detector gives beside logits; adversaries do not see them.
-    `guided` weighs the loss on clean pictures that are degraded where the detector's
-    attention is high.  `augment` is what pictures go through first.
+    to the root mean square 'rms'; 'clamp', no less than 'least', where it does not
+    learn what to do; 'above', that is added; or 'free'.  'in_turn': batches hold reals
+    and fakes in turn, as those with `balance` do, so that each of two networks draws
+    every other picture; one that is out of turn stays as it is.  They move
+    `generator_steps` times before the detector does.  `share` is the weight of changed
+    pictures in the detector's loss.  `side_losses` {name in SIDE_LOSSES: weight} are of
+    what a detector gives beside logits; adversaries do not see them.  `guided` weighs
+    the loss on clean pictures that are degraded where the detector's attention is high.
+    `augment` is what pictures go through first.
     """
     settings = dict(locals())
     choose(dict.fromkeys(ADVERSARIES), adversary, "adversary")
@@ -128,6 +129,7 @@ def make(
         "size": 9,
         "bound": "rms",
         "rms": RMS,
+        "least": 1.0,
         "in_turn": False,
     }
     given = dict(generator or {})
@@ -329,7 +331,7 @@ def _drawn(game, nets, params, role, image, *, mask, train):
     else:
         output = game.generator.apply(variables, image)
         stats = nets[role].stats
-    return BOUNDS[game.blur.bound](jnp.square(output), game.blur.rms), stats
+    return BOUNDS[game.blur.bound](jnp.square(output), game.blur), stats
 
 
 def _frames(image):
@@ -345,15 +347,16 @@ def _shares(game, label):
     return {of_real: label == 0, of_fake: label == 1}
 
 
-def _rescaled(precision, rms):
+def _rescaled(precision, blur):
     square = jnp.mean(jnp.square(precision), axis=(1, 2), keepdims=True)
-    return rms * precision / jnp.sqrt(jnp.maximum(square, 1e-12))
+    return blur.rms * precision / jnp.sqrt(jnp.maximum(square, 1e-12))
 
 
 BOUNDS = {
     "rms": _rescaled,
-    "clamp": lambda precision, rms: jnp.maximum(precision, LEAST),
-    "free": lambda precision, rms: precision,
+    "clamp": lambda precision, blur: jnp.maximum(precision, blur.least),
+    "above": lambda precision, blur: precision + blur.least,
+    "free": lambda precision, blur: precision,
 }
 
 
@@ -365,7 +368,8 @@ def _about_maps(game, precision, valid):
     deviation = deviation.reshape(len(valid), -1).mean(1)
     metrics = {"map_deviation": masked_mean(deviation, valid)}
     if game.blur.bound == "clamp":
-        is_held = jnp.mean(precision <= LEAST, axis=tuple(range(1, precision.ndim)))
+        is_held = precision <= game.blur.least
+        is_held = jnp.mean(is_held, axis=tuple(range(1, precision.ndim)))
         metrics["clamped"] = masked_mean(is_held, valid)
     return metrics
 

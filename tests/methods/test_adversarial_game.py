@@ -271,13 +271,17 @@ def test_a_batch_of_one_class_moves_nothing_to_nan(two):
     "bound, expected",
     [
         ("free", lambda s: s),
-        ("clamp", lambda s: np.maximum(s, 1)),
+        ("clamp", lambda s: np.maximum(s, 1.5)),
+        ("above", lambda s: s + 1.5),
         ("rms", lambda s: s * 0.39 / np.sqrt(np.mean(s**2, (1, 2), keepdims=True))),
     ],
 )
 def test_bounds(bound, expected):
     drawn = np.random.default_rng(0).uniform(0, 3, (2, 5, 4))
-    found = adversarial_game.BOUNDS[bound](jnp.float32(drawn), 0.39)
+    blur = adversarial_game.Blur(
+        size=9, bound=bound, rms=0.39, least=1.5, in_turn=False
+    )
+    found = adversarial_game.BOUNDS[bound](jnp.float32(drawn), blur)
     np.testing.assert_allclose(found, expected(drawn), rtol=1e-5)
 
 
