@@ -51,58 +51,61 @@ def accuracy(cell):
     return (summaries["real_accuracy"] + summaries["fake_accuracy"]) / 2
 
 
+def shift_claim(row):
+    """How the claim begins that a row's maps move with the picture."""
+    return f"{row}: a picture that is shifted by a quarter"
+
+
 def _of_looks(looks, constants, settings):
-    """Whether the locator looks at the picture."""
+    """Whether the locators look at the picture, row by row."""
     if looks is None:
         return []
-    seen = looks.views
-    plain = seen[views.PLAIN]
     pair = settings.looks["trained_on"], settings.looks["test"]
-    similarity = plain["cosine_similarity"]
-    constant = constants[pair][MEAN_MAP]["cosine_similarity"]
-    falls = looks.constant
+    mean_map = constants[pair][MEAN_MAP]["cosine_similarity"]
     constant_fall = (
-        falls[views.PLAIN]["cosine_similarity"]
-        - falls[views.SHIFTED]["cosine_similarity"]
+        looks.constant[views.PLAIN]["cosine_similarity"]
+        - looks.constant[views.SHIFTED]["cosine_similarity"]
     )
+    rows = []
+    for row, seen in looks.rows.items():
+        rows += _of_looking_row(row, seen, mean_map, constant_fall)
+    return rows
+
+
+def _of_looking_row(row, seen, mean_map, constant_fall):
+    """Whether one row looks, from what it says of pictures seen in different ways.
+
+    `mean_map` is the COSS of the mean training map, `constant_fall` what that map loses
+    where pictures are shifted.
+    """
+    plain = seen[views.PLAIN]
+    similarity = plain["cosine_similarity"]
     shifted = seen[views.SHIFTED]["cosine_similarity"]
     neighbours = seen[views.NEIGHBOURS]["cosine_similarity"]
     shuffled = seen[views.SHUFFLED]["cosine_similarity"]
     augmented = seen[views.AUGMENTED]["fake_accuracy"]
-    return [
-        claims.decided(
-            f"the accuracy of fakes is {FAKE_ACCURACY} or more: what is above",
-            plain["fake_accuracy"] - FAKE_ACCURACY,
+    claimed = {
+        f"{row}: the accuracy of fakes is {FAKE_ACCURACY} or more: what is above": (
+            plain["fake_accuracy"] - FAKE_ACCURACY
         ),
-        claims.decided(
-            f"COSS is {OVER_MEAN} or more above that of the mean training map: what is "
-            "beyond that",
-            similarity - constant - OVER_MEAN,
+        f"{row}: COSS is {OVER_MEAN} or more above that of the mean training map: what "
+        "is beyond that": similarity - mean_map - OVER_MEAN,
+        f"{shift_claim(row)} costs {SHIFT_COST} of COSS at most (the mean map loses "
+        f"{constant_fall:.3f}): what is left to that": (
+            SHIFT_COST - (similarity - shifted)
         ),
-        claims.decided(
-            f"a picture that is shifted by a quarter costs {SHIFT_COST} of COSS at "
-            f"most (the mean map loses {constant_fall:.3f}): what is left to that",
-            SHIFT_COST - (similarity - shifted),
+        f"{row}: a neighbour's picture costs {NEIGHBOUR_COST} of COSS or more: what is "
+        "beyond that": similarity - neighbours - NEIGHBOUR_COST,
+        f"{row}: of authentic pictures {FALSE_AREA} or less is marked: what is left": (
+            FALSE_AREA - plain["false_area"]
         ),
-        claims.decided(
-            f"a neighbour's picture costs {NEIGHBOUR_COST} of COSS or more: what is "
-            "beyond that",
-            (similarity - neighbours) - NEIGHBOUR_COST,
+        f"{row}: augmented fakes are recognised, {AUGMENTED_COST} less often at most: "
+        "what is left to that": (AUGMENTED_COST - (plain["fake_accuracy"] - augmented)),
+        f"{row}: disorganised pictures keep {KEPT} of COSS or more: what is above": (
+            shuffled / similarity - KEPT
         ),
-        claims.decided(
-            f"of authentic pictures {FALSE_AREA} or less is marked: what is left",
-            FALSE_AREA - plain["false_area"],
-        ),
-        claims.decided(
-            f"augmented fakes are recognised, {AUGMENTED_COST} less often at most: "
-            "what is left to that",
-            AUGMENTED_COST - (plain["fake_accuracy"] - augmented),
-        ),
-        claims.decided(
-            f"disorganised pictures keep {KEPT} of COSS or more: what is above",
-            shuffled / similarity - KEPT,
-        ),
-    ]
+    }
+    return [claims.decided(claim, values) for claim, values in claimed.items()]
 
 
 def _of_losses(cells):

@@ -49,11 +49,11 @@ class Gallery(NamedTuple):
 
 
 class Looks(NamedTuple):
-    """Whether a locator looks: summaries per seed, by the way pictures are seen."""
+    """Whether locators look: summaries by the way pictures are seen."""
 
-    views: dict  # {view: {measure: array}}
+    rows: dict  # {row: {view: {measure: array with one value per seed}}}
     constant: dict  # {view: {measure: value}} of the mean training map
-    degraded: dict  # {view: {measure: value}} of the first seed
+    degraded: dict  # {view: {measure: value}} of the first row's first seed
 
 
 class Measured(NamedTuple):
@@ -181,12 +181,17 @@ def _looks(made, settings, data):
     if not networks:
         return None
     test = settings.looks["test"]
-    kinds = (views.PLAIN, *plan.LOOKS)
+    by_row = {}
+    for network in networks:
+        by_row.setdefault(network.row, []).append(network)
     summaries = {
-        kind: _over_seeds(
-            [fakelocator.summarise(made[n.looked_name(kind, test)]) for n in networks]
-        )
-        for kind in kinds
+        row: {
+            kind: _over_seeds(
+                [fakelocator.summarise(made[n.looked_name(kind, test)]) for n in same]
+            )
+            for kind in (views.PLAIN, *plan.LOOKS)
+        }
+        for row, same in by_row.items()
     }
     trained_on = settings.looks["trained_on"]
     drawn = mean_map(made, settings, data, trained_on)
@@ -200,7 +205,7 @@ def _looks(made, settings, data):
             kind = degradations.view_name(name, own_target=own_target)
             columns = made[networks[0].looked_name(kind, test)]
             degraded[kind] = fakelocator.summarise(columns)
-    return Looks(views=summaries, constant=constant, degraded=degraded)
+    return Looks(rows=summaries, constant=constant, degraded=degraded)
 
 
 def _gallery(made, settings, data):

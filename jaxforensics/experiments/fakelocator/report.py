@@ -35,7 +35,8 @@ LOOKS = """\
 Pictures are shifted by a quarter, with their targets; the map of a neighbour's picture
 is compared with a picture's own target; quadrants change places; fakes and reals are
 augmented alike. A map that looks at nothing falls where pictures are shifted, and loses
-nothing by a neighbour's.
+nothing by a neighbour's. "Moved" was trained on pictures shifted at random, up to three
+tenths of a side each way.
 """
 DEGRADED = """\
 γ is the share of a measure that is left after a degradation. The paper compares with
@@ -186,13 +187,18 @@ def _report_paper(group, report):
 
 
 def _report_looks(looks, report):
-    """Whether the network looks at the picture: a row per way of seeing it."""
+    """Whether networks look at the picture: a row for each and way of seeing it."""
     if looks is None:
         return
     report.section("Does it look?", LOOKS)
     rows = []
-    for kind, summary in looks.views.items():
-        row = {"pictures": kind}
+    seen_by_rows = [
+        (network, kind, summary)
+        for network, seen in looks.rows.items()
+        for kind, summary in seen.items()
+    ]
+    for network, kind, summary in seen_by_rows:
+        row = {"pictures": kind, "network": network}
         row |= {
             title: tables.spread(summary[name])
             for title, name in (ANSWERS | MAPS).items()
@@ -204,7 +210,7 @@ def _report_looks(looks, report):
         if constant is not None:
             row["COSS, mean map"] = constant["cosine_similarity"]
         rows.append(row)
-    report.table("looks", rows, caption="The same network, pictures seen otherwise.")
+    report.table("looks", rows, caption="The same networks, pictures seen otherwise.")
 
 
 def _report_degraded(looks, settings, report):
@@ -212,7 +218,8 @@ def _report_degraded(looks, settings, report):
     if looks is None or not looks.degraded:
         return
     report.section("Degradations", DEGRADED)
-    plain = {name: values[0] for name, values in looks.views[views.PLAIN].items()}
+    first = next(iter(looks.rows.values()))
+    plain = {name: values[0] for name, values in first[views.PLAIN].items()}
     names = {"fake accuracy": "fake_accuracy"} | {
         title: MAPS[title] for title in ("COSS", "PSNR", "SSIM")
     }

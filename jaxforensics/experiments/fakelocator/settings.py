@@ -42,7 +42,7 @@ class Settings:
     augmented: dict  # VII, VIII
     universal: dict  # IX
     attention: dict  # X
-    looks: dict  # whether the locator looks: 'row', 'trained_on', 'test', degradations
+    looks: dict  # who is asked whether it looks, see `looking_networks`
     pictures: int  # of each kind in figures
     steps: int
     longer: dict  # {training set: how many times as many steps}
@@ -79,12 +79,18 @@ def networks_of(settings, group):
 
 
 def looking_networks(settings):
-    """The networks, a seed each, that are asked whether they look."""
+    """The networks that are asked whether they look, seeds of the first row first.
+
+    `looks` names the `rows`, the set that they are `trained_on`, the `test`, how many
+    `seeds`, and the `degradations` that the first network is asked about.
+    """
     chosen = settings.looks
-    if not chosen["row"]:
-        return []
     seeds = tuple(settings.seeds)[: chosen["seeds"]]
-    return [Network(chosen["row"], chosen["trained_on"], seed) for seed in seeds]
+    return [
+        Network(row, chosen["trained_on"], seed)
+        for row in chosen["rows"]
+        for seed in seeds
+    ]
 
 
 def all_networks(settings):

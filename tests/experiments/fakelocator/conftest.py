@@ -32,7 +32,7 @@ def settings_of():
         "tests": sets,
         "regions": {"began": (1,), "pggan": (1,)},
         "longer": {},
-        "looks": dict(chosen["looks"]) | {"row": ""},
+        "looks": dict(chosen["looks"]) | {"rows": ()},
         "seeds": (0, 1),
         "steps": 4,
     }

@@ -1,5 +1,6 @@
 """FakeLocator's numbers and page from measured maps, and how pictures are seen."""
 
+import dataclasses
 from functools import partial
 from types import SimpleNamespace
 
@@ -9,6 +10,8 @@ import pytest
 
 from jaxforensics.experiments import fakelocator
 from jaxforensics.experiments.fakelocator import claims, views
+from jaxforensics.experiments.fakelocator.findings import findings
+from jaxforensics.experiments.fakelocator.measure import Looks
 from jaxforensics.experiments.fakelocator.report import answers
 from jaxforensics.experiments.fakelocator.settings import all_exams
 from jaxforensics.methods import fakelocator as method
@@ -84,6 +87,70 @@ def test_claims_compare_losses_seed_by_seed(measured):
     assert "A: map_psnr that L1 gains over Dice" in rows
     row = rows["A: the branch changes COSS by 0.05 at most"]
     assert row["measured"].startswith("-0.05")  # 0.9 against 0.8
+
+
+def seen_by(similarity, shifted):
+    """What a row says of pictures seen in different ways, two seeds."""
+    values = {
+        "cosine_similarity": np.array([similarity, similarity]),
+        "fake_accuracy": np.array([0.97, 0.99]),
+        "real_accuracy": np.array([0.97, 0.99]),
+        "false_area": np.array([0.01, 0.01]),
+        "agreement": np.array([0.9, 0.9]),
+    }
+    kinds = views.PLAIN, views.SHIFTED, views.NEIGHBOURS, views.SHUFFLED
+    seen = dict.fromkeys((*kinds, views.AUGMENTED), values)
+    seen[views.SHIFTED] = values | {"cosine_similarity": np.array(shifted)}
+    return seen
+
+
+@pytest.fixture(scope="module")
+def looking(measured):
+    """Settings and numbers of two rows, of which the second moves with the picture."""
+    settings, numbers = measured
+    looks = Looks(
+        rows={
+            "L1": seen_by(0.9, [0.501, 0.502]),
+            "Dice": seen_by(0.85, [0.801, 0.802]),
+        },
+        constant={
+            views.PLAIN: {"cosine_similarity": 0.7},
+            views.SHIFTED: {"cosine_similarity": 0.3},
+        },
+        degraded={},
+    )
+    chosen = dict(settings.looks) | {"rows": ("L1", "Dice")}
+    chosen |= {"trained_on": "A", "test": "B"}
+    settings = dataclasses.replace(settings, looks=chosen)
+    rows = claims.decide(numbers.groups, numbers.constants, looks, settings)
+    return settings, numbers._replace(looks=looks, claims=rows)
+
+
+def test_every_row_is_asked_whether_it_moves_with_the_picture(looking):
+    _, numbers = looking
+    verdicts = {
+        row["claim"].partition(" costs")[0]: row["verdict"] for row in numbers.claims
+    }
+    assert verdicts[claims.shift_claim("L1")] == "does not hold"
+    assert verdicts[claims.shift_claim("Dice")] == "holds"
+
+
+def test_the_head_has_the_first_rows_claims_and_the_shifts_of_others(looking):
+    settings, numbers = looking
+    lines = findings(numbers, settings)
+    assert sum(": L1: " in line for line in lines) == 7
+    assert [line for line in lines if ": Dice: " in line] == [
+        next(line for line in lines if claims.shift_claim("Dice") in line)
+    ]
+
+
+def test_looks_have_a_line_per_row_and_view(looking, tmp_path):
+    settings, numbers = looking
+    report = Report(tmp_path)
+    fakelocator.report(numbers, settings, report)
+    lines = (tmp_path / "tables/looks.csv").read_text().splitlines()
+    assert lines[0].startswith("pictures,network,")
+    assert len(lines) == 1 + 2 * 5
 
 
 def test_the_page_has_the_papers_numbers_and_constant_maps(measured, tmp_path):

@@ -80,7 +80,7 @@ def test_every_network_is_asked_about_every_test(tiny, settings_of):
 
 def test_looks_are_jobs_of_the_same_network(tiny, settings_of):
     looks = dict(settings_of().looks) | {
-        "row": "L1",
+        "rows": ("L1", "Dice"),
         "trained_on": "A",
         "test": "B",
         "degradations": {"blur size": (3, 5)},
@@ -88,8 +88,10 @@ def test_looks_are_jobs_of_the_same_network(tiny, settings_of):
     graph = {job.name for job in jobs(settings_of(looks=looks), tiny)}
     for kind in ("shifted", "of a neighbour", "disorganised", "augmented"):
         assert f"L1/A/seed1/{kind}/B" in graph
+        assert f"Dice/A/seed0/{kind}/B" in graph
     assert "L1/A/seed0/blur size 5, undegraded target/B" in graph
-    assert "L1/A/seed1/blur size 5/B" not in graph  # curves are of the first seed
+    # Curves are of the first row's first seed.
+    assert not {"L1/A/seed1/blur size 5/B", "Dice/A/seed0/blur size 5/B"} & graph
 
 
 @pytest.mark.parametrize("preset", PRESETS)
