@@ -17,6 +17,14 @@ from configs import common
 from jaxforensics.synthfaces import sources
 from jaxforensics.synthfaces.drawing.render import CLASSES
 
+# Types of manipulation, as in Table I, and the forgers that stand for them.
+TYPES = {
+    "swap": "swap_neural",
+    "edit": "edit_deconv",
+    "whole, bilinear": "bilinear",
+    "whole, nearest": "nearest",
+}
+ENTIRE = "bilinear", "nearest"
 EDITORS = {"A": "edit_deconv", "B": "edit_skip"}
 PROPERTIES = "blond", "black", "brown", "bald", "smile"
 
@@ -38,6 +46,7 @@ AUGMENTED = {
     "(1, 1)": {"augment_reals": 1.0, "augment_fakes": 1.0},
     "(0, 1)": {"augment_fakes": 1.0},
 }
+PARTIAL = "(1, 0)"  # the partial augmentation that the paper recommends
 # Shifted at random in training, further than the test that shifts by a quarter.
 MOVED = {"L1, moved": {"shift": 0.3}}
 ATTENTION = {"L1, attention": {"attention": "parsing"}}
@@ -50,6 +59,7 @@ BASELINES = {
         "target": "binary",
     }
 }
+GROUPS = "losses", "crossed", "augmented", "universal", "attention", "types"
 ROWS = OWN | MOVED | LOSSES | TARGETS | AUGMENTED | ATTENTION | BASELINES
 
 DEGRADATIONS = {
@@ -75,10 +85,14 @@ def get_config(preset="default"):
 
 def _default():
     """One property of one editor in the centre, three seeds of what claims compare."""
+    types = "swap", "edit", "whole, bilinear"
     one = dict.fromkeys((*LOSSES, *BASELINES), 1)
     bald = ("A, bald",)
     return _config(
         data=_edits(),
+        types=types,
+        faces_of_types=1500,
+        clusters=_clusters(PARTIAL),
         groups={
             "losses": _group(
                 *OWN,
@@ -106,7 +120,9 @@ def _default():
                 trained_on=("A, blond",),
                 tests=("A, black", "A, brown", "A, smile"),
             ),
+            "types": _group(*OWN, PARTIAL, trained_on=types, tests=types, seeds=1),
         },
+        longer={"all": 3} | dict.fromkeys(types, 0.6),
         steps=500,
         seeds=(0, 1, 2),
     )
@@ -116,9 +132,13 @@ def _full():
     """Every row, the editors both ways, more properties."""
     properties = (*PROPERTIES, "bangs", "long_hair")
     both = ("A, bald", "B, bald")
+    types = tuple(TYPES)
     return _config(
         data=_edits(properties=properties),
         properties=properties,
+        types=types,
+        faces_of_types=2400,
+        clusters=_clusters(PARTIAL, ratios=(1, 4)),
         groups={
             "losses": _group(
                 *OWN,
@@ -147,6 +167,7 @@ def _full():
                 trained_on=("A, blond", "B, blond"),
                 tests=("A, black", "A, brown", "A, smile", "B, black", "B, brown"),
             ),
+            "types": _group(*OWN, PARTIAL, trained_on=types, tests=types),
         },
         steps=1500,
         seeds=(0, 1, 2),
@@ -155,12 +176,15 @@ def _full():
 
 def _quick():
     """Everything once, with networks that learn nothing in so few steps."""
+    bald = ("A, bald",)
     return _config(
         data=_edits(faces=60, properties=("bald",)),
         properties=("bald",),
         groups={
-            "losses": _group(*OWN, trained_on=("A, bald",), tests=("A, bald",), seeds=1)
+            "losses": _group(*OWN, trained_on=bald, tests=bald, seeds=1),
+            "types": _group(*OWN, trained_on=bald, tests=(*bald, "B, bald"), seeds=1),
         },
+        clusters=_clusters(*OWN, draws=2),
         locator={
             "model": "unet",
             "model_settings": {"width": 4, "levels": 3},
@@ -229,17 +253,22 @@ def _config(
     *,
     data,
     properties=PROPERTIES,
+    types=(),
+    faces_of_types=0,
     sets=None,
     regions=None,
     groups,
+    clusters=None,
     locator=None,
     looks=None,
+    longer=None,
     steps,
     seeds,
     evaluate_every=100,
 ):
     if sets is None:
         sets = _sets(properties) | {"all": _of(*_sources(properties))}
+        sets |= {name: _of(TYPES[name], corpus="types") for name in types}
     if regions is None:
         regions = {name: _region(name) for name in _sources(properties)}
     shared = {
@@ -255,27 +284,25 @@ def _config(
             "schedule_settings": {"warmup": 0.1},
         },
     }
-    nobody = {
-        name: _group()
-        for name in ("losses", "crossed", "augmented", "universal", "attention")
-    }
+    nobody = {name: _group() for name in GROUPS}
     experiment = {
         "name": "fakelocator",
         "rows": ROWS,
         "locator": shared | (locator or {}),
         "training_sets": sets,
         "tests": sets,
-        "entire": (),
+        "entire": ENTIRE if types else (),
         "regions": regions,
         "looks": looks or _looks("A, bald", "A, bald", DEGRADATIONS),
         "pictures": 3,
         "steps": steps,
-        "longer": {"all": 3} if "all" in sets else {},
+        "longer": longer or ({"all": 3} if "all" in sets else {}),
+        "clusters": clusters or _clusters(),
         "seeds": seeds,
     }
     return common.config(
         data=data,
-        others={},
+        others={"types": _forgeries(types, faces_of_types)} if types else {},
         experiment=experiment | nobody | groups,
         run=common.run(evaluate_every=evaluate_every, log_every=evaluate_every),
     )
@@ -318,9 +345,20 @@ def _edits(*, faces=800, properties=PROPERTIES):
     return data | {"balance": None}
 
 
-def _of(*fakes):
-    """The fakes of some sources (without names: all) of the data, and its reals."""
-    return {"corpus": "edits", "fakes": tuple(fakes) or None}
+def _forgeries(types, faces):
+    """Faces that are shared out among the forgers of these types."""
+    fakes = tuple(TYPES[name] for name in types)
+    return common.embedded("pairs", faces=faces, size=64, batch_size=8, fakes=fakes)
+
+
+def _clusters(*rows, draws=10, ratios=(1,)):
+    """Whose features name clusters, with so many reals per fake."""
+    return {"rows": rows, "draws": draws, "ratios": ratios}
+
+
+def _of(*fakes, corpus="edits"):
+    """The fakes of some sources (without names: all) of a set, and its reals."""
+    return {"corpus": corpus, "fakes": tuple(fakes) or None}
 
 
 def _sets(properties):

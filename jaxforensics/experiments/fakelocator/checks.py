@@ -2,9 +2,10 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxforensics.experiments.common import checks
-from jaxforensics.experiments.fakelocator import degradations, sets
+from jaxforensics.experiments.fakelocator import clusters, degradations, sets
 from jaxforensics.experiments.fakelocator.networks import method, whole_steps
 from jaxforensics.experiments.fakelocator.settings import (
     GROUPS,
@@ -26,6 +27,7 @@ def check(settings, data):
     for group in GROUPS:
         checks.check_group(getattr(settings, group), group, tables)
     _check_looks(settings)
+    _check_clusters(settings, data)
     for name in settings.longer:
         choose(settings.training_sets, name, "set to be trained longer on")
     for name in sets.used_for_tests(settings):
@@ -45,6 +47,21 @@ def _check_looks(settings):
         choose(degradations.OPERATIONS, name, "degradation for looks")
         for severity in severities:
             _try(degradations.operation(name, severity))
+
+
+def _check_clusters(settings, data):
+    """Whether rows that name clusters are there, and enough pictures for clusters."""
+    chosen = settings.clusters
+    for row in chosen["rows"]:
+        choose(dict.fromkeys(settings.types["rows"]), row, "row of types for clusters")
+    if chosen["rows"] and chosen["draws"] < 1:
+        raise ValueError("clusters.draws: one draw of a labelled picture at least")
+    for _, test in clusters.exams(settings):
+        (counts,) = sets.test(test, settings, data).counts.values()
+        fakes = sum(counts[name] for name in checks.fakes(counts))
+        labels = np.repeat([0, 1], [sum(counts.values()) - fakes, fakes])
+        for ratio in chosen["ratios"]:
+            clusters.chosen_rows(labels, ratio, where=f"test {test}")
 
 
 def _try(operation):

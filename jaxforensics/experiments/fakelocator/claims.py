@@ -29,11 +29,11 @@ BRANCH_CHANGE = 0.05  # of COSS, at most
 KEPT = 0.9  # of COSS under disorganisation
 
 
-def decide(groups, constants, looks, settings):
+def decide(groups, constants, looks, named, settings):
     """Rows of `claims.decided`.
 
     `groups` {group: {(row, trained on): {test: measure.Cell}}}, `constants` {(trained
-    on, test): {constant map: summary}}.
+    on, test): {constant map: summary}}, `named` as `clusters.measure` gives it.
     """
     rows = []
     rows += _of_looks(looks, constants, settings)
@@ -42,6 +42,7 @@ def decide(groups, constants, looks, settings):
     rows += _of_augmentation(groups["augmented"])
     rows += _of_attention(groups["attention"])
     rows += _of_universal(groups["universal"], groups["losses"], settings)
+    rows += _of_types(groups["types"], named)
     return rows
 
 
@@ -245,4 +246,21 @@ def _of_universal(cells, single_cells, settings):
                     single[test].summaries["cosine_similarity"],
                 )
                 rows.append(claims.decided(claim, gained))
+    return rows
+
+
+def _of_types(cells, named):
+    """Table I: clusters named by one picture against the classifier, on other types."""
+    rows = []
+    for cell, tests in named.items():
+        gains = [
+            gain(by_ratio[min(by_ratio)].accuracies, accuracy(cells[cell][test]))
+            for test, by_ratio in tests.items()
+        ]
+        row, trained_on = cell
+        claim = (
+            f"{row} trained on {trained_on}: accuracy on other types that clusters "
+            "named by one picture gain over the classifier"
+        )
+        rows.append(claims.decided(claim, np.mean(gains, axis=0)))
     return rows

@@ -11,6 +11,7 @@ from jaxforensics.experiments.common import claims as common_claims
 from jaxforensics.experiments.common import detectors
 from jaxforensics.experiments.fakelocator import (
     claims,
+    clusters,
     degradations,
     plan,
     sets,
@@ -63,6 +64,7 @@ class Measured(NamedTuple):
     groups: dict  # {group: {(row, trained on): {test: Cell}}}
     constants: dict  # {(trained on, test): {constant map: {measure: value}}}
     looks: Looks | None
+    clusters: dict  # see `clusters.measure`
     gallery: Gallery | None
     claims: list
 
@@ -80,7 +82,8 @@ def measure(made, settings, data):
         pair: _constants(made, settings, data, *pair) for pair in all_pairs(settings)
     }
     looks = _looks(made, settings, data)
-    decided = claims.decide(groups, constants, looks, settings)
+    named = clusters.measure(made, settings, data)
+    decided = claims.decide(groups, constants, looks, named, settings)
     return Measured(
         counts=[
             {"corpus": name} | row
@@ -90,6 +93,7 @@ def measure(made, settings, data):
         groups=groups,
         constants=constants,
         looks=looks,
+        clusters=named,
         gallery=_gallery(made, settings, data),
         claims=common_claims.unless_diverged(decided, made.workspace.diverged),
     )

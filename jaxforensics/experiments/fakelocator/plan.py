@@ -1,7 +1,7 @@
 """The jobs of FakeLocator's study: every training, and the maps of every test."""
 
 from jaxforensics.experiments.common.jobs import Job
-from jaxforensics.experiments.fakelocator import degradations, sets, views
+from jaxforensics.experiments.fakelocator import clusters, degradations, sets, views
 from jaxforensics.experiments.fakelocator.checks import check
 from jaxforensics.experiments.fakelocator.networks import training_job
 from jaxforensics.experiments.fakelocator.settings import (
@@ -39,7 +39,7 @@ def jobs(settings, data):
         for name in degradations.of(settings)
         for own_target in (False, True)
     ]
-    return [*trainings, *exams, *looks, *degraded]
+    return [*trainings, *exams, *looks, *degraded, *clusters.jobs(settings, data)]
 
 
 def _job(network, kind, test, settings, data):

@@ -4,15 +4,17 @@ import numpy as np
 
 from jaxforensics.experiments.common import claims
 from jaxforensics.experiments.fakelocator import claims as locator_claims
-from jaxforensics.experiments.fakelocator import degradations, paper, views
+from jaxforensics.experiments.fakelocator import degradations, paper_tables, views
 from jaxforensics.experiments.fakelocator.findings import findings
+from jaxforensics.experiments.fakelocator.settings import OF_ANSWERS
 from jaxforensics.reporting import figures, tables
 
 TITLE = "FakeLocator"
 PROTOCOL = """\
 A network draws where a fake differs from its original, a gray map, and says real or
 fake. It learns from fakes and their originals side by side; its checkpoint has the
-highest cosine similarity of maps (COSS) on the validation split. The test split is
+highest cosine similarity of maps (COSS) on the validation split, or where whole faces
+are learned from the least error, as every even map is similar to ones. The test split is
 opened when training is over. Measures of maps are means over fakes, IoU, PBCA and IINC
 over those whose target has a pixel of 0.1 or more. Accuracy is the mean of that of
 reals and of fakes at a score of one half. Figures are means over seeds, ± the standard
@@ -30,6 +32,12 @@ UNIVERSAL = "One network for all editors and properties, as in Table IX."
 ATTENTION = """\
 Encoder features weighed in training by a map of where the property lies; all ones in
 tests, as in Table X. Similarities in the region count its pixels alone.
+"""
+TYPES = """\
+Trained on one type of manipulation, tested on others, as in Table I, without and with
+partial augmentation. Clusters: the features of a test's pictures, in two clusters, of
+which one labelled picture says which are fakes; the better naming is what they could
+reach. The set's share of fakes helps them, and they see all of its pictures at once.
 """
 LOOKS = """\
 Pictures are shifted by a quarter, with their targets; the map of a neighbour's picture
@@ -65,6 +73,7 @@ COLUMNS = {
     "augmented": ANSWERS | {"COSS": "cosine_similarity"},
     "universal": ANSWERS | dict(list(MAPS.items())[:3]),
     "attention": ANSWERS | REGION,
+    "types": ANSWERS,
 }
 SECTIONS = {
     "losses": ("Losses and baselines", LOSSES),
@@ -72,6 +81,7 @@ SECTIONS = {
     "augmented": ("Partial augmentation", AUGMENTED),
     "universal": ("One network for all", UNIVERSAL),
     "attention": ("Attention to the face", ATTENTION),
+    "types": ("Types of manipulation", TYPES),
 }
 
 
@@ -84,6 +94,12 @@ def report(measured, settings, report):
         if measured.groups[group]:
             report.section(title, text)
             _report_group(group, measured, settings, report)
+            if group == "types":
+                _report_clusters(measured, report)
+            printed = paper_tables.ROWS.get(group, list)()
+            if printed:
+                caption = "The paper's numbers, on photographs."
+                report.table(f"{group}_paper", printed, caption=caption, about=())
     _report_looks(measured.looks, report)
     _report_degraded(measured.looks, settings, report)
     _report_gallery(measured.gallery, report)
@@ -114,10 +130,34 @@ def _report_group(group, measured, settings, report):
             intervals.append(about | {"COSS": cell.interval})
             beside.setdefault((trained_on, test), None)
     report.table(group, rows, caption="Networks.")
+    if group in OF_ANSWERS:
+        return
     _report_constants(group, beside, columns, measured.constants, report)
     caption = "COSS of the first seed with 95 % bootstrap intervals over people."
     report.table(f"{group}_intervals", intervals, caption=caption)
-    _report_paper(group, report)
+
+
+def _report_clusters(measured, report):
+    """Table I's third value: clusters named by one picture, beside the classifier."""
+    rows = []
+    for (row, trained_on), tests in measured.clusters.items():
+        for test, by_ratio in tests.items():
+            cell = measured.groups["types"][row, trained_on][test]
+            rows += [
+                {
+                    "network": row,
+                    "trained on": trained_on,
+                    "tested on": test,
+                    "reals per fake": str(ratio),
+                    "classifier": tables.spread(locator_claims.accuracy(cell)),
+                    "clusters": tables.spread(named.accuracies),
+                    "better naming": tables.spread(named.better),
+                }
+                for ratio, named in by_ratio.items()
+            ]
+    if rows:
+        caption = "Accuracy of clusters, means over draws of the labelled picture."
+        report.table("types_clusters", rows, caption=caption)
 
 
 def answers(row, settings):
@@ -140,50 +180,6 @@ def _report_constants(group, pairs, columns, constants, report):
             rows.append(about | values)
     caption = "Maps that look at nothing."
     report.table(f"{group}_constant", rows, caption=caption, about=())
-
-
-def _report_paper(group, report):
-    """What the paper prints for a group."""
-    rows = []
-    if group == "losses":
-        rows = [
-            {
-                "network": name,
-                "accuracy": row.accuracy,
-                "COSS": row.coss,
-                "PSNR": row.psnr,
-                "SSIM": row.ssim,
-                "Dice": row.dice,
-                "IoU": row.iou,
-                "PBCA": row.pbca,
-                "IINC": row.iinc,
-            }
-            for name, row in paper.LOSSES.items()
-        ]
-    elif group == "crossed":
-        rows = [
-            {"trained on": trained_on, "tested on": test} | cell._asdict()
-            for (trained_on, test), cell in paper.CROSSED.items()
-        ]
-    elif group == "augmented":
-        rows = [
-            {"augmentation": name} | cell._asdict()
-            for name, cell in paper.AUGMENTED.items()
-        ]
-    elif group == "universal":
-        rows = [
-            {"tested on": name} | cell._asdict()
-            for name, cell in paper.UNIVERSAL.items()
-        ]
-    elif group == "attention":
-        rows = [
-            {"tested on": name, "attention": attention} | cell._asdict()
-            for name, cells in paper.ATTENTION.items()
-            for attention, cell in zip(("no", "yes"), cells, strict=True)
-        ]
-    if rows:
-        caption = "The paper's numbers, on photographs."
-        report.table(f"{group}_paper", rows, caption=caption, about=())
 
 
 def _report_looks(looks, report):

@@ -26,7 +26,7 @@ class Settings:
     """What a config says of this study.
 
     Training sets and tests {name: {'corpus': its name, 'fakes': the sources that fakes
-    are from}} also have all reals.  Groups (from `losses` to `attention`) name the
+    are from}} also have all reals.  Groups, those of GROUPS, name the
     `rows`, the sets that each is `trained_on`, the `tests` it is asked about, and how
     many of the `seeds` it takes; `fewer` {row or set: seeds} says where fewer.
     """
@@ -42,6 +42,8 @@ class Settings:
     augmented: dict  # VII, VIII
     universal: dict  # IX
     attention: dict  # X
+    types: dict  # I
+    clusters: dict  # whose features name clusters: 'rows', 'draws', 'ratios'
     looks: dict  # who is asked whether it looks, see `looking_networks`
     pictures: int  # of each kind in figures
     steps: int
@@ -50,7 +52,9 @@ class Settings:
 
 
 # In the order of the report.
-GROUPS = "losses", "crossed", "augmented", "universal", "attention"
+GROUPS = "losses", "crossed", "augmented", "universal", "attention", "types"
+# Their tables are of answers alone, beside which no constant map says anything.
+OF_ANSWERS = ("types",)
 
 
 def cells_of(settings, group):
@@ -99,11 +103,11 @@ def all_networks(settings):
     return list(dict.fromkeys(networks + looking_networks(settings)))
 
 
-def all_exams(settings):
-    """(network, name of the test that it is asked about) of all groups, each once."""
+def all_exams(settings, *, groups=GROUPS):
+    """(network, name of the test that it is asked about) of groups, each once."""
     exams = [
         (network, test)
-        for group in GROUPS
+        for group in groups
         for network in networks_of(settings, group)
         for test in getattr(settings, group)["tests"]
     ]
@@ -112,6 +116,10 @@ def all_exams(settings):
 
 
 def all_pairs(settings):
-    """(training set, test) of all exams, each once: constant maps stand beside them."""
-    pairs = [(network.trained_on, test) for network, test in all_exams(settings)]
+    """(training set, test) beside which constant maps stand, each once."""
+    of_maps = [group for group in GROUPS if group not in OF_ANSWERS]
+    pairs = [
+        (network.trained_on, test)
+        for network, test in all_exams(settings, groups=of_maps)
+    ]
     return list(dict.fromkeys(pairs))

@@ -66,10 +66,13 @@ def regions(kind, settings, exam):
 
 def constant(maps, mesh, *, digest, entire, regions, kind=PLAIN):
     """A predictor that draws one map (h, w), whatever the picture."""
-    function = view(kind, entire, regions)
-    return Predictor(
-        partial(function, _drawn), jnp.asarray(maps), mesh=mesh, digest=digest
-    )
+    drawing = _drawing(view(kind, entire, regions))
+    return Predictor(drawing, jnp.asarray(maps), mesh=mesh, digest=digest)
+
+
+@lru_cache  # one function for all maps is compiled once
+def _drawing(function):
+    return partial(function, _drawn)
 
 
 def _drawn(state, batch):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxforensics.experiments import fakelocator
-from jaxforensics.experiments.fakelocator import claims, views
+from jaxforensics.experiments.fakelocator import claims, clusters, views
 from jaxforensics.experiments.fakelocator.findings import findings
 from jaxforensics.experiments.fakelocator.measure import Looks
 from jaxforensics.experiments.fakelocator.report import answers
@@ -38,6 +38,13 @@ def columns(seed, *, similarity):
     }
 
 
+def features(seed):
+    """Features of 20 reals and 10 fakes, far apart."""
+    draw = np.random.default_rng(seed)
+    label = np.repeat([0, 1], [20, 10])
+    return {"features": draw.normal(size=(30, 6)) + 9 * label[:, None], "label": label}
+
+
 class Answered(dict):
     """Finished jobs: maps of L1 are the best."""
 
@@ -46,8 +53,13 @@ class Answered(dict):
             diverged=[],
             mesh=data_mesh(),
             arrays=lambda name, function, *inputs: function(),
+            measure=lambda name, function, *inputs: function(),
             predict=self.predict,
         )
+        for network, test in clusters.exams(settings):
+            name = network.looked_name(clusters.FEATURES, test)
+            self[name] = features(network.seed)
+            self[network.name] = SimpleNamespace(digest=name)
         for network, test in all_exams(settings):
             similarity = {"L1": 0.9, "Dice": 0.7}.get(network.row, 0.8)
             name = network.looked_name(views.PLAIN, test)
@@ -122,7 +134,7 @@ def looking(measured):
     chosen = dict(settings.looks) | {"rows": ("L1", "Dice")}
     chosen |= {"trained_on": "A", "test": "B"}
     settings = dataclasses.replace(settings, looks=chosen)
-    rows = claims.decide(numbers.groups, numbers.constants, looks, settings)
+    rows = claims.decide(numbers.groups, numbers.constants, looks, {}, settings)
     return settings, numbers._replace(looks=looks, claims=rows)
 
 
@@ -151,6 +163,51 @@ def test_looks_have_a_line_per_row_and_view(looking, tmp_path):
     lines = (tmp_path / "tables/looks.csv").read_text().splitlines()
     assert lines[0].startswith("pictures,network,")
     assert len(lines) == 1 + 2 * 5
+
+
+@pytest.fixture(scope="module")
+def by_type(tiny, settings_of):
+    """One row trained on A and tested on both, whose features name clusters of B."""
+    group = dict(settings_of().losses) | {"rows": ("L1",)}
+    settings = settings_of(
+        losses=group | {"rows": (), "trained_on": (), "tests": ()},
+        types=group,
+        clusters={"rows": ("L1",), "draws": 2, "ratios": (1, 2)},
+    )
+    return settings, fakelocator.measure(Answered(settings), settings, tiny)
+
+
+def test_clusters_are_named_by_one_picture_on_other_types(by_type):
+    """Features that lie apart are told by the first picture with a label."""
+    _, numbers = by_type
+    named = numbers.clusters["L1", "A"]
+    assert set(named) == {"B"} and set(named["B"]) == {1, 2}
+    for ratio in (1, 2):
+        np.testing.assert_array_equal(named["B"][ratio].accuracies, [1.0, 1.0])
+    (row,) = [row for row in numbers.claims if "named by one picture" in row["claim"]]
+    assert row["measured"].startswith("0.000")  # the classifier is right as well
+    assert not numbers.constants  # no table of maps
+
+
+def test_the_page_has_clusters_and_table_i(by_type, tmp_path):
+    settings, numbers = by_type
+    report = Report(tmp_path)
+    fakelocator.report(numbers, settings, report)
+    lines = (tmp_path / "tables/types_clusters.csv").read_text().splitlines()
+    assert len(lines) == 1 + 2  # a line per ratio
+    assert (tmp_path / "tables/types.csv").read_text().startswith("network,trained on")
+    printed = (tmp_path / "tables/types_paper.csv").read_text()
+    assert "FF++,StarGAN,0.49,0.988,0.999" in printed
+
+
+def test_pictures_for_clusters_have_the_share_of_fakes():
+    labels = np.array([0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0])
+    np.testing.assert_array_equal(clusters.chosen_rows(labels, 1), [*range(7), 9])
+    rows = clusters.chosen_rows(labels, 4)
+    np.testing.assert_array_equal(rows, [0, 1, 2, 3, 4, 6, 7, 8, 10, 11])
+    assert labels[rows].sum() == 2
+    with pytest.raises(ValueError, match="test B: of 4 fakes and 8 reals 0 are left"):
+        clusters.chosen_rows(labels, 9, where="test B")
 
 
 def test_the_page_has_the_papers_numbers_and_constant_maps(measured, tmp_path):

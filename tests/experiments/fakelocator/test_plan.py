@@ -6,7 +6,7 @@ from configs import fakelocator as config
 from jaxforensics.experiments.common.jobs import in_order
 from jaxforensics.experiments.fakelocator import degradations, jobs
 from jaxforensics.experiments.fakelocator.checks import check
-from jaxforensics.experiments.fakelocator.networks import method
+from jaxforensics.experiments.fakelocator.networks import method, watch_of
 from jaxforensics.experiments.fakelocator.settings import GROUPS, Network
 from jaxforensics.synthfaces.drawing.render import CLASSES
 
@@ -51,6 +51,19 @@ def test_degradations_are_those_of_the_paper(tiny, settings_of):
         degradations.operation("JPEG quality", 400)
     every = dict(settings_of().looks) | {"degradations": config.DEGRADATIONS}
     check(settings_of(looks=every), tiny)
+
+
+def test_clusters_need_their_rows_and_pictures(tiny, settings_of):
+    types = dict(settings_of().losses) | {"rows": ("L1",)}
+    for chosen, message in (
+        ({"rows": ("Dice",)}, "no row of types for clusters 'Dice'"),
+        ({"rows": ("L1",), "draws": 0}, "clusters.draws"),
+        ({"rows": ("L1",), "ratios": (0,)}, "clusters.ratios"),
+        ({"rows": ("L1",), "ratios": (9,)}, "test B: of 1 fakes and 4 reals"),
+    ):
+        named = {"rows": (), "draws": 2, "ratios": (1,)} | chosen
+        with pytest.raises(ValueError, match=message):
+            check(settings_of(types=types, clusters=named), tiny)
 
 
 def test_attention_needs_parsings(tiny, settings_of):
@@ -110,6 +123,15 @@ def test_regions_are_those_of_the_edits():
     regions = config.get_config().experiment.regions
     assert [CLASSES[n] for n in regions["edit_deconv/bald"]] == ["hair"]
     assert {CLASSES[n] for n in regions["edit_skip/smile"]} == {"mouth", "eyes", "skin"}
+
+
+def test_whole_faces_are_chosen_by_their_error(tiny, settings_of):
+    """Even maps have a COSS of one with a target of ones, whatever they say."""
+    train = tiny.main.train.only(("began",))
+    assert watch_of(settings_of(), train).select == "cosine_similarity"
+    whole = watch_of(settings_of(entire=("pggan", "began")), train)
+    assert whole.select == "map_closeness"
+    assert watch_of(settings_of(entire=("pggan",)), train).select != whole.select
 
 
 def test_rows_differ_in_what_they_say_alone(settings_of):
