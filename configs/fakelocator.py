@@ -59,7 +59,26 @@ BASELINES = {
         "target": "binary",
     }
 }
-GROUPS = "losses", "crossed", "augmented", "universal", "attention", "types"
+# Rows that learn from reals and fakes as they come.  Wang et al.'s ResNet-50 with their
+# shares of blurred and of compressed pictures, here from random weights.
+SELDOM_DEGRADED = (
+    {"name": "blur", "probability": 0.1, "sizes": (13,), "variance": (0.0, 9.0)},
+    {"name": "jpeg", "probability": 0.1, "low": 30, "high": 100},
+)
+DETECTORS = {
+    "CNNDetection": common.binary()
+    | {"model": "resnet50", "model_settings": {}, "augment": SELDOM_DEGRADED},
+    "DCTA": common.binary() | {"model": "dcta", "model_settings": {}},
+}
+# Chai et al.'s patches; a gain of one, as in short trainings.
+PATCHES = {
+    "Patch": common.binary() | {"model": "patch_cnn", "model_settings": {"gain": 1.0}}
+}
+CLASSIFIERS = DETECTORS | PATCHES
+GROUPS = (
+    *("losses", "crossed", "augmented", "universal", "attention"),
+    *("types", "detection", "sets"),
+)
 ROWS = OWN | MOVED | LOSSES | TARGETS | AUGMENTED | ATTENTION | BASELINES
 
 DEGRADATIONS = {
@@ -133,6 +152,7 @@ def _full():
     properties = (*PROPERTIES, "bangs", "long_hair")
     both = ("A, bald", "B, bald")
     types = tuple(TYPES)
+    mixed = "every type", "videos"
     return _config(
         data=_edits(properties=properties),
         properties=properties,
@@ -168,7 +188,19 @@ def _full():
                 tests=("A, black", "A, brown", "A, smile", "B, black", "B, brown"),
             ),
             "types": _group(*OWN, PARTIAL, trained_on=types, tests=types),
+            "detection": _group(
+                *OWN, *DETECTORS, trained_on=mixed, tests=mixed, seeds=1
+            ),
+            "sets": _group(
+                *OWN,
+                *BASELINES,
+                *PATCHES,
+                trained_on=(*both, *types, "videos"),
+                tests=(*both, *types, "videos"),
+                seeds=1,
+            ),
         },
+        videos=True,
         steps=1500,
         seeds=(0, 1, 2),
     )
@@ -183,6 +215,7 @@ def _quick():
         groups={
             "losses": _group(*OWN, trained_on=bald, tests=bald, seeds=1),
             "types": _group(*OWN, trained_on=bald, tests=(*bald, "B, bald"), seeds=1),
+            "detection": _group(*OWN, "DCTA", trained_on=bald, tests=bald, seeds=1),
         },
         clusters=_clusters(*OWN, draws=2),
         locator={
@@ -255,6 +288,7 @@ def _config(
     properties=PROPERTIES,
     types=(),
     faces_of_types=0,
+    videos=False,
     sets=None,
     regions=None,
     groups,
@@ -269,6 +303,10 @@ def _config(
     if sets is None:
         sets = _sets(properties) | {"all": _of(*_sources(properties))}
         sets |= {name: _of(TYPES[name], corpus="types") for name in types}
+        if types:
+            sets["every type"] = _of(corpus="types")
+        if videos:
+            sets["videos"] = _of(corpus="videos")
     if regions is None:
         regions = {name: _region(name) for name in _sources(properties)}
     shared = {
@@ -284,10 +322,16 @@ def _config(
             "schedule_settings": {"warmup": 0.1},
         },
     }
+    others = {}
+    if types:
+        others["types"] = _forgeries(types, faces_of_types)
+    if videos:
+        others["videos"] = common.clips(size=64, batch_size=8)
     nobody = {name: _group() for name in GROUPS}
     experiment = {
         "name": "fakelocator",
         "rows": ROWS,
+        "classifiers": CLASSIFIERS,
         "locator": shared | (locator or {}),
         "training_sets": sets,
         "tests": sets,
@@ -302,7 +346,7 @@ def _config(
     }
     return common.config(
         data=data,
-        others={"types": _forgeries(types, faces_of_types)} if types else {},
+        others=others,
         experiment=experiment | nobody | groups,
         run=common.run(evaluate_every=evaluate_every, log_every=evaluate_every),
     )
@@ -334,7 +378,7 @@ def _looks(trained_on, test, degradations, *, rows=(*OWN, *MOVED), seeds=3):
 
 def _edits(*, faces=800, properties=PROPERTIES):
     """Every property added to all portraits that lack it, by both editors."""
-    data = common.embedded(
+    return common.embedded(
         "edits",
         faces=faces,
         size=64,
@@ -342,7 +386,6 @@ def _edits(*, faces=800, properties=PROPERTIES):
         fakes=tuple(EDITORS.values()),
         attributes=tuple(properties),
     )
-    return data | {"balance": None}
 
 
 def _forgeries(types, faces):

@@ -522,7 +522,8 @@ def measure(outputs, batch, *, entire=(), regions=(), classes=FaceParser.classes
 def summarise(columns):
     """Means of `measure`, accuracy and AUC, of usable pictures; the share of others.
 
-    Accuracies are at P(fake) = 0.5, which scores of maps alone are not.
+    Accuracies are at P(fake) = 0.5, which scores of maps alone are not.  Of a detector
+    without a map there are the accuracies alone.
     """
     is_used = np.asarray(columns["usable"]) > 0
     used = {name: np.asarray(column)[is_used] for name, column in columns.items()}
@@ -532,12 +533,11 @@ def summarise(columns):
         "accuracy": float(np.mean(said_fake == is_fake)),
         "real_accuracy": float(metrics.mean(~said_fake[~is_fake] * 1.0)),
         "fake_accuracy": float(metrics.mean(said_fake[is_fake] * 1.0)),
-        "agreement": float(metrics.mean(used["agreement"])),
-        "map_error": float(metrics.mean(used["map_error"])),
         "left_out": float(np.mean(~is_used)),
     }
-    if "parsing_iou" in used:
-        summary["parsing_iou"] = float(metrics.mean(used["parsing_iou"]))
+    for name in ("agreement", "map_error", "parsing_iou"):
+        if name in used:
+            summary[name] = float(metrics.mean(used[name]))
     if 0 < is_fake.sum() < len(is_fake):
         summary["auc"] = float(metrics.auc(used["label"], used["score"]))
         summary["eer"] = float(metrics.eer(used["label"], used["score"]))

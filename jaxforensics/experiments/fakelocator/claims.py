@@ -12,6 +12,7 @@ from jaxforensics.experiments.fakelocator import views
 CAPTION = "Each on these data, whatever it says; COSS is that of maps of fakes."
 OURS = "L1"
 FFD = "FFD"
+PATCH = "Patch"
 ALONE = "L1, no branch"
 ATTENDED = "L1, attention"
 AUGMENTED = "(1, 0)"
@@ -43,6 +44,7 @@ def decide(groups, constants, looks, named, settings):
     rows += _of_attention(groups["attention"])
     rows += _of_universal(groups["universal"], groups["losses"], settings)
     rows += _of_types(groups["types"], named)
+    rows += _of_sets(groups["sets"])
     return rows
 
 
@@ -263,4 +265,18 @@ def _of_types(cells, named):
             "named by one picture gain over the classifier"
         )
         rows.append(claims.decided(claim, np.mean(gains, axis=0)))
+    return rows
+
+
+def _of_sets(cells):
+    """Table V: maps beside those of the baselines, on the set that was learned."""
+    rows = []
+    for (row, trained_on), tests in cells.items():
+        if row not in (FFD, PATCH) or (OURS, trained_on) not in cells:
+            continue
+        ours = cells[OURS, trained_on][trained_on].summaries
+        theirs = tests[trained_on].summaries
+        for name in ("cosine_similarity", "map_ssim", "iou"):
+            claim = f"{trained_on} (other sets): {name} that {OURS} gains over {row}"
+            rows.append(claims.decided(claim, gain(ours[name], theirs[name])))
     return rows

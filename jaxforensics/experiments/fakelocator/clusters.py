@@ -11,7 +11,7 @@ import numpy as np
 from jaxforensics.evaluation import embedding
 from jaxforensics.experiments.common import detectors
 from jaxforensics.experiments.fakelocator import sets
-from jaxforensics.experiments.fakelocator.settings import networks_of
+from jaxforensics.experiments.fakelocator.settings import networks_of, tests_of
 
 GROUP = "types"
 FEATURES = "features"
@@ -31,7 +31,7 @@ def exams(settings):
         (network, test)
         for network in networks_of(settings, GROUP)
         if network.row in settings.clusters["rows"]
-        for test in getattr(settings, GROUP)["tests"]
+        for test in tests_of(settings, GROUP, network.trained_on)
         if test != network.trained_on
     ]
 

@@ -23,6 +23,7 @@ from jaxforensics.experiments.fakelocator.settings import (
     cells_of,
     looking_networks,
     over_seeds,
+    tests_of,
 )
 from jaxforensics.methods import fakelocator
 from jaxforensics.training import mesh as meshes
@@ -34,7 +35,8 @@ class Cell(NamedTuple):
     """What the networks of one cell say of a test."""
 
     summaries: dict  # {measure: array with one value per seed}, see `fakelocator`
-    interval: tuple  # (point, low, high) of the first seed's COSS, over groups
+    # (point, low, high) of the first seed's COSS over groups; None without maps.
+    interval: tuple | None
 
 
 class Gallery(NamedTuple):
@@ -103,7 +105,7 @@ def _cell(made, settings, group, cell):
     """{test: Cell} of the networks of a cell, over its seeds."""
     networks = over_seeds(settings, group, *cell)
     cells = {}
-    for test in getattr(settings, group)["tests"]:
+    for test in tests_of(settings, group, networks[0].trained_on):
         columns = [made[n.looked_name(views.PLAIN, test)] for n in networks]
         cells[test] = Cell(
             summaries=_over_seeds([fakelocator.summarise(each) for each in columns]),
@@ -118,7 +120,9 @@ def _over_seeds(summaries):
 
 
 def _interval(columns):
-    """COSS of fakes with its bootstrap interval over groups."""
+    """COSS of fakes with its bootstrap interval over groups; None without maps."""
+    if "cosine_similarity" not in columns:
+        return None
     chosen = (columns["label"] > 0) & (columns["usable"] > 0)
     similarity = columns["cosine_similarity"][chosen]
     return tuple(bootstrap(mean, similarity, groups=columns["group"][chosen]))

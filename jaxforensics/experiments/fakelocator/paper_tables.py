@@ -14,20 +14,39 @@ def types():
 
 def losses():
     """Table IV."""
+    return [{"network": name} | _of_map(row) for name, row in paper.LOSSES.items()]
+
+
+def detection():
+    """Table III."""
     return [
-        {
-            "network": name,
-            "accuracy": row.accuracy,
-            "COSS": row.coss,
-            "PSNR": row.psnr,
-            "SSIM": row.ssim,
-            "Dice": row.dice,
-            "IoU": row.iou,
-            "PBCA": row.pbca,
-            "IINC": row.iinc,
-        }
-        for name, row in paper.LOSSES.items()
+        {"set": name, "detector": detector} | accuracies._asdict()
+        for name, detectors in paper.DETECTION.items()
+        for detector, accuracies in detectors.items()
     ]
+
+
+def sets():
+    """Table V."""
+    return [
+        {"set": name, "network": network} | _of_map(row)
+        for name, rows in paper.SETS.items()
+        for network, row in rows.items()
+    ]
+
+
+def _of_map(row):
+    """The columns of a `paper.Printed` that tables of maps have."""
+    return {
+        "accuracy": row.accuracy,
+        "COSS": row.coss,
+        "PSNR": row.psnr,
+        "SSIM": row.ssim,
+        "Dice": row.dice,
+        "IoU": row.iou,
+        "PBCA": row.pbca,
+        "IINC": row.iinc,
+    }
 
 
 def crossed():
@@ -69,4 +88,6 @@ ROWS = {
     "augmented": augmented,
     "universal": universal,
     "attention": attention,
+    "detection": detection,
+    "sets": sets,
 }

@@ -16,13 +16,8 @@ LOOKS = views.SHIFTED, views.NEIGHBOURS, views.SHUFFLED, views.AUGMENTED
 def jobs(settings, data):
     """Networks of all groups, and what is measured of their maps."""
     check(settings, data)
-    learnt_from = {
-        name: sets.training(name, settings, data)
-        for name in sets.used_for_training(settings)
-    }
     trainings = [
-        training_job(network, settings, learnt_from[network.trained_on])
-        for network in all_networks(settings)
+        training_job(network, settings, data) for network in all_networks(settings)
     ]
     exams = [
         _job(network, views.PLAIN, test, settings, data)

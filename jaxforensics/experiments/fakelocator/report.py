@@ -13,13 +13,14 @@ TITLE = "FakeLocator"
 PROTOCOL = """\
 A network draws where a fake differs from its original, a gray map, and says real or
 fake. It learns from fakes and their originals side by side; its checkpoint has the
-highest cosine similarity of maps (COSS) on the validation split, or where whole faces
-are learned from the least error, as every even map is similar to ones. The test split is
-opened when training is over. Measures of maps are means over fakes, IoU, PBCA and IINC
-over those whose target has a pixel of 0.1 or more. Accuracy is the mean of that of
-reals and of fakes at a score of one half. Figures are means over seeds, ± the standard
-deviation. Beside every table stand maps that look at nothing: zeros, ones, and the mean
-target of the training set; faces are aligned, and such maps score well.
+highest cosine similarity of maps (COSS) on the validation split. Where whole faces are
+learned it is that with the least error: every even map is similar to ones. The test
+split is opened when training is over. Measures of maps are means over fakes, IoU, PBCA
+and IINC over those whose target has a pixel of 0.1 or more. Accuracy is the mean of
+that of reals and of fakes at a score of one half. Figures are means over seeds, ± the
+standard deviation. Beside every table of maps stand maps that look at nothing: zeros,
+ones, and the mean target of the training set; faces are aligned, and such maps score
+well.
 """
 LOSSES = "What the map is compared by in training, as in Table IV."
 CROSSED = "Trained on one editor and property, tested on others, as in Table VI."
@@ -32,6 +33,14 @@ UNIVERSAL = "One network for all editors and properties, as in Table IX."
 ATTENTION = """\
 Encoder features weighed in training by a map of where the property lies; all ones in
 tests, as in Table X. Similarities in the region count its pixels alone.
+"""
+DETECTION = """\
+Detection alone, as in Table III: the locator's branch beside detectors, which learn
+from the same fakes and all reals.
+"""
+SETS = """\
+Other sets, as in Table V; whole faces have targets of ones, where a map is a verdict.
+Patch is P(fake) of every patch, enlarged; FFD's map is of 19 x 19 in the paper.
 """
 TYPES = """\
 Trained on one type of manipulation, tested on others, as in Table I, without and with
@@ -74,6 +83,8 @@ COLUMNS = {
     "universal": ANSWERS | dict(list(MAPS.items())[:3]),
     "attention": ANSWERS | REGION,
     "types": ANSWERS,
+    "detection": ANSWERS,
+    "sets": ANSWERS | MAPS,
 }
 SECTIONS = {
     "losses": ("Losses and baselines", LOSSES),
@@ -82,6 +93,8 @@ SECTIONS = {
     "universal": ("One network for all", UNIVERSAL),
     "attention": ("Attention to the face", ATTENTION),
     "types": ("Types of manipulation", TYPES),
+    "detection": ("Detection beside detectors", DETECTION),
+    "sets": ("Other sets", SETS),
 }
 
 
@@ -162,6 +175,8 @@ def _report_clusters(measured, report):
 
 def answers(row, settings):
     """Whether a row says real or fake, by a branch or by itself."""
+    if row in settings.classifiers:
+        return True
     chosen = dict(settings.locator) | dict(settings.rows[row])
     return chosen.get("branch", ()) is not None or chosen["model"] == "ffd_map"
 

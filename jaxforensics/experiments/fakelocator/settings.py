@@ -32,6 +32,7 @@ class Settings:
     """
 
     rows: dict  # {title: settings of `fakelocator.make` of its own}
+    classifiers: dict  # {title: settings of `classifier.make`}: rows that only answer
     locator: dict  # settings of `fakelocator.make` that all rows share
     training_sets: dict
     tests: dict
@@ -43,24 +44,50 @@ class Settings:
     universal: dict  # IX
     attention: dict  # X
     types: dict  # I
+    detection: dict  # III
+    sets: dict  # V
     clusters: dict  # whose features name clusters: 'rows', 'draws', 'ratios'
     looks: dict  # who is asked whether it looks, see `looking_networks`
     pictures: int  # of each kind in figures
     steps: int
-    longer: dict  # {training set: how many times as many steps}
+    longer: dict  # {training set or row: how many times as many steps}
     seeds: tuple
 
 
 # In the order of the report.
-GROUPS = "losses", "crossed", "augmented", "universal", "attention", "types"
+GROUPS = (
+    "losses",
+    "crossed",
+    "augmented",
+    "universal",
+    "attention",
+    "types",
+    "detection",
+    "sets",
+)
 # Their tables are of answers alone, beside which no constant map says anything.
-OF_ANSWERS = ("types",)
+OF_ANSWERS = "types", "detection"
+# Networks are asked about the set that they learned alone.
+OF_OWN_SET = "detection", "sets"
+
+
+def all_rows(settings):
+    """{title: settings} of every row that a group may name."""
+    return dict(settings.rows) | dict(settings.classifiers)
 
 
 def cells_of(settings, group):
     """(row, trained on) of every network of a group, whatever its seed."""
     chosen = getattr(settings, group)
     return [(row, name) for name in chosen["trained_on"] for row in chosen["rows"]]
+
+
+def tests_of(settings, group, trained_on):
+    """Names of the tests that the networks of a group, of one set, are asked about."""
+    tests = getattr(settings, group)["tests"]
+    if group in OF_OWN_SET:
+        return tuple(name for name in tests if name == trained_on)
+    return tuple(tests)
 
 
 def over_seeds(settings, group, row, trained_on):
@@ -109,7 +136,7 @@ def all_exams(settings, *, groups=GROUPS):
         (network, test)
         for group in groups
         for network in networks_of(settings, group)
-        for test in getattr(settings, group)["tests"]
+        for test in tests_of(settings, group, network.trained_on)
     ]
     exams += [(n, settings.looks["test"]) for n in looking_networks(settings)]
     return list(dict.fromkeys(exams))

@@ -85,6 +85,9 @@ def _drawn(state, batch):
 
 
 def _measure(entire, regions, outputs, batch):
+    if "mask" not in outputs:  # a detector without a map
+        usable = fakelocator.is_usable(batch, entire=entire)
+        return {"usable": usable * 1.0, "score": outputs["score"]}
     values = fakelocator.measure(outputs, batch, entire=entire, regions=regions)
     return values | {"score": outputs["score"]}
 

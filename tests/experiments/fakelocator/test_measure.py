@@ -19,6 +19,7 @@ from jaxforensics.reporting.report import Report
 from jaxforensics.training.mesh import data_mesh
 
 SIDE = 16
+DETECTORS = "DCTA", "CNNDetection"  # without maps
 
 
 def columns(seed, *, similarity):
@@ -64,6 +65,9 @@ class Answered(dict):
             similarity = {"L1": 0.9, "Dice": 0.7}.get(network.row, 0.8)
             name = network.looked_name(views.PLAIN, test)
             self[name] = columns(network.seed, similarity=similarity)
+            if network.row in DETECTORS:
+                kept = "usable", "score", "label", "source", "group"
+                self[name] = {column: self[name][column] for column in kept}
 
     def predict(self, name, predictor, batches, *inputs, outputs):
         return predictor.over(batches(), outputs=outputs)
@@ -198,6 +202,31 @@ def test_the_page_has_clusters_and_table_i(by_type, tmp_path):
     assert (tmp_path / "tables/types.csv").read_text().startswith("network,trained on")
     printed = (tmp_path / "tables/types_paper.csv").read_text()
     assert "FF++,StarGAN,0.49,0.988,0.999" in printed
+
+
+def test_networks_stand_beside_detectors_and_baselines(tiny, settings_of, tmp_path):
+    """Tables III and V: each asked about its own set, claims where both have maps."""
+    group = dict(settings_of().losses) | {"trained_on": ("A", "B")}
+    settings = settings_of(
+        losses=group | {"rows": (), "trained_on": (), "tests": ()},
+        detection=group | {"rows": ("L1", "DCTA")},
+        sets=group | {"rows": ("L1", "Patch")},
+    )
+    numbers = fakelocator.measure(Answered(settings), settings, tiny)
+    assert set(numbers.groups["detection"]["DCTA", "B"]) == {"B"}
+    assert set(numbers.constants) == {("A", "A"), ("B", "B")}
+    claimed = {row["claim"] for row in numbers.claims}
+    assert "B (other sets): iou that L1 gains over Patch" in claimed
+    assert len(claimed) == 2 * 3
+
+    report = Report(tmp_path)
+    fakelocator.report(numbers, settings, report)
+    tables = tmp_path / "tables"
+    lines = (tables / "detection.csv").read_text().splitlines()
+    assert "DCTA,B,B,1.000" in "\n".join(lines).replace(" ± 0.000", "")
+    assert (tables / "sets_constant.csv").exists()
+    assert "UADFV,CNNDetection,1.0" in (tables / "detection_paper.csv").read_text()
+    assert "StarGAN,Patch,1.0,0.7462" in (tables / "sets_paper.csv").read_text()
 
 
 def test_pictures_for_clusters_have_the_share_of_fakes():

@@ -34,7 +34,8 @@ def test_a_group_names_what_is_there(tiny, settings_of, wrong, message):
 def test_what_cannot_be_done_is_said_first(tiny, settings_of):
     check(settings_of(), tiny)
     for wrong, message in (
-        ({"longer": {"C": 2}}, "set to be trained longer on"),
+        ({"longer": {"C": 2}}, "set or row to be trained longer"),
+        ({"classifiers": {"L1": {}}}, "rows and classifiers both have L1"),
         ({"longer": {"A": 0}}, "its steps would train nothing"),
         ({"locator": {"model": "unet", "map_lost": "l1"}}, "did you mean 'map_loss'"),
         ({"tests": {"A": {"corpus": "edit", "fakes": None}}}, "test for losses 'B'"),
@@ -51,6 +52,25 @@ def test_degradations_are_those_of_the_paper(tiny, settings_of):
         degradations.operation("JPEG quality", 400)
     every = dict(settings_of().looks) | {"degradations": config.DEGRADATIONS}
     check(settings_of(looks=every), tiny)
+
+
+def test_detectors_learn_from_reals_and_fakes_and_locators_from_pairs(
+    tiny, settings_of
+):
+    group = dict(settings_of().losses) | {"rows": ("L1", "DCTA")}
+    group |= {"trained_on": ("A", "B"), "seeds": 1}
+    nobody = {"losses": group | {"rows": ()}}
+    settings = settings_of(**nobody, detection=group, longer={"DCTA": 2, "A": 3})
+    graph = {job.name: job for job in in_order(jobs(settings, tiny))}
+    trained = {name for name, job in graph.items() if not job.needs}
+    assert trained == {f"{row}/{on}/seed0" for row in ("L1", "DCTA") for on in "AB"}
+    assert "DCTA/A/seed0/as they are/A" in graph
+    assert "DCTA/A/seed0/as they are/B" not in graph  # each its own set alone
+    network = Network("DCTA", "A", 0)
+    (stage,) = method(network, settings, ("real", "began")).stages
+    assert stage.steps == settings.steps * 2 * 3
+    with pytest.raises(ValueError, match="detection asks networks .* tests lack B"):
+        check(settings_of(**nobody, detection=group | {"tests": ("A",)}), tiny)
 
 
 def test_clusters_need_their_rows_and_pictures(tiny, settings_of):
@@ -112,7 +132,7 @@ def test_every_preset_names_what_it_has(preset):
     chosen = config.get_config(preset).experiment
     for group in GROUPS:
         named = chosen[group]
-        assert set(named.rows) <= set(chosen.rows)
+        assert set(named.rows) <= set(chosen.rows) | set(chosen.classifiers)
         assert set(named.trained_on) <= set(chosen.training_sets)
         assert set(named.tests) <= set(chosen.tests)
     assert chosen.looks.trained_on in chosen.training_sets
