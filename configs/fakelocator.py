@@ -49,7 +49,16 @@ AUGMENTED = {
 PARTIAL = "(1, 0)"  # the partial augmentation that the paper recommends
 # Shifted at random in training, further than the test that shifts by a quarter.
 MOVED = {"L1, moved": {"shift": 0.3}}
-ATTENTION = {"L1, attention": {"attention": "parsing"}}
+ATTENTION = {
+    "L1, attention": {"attention": "parsing"},
+    # Of parsings that a small network learns first, not of the exact ones.
+    "L1, attention (predicted)": {
+        "attention": "predicted",
+        "parser": {"width": 8},
+        "parser_steps": 500,
+        "parser_optimiser": {"name": "adam", "rate": 2e-3, "schedule": "cosine"},
+    },
+}
 # Stehouwer et al.'s attention map, from binary targets; it has an answer of its own.
 BASELINES = {
     "FFD": {
@@ -106,6 +115,7 @@ def _default():
     """One property of one editor in the centre, three seeds of what claims compare."""
     types = "swap", "edit", "whole, bilinear"
     one = dict.fromkeys((*LOSSES, *BASELINES), 1)
+    predicted = {"L1, attention (predicted)": 1}
     bald = ("A, bald",)
     return _config(
         data=_edits(),
@@ -138,6 +148,7 @@ def _default():
                 *ATTENTION,
                 trained_on=("A, blond",),
                 tests=("A, black", "A, brown", "A, smile"),
+                fewer=predicted,
             ),
             "types": _group(*OWN, PARTIAL, trained_on=types, tests=types, seeds=1),
         },

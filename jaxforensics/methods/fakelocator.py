@@ -510,7 +510,7 @@ def measure(outputs, batch, *, entire=(), regions=(), classes=FaceParser.classes
     # The same at every step of a training, whatever its loss: with white attention.
     values["map_error"] = jnp.mean(jnp.abs(outputs["mask"] - target), axis=(1, 2))
     values["agreement"] = localisation.agreement(outputs["mask"], outputs["score"])
-    if "parsing" in outputs:
+    if "parsing" in outputs and "parsing" in batch:
         parsing = outputs["parsing"]
         values["parsing_iou"] = localisation.parsing_iou(
             parsing, batch["parsing"], classes

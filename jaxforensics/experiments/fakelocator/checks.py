@@ -109,7 +109,7 @@ def _check_networks(settings, data):
             both = sets.with_reals(network.trained_on, settings, data)
             checks.have_both_labels(both.counts, of=network.trained_on)
             continue
-        if made.settings["attention"] == "parsing" and "parsing" not in train.parts:
+        if made.settings["attention"] != "white" and "parsing" not in train.parts:
             raise ValueError(
                 f"{network.row} looks at parsings, and {network.trained_on} has none"
             )

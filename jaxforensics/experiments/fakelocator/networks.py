@@ -32,7 +32,8 @@ def training_job(network, settings, data):
         method(network, settings, train.sources),
         train,
         seed=network.seed,
-        watch=watch_of(settings, train),
+        # A parser, which may learn in a stage before, has no map to be chosen by.
+        watch={"train": watch_of(settings, train)},
         title=network.row,
     )
 

@@ -28,6 +28,7 @@ MEASURES = (
     "has_change",
     "map_error",
     "agreement",
+    "parsing_iou",
     "usable",
     "score",
 )

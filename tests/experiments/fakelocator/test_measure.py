@@ -357,3 +357,16 @@ def test_who_has_no_branch_has_no_accuracy(measured, settings_of, tmp_path):
     column = lines[0].split(",").index("accuracy")
     row = next(line for line in lines if line.startswith('"L1, no branch"'))
     assert row.replace('"L1, no branch"', "x").split(",")[column] == ""
+
+
+def test_attention_of_predicted_parsings_has_claims_of_its_own(measured):
+    _, numbers = measured
+    cell = numbers.groups["losses"]["L1", "A"]["B"]
+    better = {name: values + 0.01 for name, values in cell.summaries.items()}
+    cells = {
+        ("L1", "A"): {"B": cell},
+        ("L1, attention (predicted)", "A"): {"B": cell._replace(summaries=better)},
+    }
+    (row,) = claims._of_attention(cells)
+    assert "attention by predicted parsings gains" in row["claim"]
+    assert row["verdict"] == "holds"

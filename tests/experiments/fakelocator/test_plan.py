@@ -9,6 +9,7 @@ from jaxforensics.experiments.fakelocator.checks import check
 from jaxforensics.experiments.fakelocator.networks import method, watch_of
 from jaxforensics.experiments.fakelocator.settings import GROUPS, Network
 from jaxforensics.synthfaces.drawing.render import CLASSES
+from jaxforensics.training import watch
 
 PRESETS = "default", "quick", "full", "folder", "paper"
 
@@ -86,10 +87,23 @@ def test_clusters_need_their_rows_and_pictures(tiny, settings_of):
             check(settings_of(types=types, clusters=named), tiny)
 
 
-def test_attention_needs_parsings(tiny, settings_of):
-    group = settings_of().losses | {"rows": ("L1, attention",)}
+@pytest.mark.parametrize("row", config.ATTENTION)
+def test_attention_needs_parsings(tiny, settings_of, row):
+    """Also the predicted one, whose parser learns from them."""
+    group = settings_of().losses | {"rows": (row,)}
     with pytest.raises(ValueError, match="looks at parsings, and A has none"):
         check(settings_of(losses=group), tiny)
+
+
+def test_a_parser_learns_first_and_the_locator_is_chosen_by_its_map(tiny, settings_of):
+    settings = settings_of()
+    network = Network("L1, attention (predicted)", "A", 0)
+    made = method(network, settings, ("real", "began"))
+    steps = {stage.name: stage.steps for stage in made.stages}
+    assert steps == {"parse": 500, "train": settings.steps}
+    training = watch_of(settings, tiny.main.train)
+    watch.check({"train": training}, made)
+    assert set(watch.by_stage({"train": training}, made)) == {"train"}
 
 
 def test_edits_need_their_originals(tiny, settings_of):
