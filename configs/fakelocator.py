@@ -10,6 +10,7 @@ Presets:
   quick     for tests, in seconds
   full      more properties and seeds, every row
   folder    your own prepared pairs of pictures, at 128 x 128
+  few       the same of a few people: one row, short
   paper     DeepLabv3 with ResNet-101 at 224 x 224, on prepared pairs
 """
 
@@ -106,6 +107,7 @@ def get_config(preset="default"):
         quick=_quick,
         full=_full,
         folder=_folder,
+        few=_few,
         paper=_paper,
     )
     return make()
@@ -257,6 +259,20 @@ def _folder():
         looks=_looks(every[0], every[0], DEGRADATIONS),
         steps=2000,
         seeds=(0, 1, 2),
+    )
+
+
+def _few():
+    """Pairs of some tens of people: what a short training of one row says of them."""
+    every = ("every edit",)
+    return _config(
+        data=common.folder(size=128, batch_size=8) | {"balance": None},
+        sets={"every edit": _of()},
+        regions={},
+        groups={"losses": _group(*OWN, trained_on=every, tests=every)},
+        looks=_looks(every[0], every[0], {}, rows=tuple(OWN), seeds=1),
+        steps=300,
+        seeds=(0,),
     )
 
 

@@ -11,7 +11,7 @@ from jaxforensics.experiments.fakelocator.settings import GROUPS, Network
 from jaxforensics.synthfaces.drawing.render import CLASSES
 from jaxforensics.training import watch
 
-PRESETS = "default", "quick", "full", "folder", "paper"
+PRESETS = "default", "quick", "full", "folder", "few", "paper"
 
 
 @pytest.mark.parametrize(
