@@ -154,7 +154,7 @@ def _default():
             ),
             "types": _group(*OWN, PARTIAL, trained_on=types, tests=types, seeds=1),
         },
-        longer={"all": 3} | dict.fromkeys(types, 0.6),
+        longer={"all": 3} | dict.fromkeys(types, 0.4),
         steps=500,
         seeds=(0, 1, 2),
     )
