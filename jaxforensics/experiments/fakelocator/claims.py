@@ -159,7 +159,10 @@ def _of_crossed(cells, settings):
         trained = settings.training_sets[trained_on]["fakes"]
         by_kind = {}
         for test, cell in tests.items():
-            kind = _relation(trained, settings.tests[test]["fakes"])
+            tested = settings.tests[test]["fakes"]
+            if not (_are_edits(trained) and _are_edits(tested)):
+                continue
+            kind = _relation(trained, tested)
             by_kind.setdefault(kind, []).append(accuracy(cell))
         other_editor = by_kind.get("another editor")
         other_property = by_kind.get("another property")
@@ -173,6 +176,11 @@ def _of_crossed(cells, settings):
             )
             rows.append(claims.decided(claim, gained))
     return rows
+
+
+def _are_edits(fakes):
+    """Whether sources are named, and all of them EDITOR/NAME."""
+    return bool(fakes) and all("/" in name for name in fakes)
 
 
 def _relation(trained, tested):
@@ -234,12 +242,12 @@ def _of_universal(cells, single_cells, settings):
     """Table IX: a model for all against one for a single property."""
     rows = []
     singles = {
-        (row, tuple(settings.training_sets[trained_on]["fakes"])): tests
+        (row, _pictures(settings.training_sets[trained_on])): tests
         for (row, trained_on), tests in single_cells.items()
     }
     for (row, trained_on), tests in cells.items():
         for test, cell in tests.items():
-            single = singles.get((row, tuple(settings.tests[test]["fakes"])))
+            single = singles.get((row, _pictures(settings.tests[test])))
             if single is not None and test in single:
                 claim = (
                     f"{test}: COSS that {trained_on} gains over the test's own model"
@@ -250,6 +258,12 @@ def _of_universal(cells, single_cells, settings):
                 )
                 rows.append(claims.decided(claim, gained))
     return rows
+
+
+def _pictures(chosen):
+    """What a training set and a test have in common: corpus and fakes, None for all."""
+    fakes = chosen["fakes"]
+    return chosen["corpus"], fakes and tuple(fakes)
 
 
 def _of_types(cells, named):

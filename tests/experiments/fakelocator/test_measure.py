@@ -359,6 +359,20 @@ def test_who_has_no_branch_has_no_accuracy(measured, settings_of, tmp_path):
     assert row.replace('"L1, no branch"', "x").split(",")[column] == ""
 
 
+def test_sets_of_all_fakes_have_claims_too(tiny, settings_of):
+    """As prepared folders have them, whose sources no config names."""
+    sets = {"every edit": {"corpus": "edits", "fakes": None}}
+    group = dict(settings_of().losses) | {"rows": ("L1", "Dice")}
+    group |= {"trained_on": ("every edit",), "tests": ("every edit",)}
+    settings = settings_of(
+        training_sets=sets, tests=sets, losses=group, crossed=group, universal=group
+    )
+    numbers = fakelocator.measure(Answered(settings), settings, tiny)
+    claimed = [row["claim"] for row in numbers.claims]
+    assert "every edit: map_psnr that L1 gains over Dice" in claimed
+    assert not any("another editor" in claim for claim in claimed)
+
+
 def test_attention_of_predicted_parsings_has_claims_of_its_own(measured):
     _, numbers = measured
     cell = numbers.groups["losses"]["L1", "A"]["B"]
