@@ -62,6 +62,7 @@ DEGRADED = """\
 the difference between the original and the degraded fake: then the target is where the
 picture was degraded. Beside it stands the difference before degradation.
 """
+WIDEST = 7  # columns of a figure of pictures, at most
 # Columns of tables: {title: measure}.
 MAPS = {
     "COSS": "cosine_similarity",
@@ -279,24 +280,29 @@ def _report_gallery(gallery, report):
     if gallery is None:
         return
     report.section("Maps")
-    figure = figures.pictures(
-        [
-            list(gallery.originals),
-            list(gallery.fakes),
-            list(gallery.targets),
-            list(gallery.maps),
-            list(gallery.maps_of_originals),
-            list(gallery.spreads / max(gallery.spreads.max(), 1e-6)),
-        ],
-        columns=gallery.sources,
-        names=("original", "fake", "target", "map", "of original", "spread"),
+    # Differences are faint: the brightest pixel of any map is white in all of them.
+    white = max(gallery.targets.max(), gallery.maps.max(), 1e-6)
+    whitest_spread = max(gallery.spreads.max(), 1e-6)
+    rows = {
+        "original": gallery.originals,
+        "fake": gallery.fakes,
+        "target": gallery.targets / white,
+        "map": gallery.maps / white,
+        "of original": (gallery.maps_of_originals / white).clip(0, 1),
+        "spread": gallery.spreads / whitest_spread,
+    }
+    caption = (
+        "Fakes of the test, the difference that is asked for, the map of the fake and "
+        f"of its original (white: {white:.2f}), and how far the map changes where the "
+        f"picture is mirrored, shifted and re-encoded (white: {whitest_spread:.2f})."
     )
-    report.figure(
-        "maps",
-        figure,
-        caption=(
-            "Fakes of the test, the difference that is asked for, the map of the fake "
-            "and of its original, and how far the map changes where the picture is "
-            f"mirrored, shifted and re-encoded (white: {gallery.spreads.max():.2f})."
-        ),
-    )
+    count = len(gallery.sources)
+    parts = np.array_split(np.arange(count), -(-count // WIDEST))
+    for number, columns in enumerate(parts, 1):
+        figure = figures.pictures(
+            [[pictures[i] for i in columns] for pictures in rows.values()],
+            columns=[gallery.sources[i] for i in columns],
+            names=tuple(rows),
+        )
+        name = "maps" if number == 1 else f"maps_{number}"
+        report.figure(name, figure, caption=caption)

@@ -11,7 +11,7 @@ import pytest
 from jaxforensics.experiments import fakelocator
 from jaxforensics.experiments.fakelocator import claims, clusters, views
 from jaxforensics.experiments.fakelocator.findings import findings
-from jaxforensics.experiments.fakelocator.measure import Looks
+from jaxforensics.experiments.fakelocator.measure import Gallery, Looks
 from jaxforensics.experiments.fakelocator.report import answers
 from jaxforensics.experiments.fakelocator.settings import all_exams
 from jaxforensics.methods import fakelocator as method
@@ -357,6 +357,19 @@ def test_who_has_no_branch_has_no_accuracy(measured, settings_of, tmp_path):
     column = lines[0].split(",").index("accuracy")
     row = next(line for line in lines if line.startswith('"L1, no branch"'))
     assert row.replace('"L1, no branch"', "x").split(",")[column] == ""
+
+
+def test_many_pictures_are_shown_in_several_figures(looking, tmp_path):
+    settings, numbers = looking
+    draw = np.random.default_rng(0)
+    maps = draw.uniform(0, 0.3, (4, 9, SIDE, SIDE))
+    pictures = draw.uniform(0, 1, (2, 9, SIDE, SIDE, 3))
+    gallery = Gallery(*pictures, *maps, sources=[f"edit {i}" for i in range(9)])
+    report = Report(tmp_path)
+    shown = numbers._replace(gallery=gallery)
+    fakelocator.report(shown, settings, report)
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert names == {"maps.png", "maps_2.png"}
 
 
 def test_sets_of_all_fakes_have_claims_too(tiny, settings_of):
