@@ -38,7 +38,8 @@ lint: .venv/ready-test
 
 bench: .venv/ready-bench
 	@for script in startup filters jpeg spectrum metrics pipeline synthfaces robustness \
-	    layers training_step game_step blur_game_step devices attacks pairing; do \
+	    layers training_step game_step blur_game_step \
+	    locator_step devices attacks pairing; do \
 	  $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 clean:

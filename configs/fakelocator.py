@@ -10,6 +10,7 @@ Presets:
   quick     for tests, in seconds
   full      more properties and seeds, every row
   folder    your own prepared pairs of pictures, at 128 x 128
+  few       the same of a few people: one row, short
   paper     DeepLabv3 with ResNet-101 at 224 x 224, on prepared pairs
 """
 
@@ -17,6 +18,14 @@ from configs import common
 from jaxforensics.synthfaces import sources
 from jaxforensics.synthfaces.drawing.render import CLASSES
 
+# Types of manipulation, as in Table I, and the forgers that stand for them.
+TYPES = {
+    "swap": "swap_neural",
+    "edit": "edit_deconv",
+    "whole, bilinear": "bilinear",
+    "whole, nearest": "nearest",
+}
+ENTIRE = "bilinear", "nearest"
 EDITORS = {"A": "edit_deconv", "B": "edit_skip"}
 PROPERTIES = "blond", "black", "brown", "bald", "smile"
 
@@ -38,7 +47,19 @@ AUGMENTED = {
     "(1, 1)": {"augment_reals": 1.0, "augment_fakes": 1.0},
     "(0, 1)": {"augment_fakes": 1.0},
 }
-ATTENTION = {"L1, attention": {"attention": "parsing"}}
+PARTIAL = "(1, 0)"  # the partial augmentation that the paper recommends
+# Shifted at random in training, further than the test that shifts by a quarter.
+MOVED = {"L1, moved": {"shift": 0.3}}
+ATTENTION = {
+    "L1, attention": {"attention": "parsing"},
+    # Of parsings that a small network learns first, not of the exact ones.
+    "L1, attention (predicted)": {
+        "attention": "predicted",
+        "parser": {"width": 8},
+        "parser_steps": 500,
+        "parser_optimiser": {"name": "adam", "rate": 2e-3, "schedule": "cosine"},
+    },
+}
 # Stehouwer et al.'s attention map, from binary targets; it has an answer of its own.
 BASELINES = {
     "FFD": {
@@ -48,7 +69,27 @@ BASELINES = {
         "target": "binary",
     }
 }
-ROWS = OWN | LOSSES | TARGETS | AUGMENTED | ATTENTION | BASELINES
+# Rows that learn from reals and fakes as they come.  Wang et al.'s ResNet-50 with their
+# shares of blurred and of compressed pictures, here from random weights.
+SELDOM_DEGRADED = (
+    {"name": "blur", "probability": 0.1, "sizes": (13,), "variance": (0.0, 9.0)},
+    {"name": "jpeg", "probability": 0.1, "low": 30, "high": 100},
+)
+DETECTORS = {
+    "CNNDetection": common.binary()
+    | {"model": "resnet50", "model_settings": {}, "augment": SELDOM_DEGRADED},
+    "DCTA": common.binary() | {"model": "dcta", "model_settings": {}},
+}
+# Chai et al.'s patches; a gain of one, as in short trainings.
+PATCHES = {
+    "Patch": common.binary() | {"model": "patch_cnn", "model_settings": {"gain": 1.0}}
+}
+CLASSIFIERS = DETECTORS | PATCHES
+GROUPS = (
+    *("losses", "crossed", "augmented", "universal", "attention"),
+    *("types", "detection", "sets"),
+)
+ROWS = OWN | MOVED | LOSSES | TARGETS | AUGMENTED | ATTENTION | BASELINES
 
 DEGRADATIONS = {
     "JPEG quality": (95, 75, 50, 25, 10),
@@ -66,6 +107,7 @@ def get_config(preset="default"):
         quick=_quick,
         full=_full,
         folder=_folder,
+        few=_few,
         paper=_paper,
     )
     return make()
@@ -73,13 +115,24 @@ def get_config(preset="default"):
 
 def _default():
     """One property of one editor in the centre, three seeds of what claims compare."""
+    types = "swap", "edit", "whole, bilinear"
     one = dict.fromkeys((*LOSSES, *BASELINES), 1)
+    predicted = {"L1, attention (predicted)": 1}
     bald = ("A, bald",)
     return _config(
         data=_edits(),
+        types=types,
+        faces_of_types=1500,
+        clusters=_clusters(PARTIAL),
         groups={
             "losses": _group(
-                *OWN, *LOSSES, *BASELINES, trained_on=bald, tests=bald, fewer=one
+                *OWN,
+                *MOVED,
+                *LOSSES,
+                *BASELINES,
+                trained_on=bald,
+                tests=bald,
+                fewer=one,
             ),
             "crossed": _group(
                 *OWN,
@@ -97,8 +150,11 @@ def _default():
                 *ATTENTION,
                 trained_on=("A, blond",),
                 tests=("A, black", "A, brown", "A, smile"),
+                fewer=predicted,
             ),
+            "types": _group(*OWN, PARTIAL, trained_on=types, tests=types, seeds=1),
         },
+        longer={"all": 3} | dict.fromkeys(types, 0.4),
         steps=500,
         seeds=(0, 1, 2),
     )
@@ -108,12 +164,23 @@ def _full():
     """Every row, the editors both ways, more properties."""
     properties = (*PROPERTIES, "bangs", "long_hair")
     both = ("A, bald", "B, bald")
+    types = tuple(TYPES)
+    mixed = "every type", "videos"
     return _config(
         data=_edits(properties=properties),
         properties=properties,
+        types=types,
+        faces_of_types=2400,
+        clusters=_clusters(PARTIAL, ratios=(1, 4)),
         groups={
             "losses": _group(
-                *OWN, *LOSSES, *TARGETS, *BASELINES, trained_on=both, tests=both
+                *OWN,
+                *MOVED,
+                *LOSSES,
+                *TARGETS,
+                *BASELINES,
+                trained_on=both,
+                tests=both,
             ),
             "crossed": _group(
                 *OWN, trained_on=(*both, "A, smile"), tests=tuple(_sets(properties))
@@ -133,7 +200,20 @@ def _full():
                 trained_on=("A, blond", "B, blond"),
                 tests=("A, black", "A, brown", "A, smile", "B, black", "B, brown"),
             ),
+            "types": _group(*OWN, PARTIAL, trained_on=types, tests=types),
+            "detection": _group(
+                *OWN, *DETECTORS, trained_on=mixed, tests=mixed, seeds=1
+            ),
+            "sets": _group(
+                *OWN,
+                *BASELINES,
+                *PATCHES,
+                trained_on=(*both, *types, "videos"),
+                tests=(*both, *types, "videos"),
+                seeds=1,
+            ),
         },
+        videos=True,
         steps=1500,
         seeds=(0, 1, 2),
     )
@@ -141,18 +221,22 @@ def _full():
 
 def _quick():
     """Everything once, with networks that learn nothing in so few steps."""
+    bald = ("A, bald",)
     return _config(
         data=_edits(faces=60, properties=("bald",)),
         properties=("bald",),
         groups={
-            "losses": _group(*OWN, trained_on=("A, bald",), tests=("A, bald",), seeds=1)
+            "losses": _group(*OWN, trained_on=bald, tests=bald, seeds=1),
+            "types": _group(*OWN, trained_on=bald, tests=(*bald, "B, bald"), seeds=1),
+            "detection": _group(*OWN, "DCTA", trained_on=bald, tests=bald, seeds=1),
         },
+        clusters=_clusters(*OWN, draws=2),
         locator={
             "model": "unet",
             "model_settings": {"width": 4, "levels": 3},
             "branch": {"widths": (4,), "dense": (4,)},
         },
-        degradations={"JPEG quality": (50,)},
+        looks=_looks("A, bald", "A, bald", {"JPEG quality": (50,)}, rows=tuple(OWN)),
         steps=4,
         seeds=(0,),
         evaluate_every=2,
@@ -167,12 +251,29 @@ def _folder():
         sets={"every edit": _of()},
         regions={},
         groups={
-            "losses": _group(*OWN, *LOSSES, *BASELINES, trained_on=every, tests=every),
+            "losses": _group(
+                *OWN, *MOVED, *LOSSES, *BASELINES, trained_on=every, tests=every
+            ),
             "augmented": _group(*OWN, *AUGMENTED, trained_on=every, tests=every),
         },
         looks=_looks(every[0], every[0], DEGRADATIONS),
         steps=2000,
         seeds=(0, 1, 2),
+    )
+
+
+def _few():
+    """Pairs of some tens of people: what a short training of one row says of them."""
+    every = ("every edit",)
+    return _config(
+        data=common.folder(size=128, batch_size=8) | {"balance": None},
+        sets={"every edit": _of()},
+        regions={},
+        groups={"losses": _group(*OWN, trained_on=every, tests=every)},
+        looks=_looks(every[0], every[0], {}, rows=tuple(OWN), seeds=1),
+        pictures=1,
+        steps=300,
+        seeds=(0,),
     )
 
 
@@ -202,7 +303,7 @@ def _paper():
             "branch": {},
             "optimiser": adam,
         },
-        looks=_looks(every[0], every[0], DEGRADATIONS),
+        looks=_looks(every[0], every[0], DEGRADATIONS, rows=tuple(OWN)),
         steps=10 * epoch,
         seeds=(0,),
         evaluate_every=epoch,
@@ -213,18 +314,28 @@ def _config(
     *,
     data,
     properties=PROPERTIES,
+    types=(),
+    faces_of_types=0,
+    videos=False,
     sets=None,
     regions=None,
     groups,
+    clusters=None,
     locator=None,
     looks=None,
-    degradations=DEGRADATIONS,
+    pictures=3,
+    longer=None,
     steps,
     seeds,
     evaluate_every=100,
 ):
     if sets is None:
         sets = _sets(properties) | {"all": _of(*_sources(properties))}
+        sets |= {name: _of(TYPES[name], corpus="types") for name in types}
+        if types:
+            sets["every type"] = _of(corpus="types")
+        if videos:
+            sets["videos"] = _of(corpus="videos")
     if regions is None:
         regions = {name: _region(name) for name in _sources(properties)}
     shared = {
@@ -240,27 +351,31 @@ def _config(
             "schedule_settings": {"warmup": 0.1},
         },
     }
-    nobody = {
-        name: _group()
-        for name in ("losses", "crossed", "augmented", "universal", "attention")
-    }
+    others = {}
+    if types:
+        others["types"] = _forgeries(types, faces_of_types)
+    if videos:
+        others["videos"] = common.clips(size=64, batch_size=8)
+    nobody = {name: _group() for name in GROUPS}
     experiment = {
         "name": "fakelocator",
         "rows": ROWS,
+        "classifiers": CLASSIFIERS,
         "locator": shared | (locator or {}),
         "training_sets": sets,
         "tests": sets,
-        "entire": (),
+        "entire": ENTIRE if types else (),
         "regions": regions,
-        "looks": looks or _looks("A, bald", "A, bald", degradations),
-        "pictures": 3,
+        "looks": looks or _looks("A, bald", "A, bald", DEGRADATIONS),
+        "pictures": pictures,
         "steps": steps,
-        "longer": {"all": 3} if "all" in sets else {},
+        "longer": longer or ({"all": 3} if "all" in sets else {}),
+        "clusters": clusters or _clusters(),
         "seeds": seeds,
     }
     return common.config(
         data=data,
-        others={},
+        others=others,
         experiment=experiment | nobody | groups,
         run=common.run(evaluate_every=evaluate_every, log_every=evaluate_every),
     )
@@ -279,10 +394,10 @@ def _group(*rows, trained_on=(), tests=(), seeds=3, fewer=None):
     }
 
 
-def _looks(trained_on, test, degradations, *, seeds=3):
-    """Whether the network of the first row looks, and what degradations leave."""
+def _looks(trained_on, test, degradations, *, rows=(*OWN, *MOVED), seeds=3):
+    """Whether networks look, and what degradations leave of the first row."""
     return {
-        "row": "L1",
+        "rows": rows,
         "trained_on": trained_on,
         "test": test,
         "seeds": seeds,
@@ -292,7 +407,7 @@ def _looks(trained_on, test, degradations, *, seeds=3):
 
 def _edits(*, faces=800, properties=PROPERTIES):
     """Every property added to all portraits that lack it, by both editors."""
-    data = common.embedded(
+    return common.embedded(
         "edits",
         faces=faces,
         size=64,
@@ -300,12 +415,22 @@ def _edits(*, faces=800, properties=PROPERTIES):
         fakes=tuple(EDITORS.values()),
         attributes=tuple(properties),
     )
-    return data | {"balance": None}
 
 
-def _of(*fakes):
-    """The fakes of some sources (without names: all) of the data, and its reals."""
-    return {"corpus": "edits", "fakes": tuple(fakes) or None}
+def _forgeries(types, faces):
+    """Faces that are shared out among the forgers of these types."""
+    fakes = tuple(TYPES[name] for name in types)
+    return common.embedded("pairs", faces=faces, size=64, batch_size=8, fakes=fakes)
+
+
+def _clusters(*rows, draws=10, ratios=(1,)):
+    """Whose features name clusters, with so many reals per fake."""
+    return {"rows": rows, "draws": draws, "ratios": ratios}
+
+
+def _of(*fakes, corpus="edits"):
+    """The fakes of some sources (without names: all) of a set, and its reals."""
+    return {"corpus": corpus, "fakes": tuple(fakes) or None}
 
 
 def _sets(properties):

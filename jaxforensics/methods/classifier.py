@@ -8,6 +8,7 @@ import optax
 
 from jaxforensics import models
 from jaxforensics.ops import degrade
+from jaxforensics.ops.resample import resize
 from jaxforensics.settings import call, choose
 from jaxforensics.training.nets import (
     Method,
@@ -63,7 +64,8 @@ def make(
     `score` is P(fake): of several classes, one minus the probability of `reals`.
 
     A model may judge several places of a picture in training, (b, …, classes): the loss
-    is their mean, each with the picture's target.
+    is their mean, each with the picture's target.  Of a model with `patches` the `mask`
+    is P(fake) of every place, bilinearly of the picture's size.
     """
     settings = dict(locals())  # before anything else is local
     loss_of = choose(LOSSES, loss, "loss")
@@ -104,7 +106,18 @@ def make(
         # Running statistics, no dropout, no augmentation.
         trained = state.nets["classifier"]
         logits, _ = forward(net, trained.params, trained.stats, batch["image"])
-        return {"logits": logits, "score": score(logits, reals=reals)}
+        predicted = {"logits": logits, "score": score(logits, reals=reals)}
+        if hasattr(net, "patches"):
+            patches = net.apply(
+                {"params": trained.params, "batch_stats": trained.stats},
+                batch["image"],
+                method="patches",
+            )
+            mask = score(patches, reals=reals)
+            shape = batch["image"].shape[1:3]
+            enlarged = resize(mask[..., None], shape, method="bilinear")
+            predicted["mask"] = enlarged[..., 0]
+        return predicted
 
     return Method(init, (Stage("train", steps, "train", step),), predict, settings)
 

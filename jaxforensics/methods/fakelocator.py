@@ -121,6 +121,7 @@ def make(
     regions=(),
     augment_reals=0.0,
     augment_fakes=0.0,
+    shift=0.0,
     parser=None,
     parser_steps=0,
     optimiser=None,
@@ -143,7 +144,9 @@ def make(
     of `parser_steps` of its own before, or starts from weights.  `regions` are the
     classes that a source's edits may change, by source; () stands for those of all.
 
-    `augment_reals` and `augment_fakes` are probabilities.
+    `augment_reals` and `augment_fakes` are probabilities.  Before that, every picture
+    is shifted by whole pixels, up to a share `shift` of its sides each way, together
+    with its original, target and parsing; beyond the border it is mirrored.
     """
     settings = dict(locals())
     choose(dict.fromkeys(MODELS), model, "encoder and decoder")
@@ -159,6 +162,8 @@ def make(
     for name in ("augment_reals", "augment_fakes"):
         if not 0 <= settings[name] <= 1:
             raise ValueError(f"{name} is a probability, 0 to 1, not {settings[name]}")
+    if not 0 <= shift <= 0.5:
+        raise ValueError(f"shift is a share of a side, 0 to 0.5, not {shift}")
     tx, parser_tx = (
         call(build_optimiser, {"steps": count} | dict(chosen or {}), where="optimiser")
         for count, chosen in ((steps, optimiser), (parser_steps, parser_optimiser))
@@ -262,9 +267,11 @@ def _region(parsing, source, regions):
 def _examples(method, key, nets, batch):
     """What this step learns from; pairs lie side by side, on one device."""
     settings = method.settings
+    shift_key, *keys = jax.random.split(key, 3)
+    if settings["shift"]:
+        batch = _shifted(shift_key, batch, settings["shift"])
     target = targets(batch, entire=settings["entire"])
     valid = batch["valid"] * is_usable(batch, entire=settings["entire"])
-    keys = jax.random.split(key)
     if not settings["paired"]:
         chances = jnp.where(
             batch["label"] > 0, settings["augment_fakes"], settings["augment_reals"]
@@ -292,6 +299,21 @@ def _examples(method, key, nets, batch):
         attention=attention,
         valid=_paired(valid, valid),
     )
+
+
+def _shifted(key, batch, limit):
+    """A batch whose pictures are shifted; originals and parsings move alike."""
+    count, *sides = batch["image"].shape[:3]
+    placement = augment.draw_shift(key, (count,), sides=sides, limit=limit)
+    shifted = dict(batch)
+    for name in ("image", "real"):
+        if name in batch:
+            shifted[name] = augment.place(batch[name], placement)
+    if "parsing" in batch:
+        classes = batch["parsing"].astype(jnp.float32)[..., None]
+        moved = augment.place(classes, placement)[..., 0]
+        shifted["parsing"] = jnp.round(moved).astype(batch["parsing"].dtype)
+    return shifted
 
 
 def _paired(fake, original):
@@ -488,7 +510,7 @@ def measure(outputs, batch, *, entire=(), regions=(), classes=FaceParser.classes
     # The same at every step of a training, whatever its loss: with white attention.
     values["map_error"] = jnp.mean(jnp.abs(outputs["mask"] - target), axis=(1, 2))
     values["agreement"] = localisation.agreement(outputs["mask"], outputs["score"])
-    if "parsing" in outputs:
+    if "parsing" in outputs and "parsing" in batch:
         parsing = outputs["parsing"]
         values["parsing_iou"] = localisation.parsing_iou(
             parsing, batch["parsing"], classes
@@ -500,7 +522,8 @@ def measure(outputs, batch, *, entire=(), regions=(), classes=FaceParser.classes
 def summarise(columns):
     """Means of `measure`, accuracy and AUC, of usable pictures; the share of others.
 
-    Accuracies are at P(fake) = 0.5, which scores of maps alone are not.
+    Accuracies are at P(fake) = 0.5, which scores of maps alone are not.  Of a detector
+    without a map there are the accuracies alone.
     """
     is_used = np.asarray(columns["usable"]) > 0
     used = {name: np.asarray(column)[is_used] for name, column in columns.items()}
@@ -510,12 +533,11 @@ def summarise(columns):
         "accuracy": float(np.mean(said_fake == is_fake)),
         "real_accuracy": float(metrics.mean(~said_fake[~is_fake] * 1.0)),
         "fake_accuracy": float(metrics.mean(said_fake[is_fake] * 1.0)),
-        "agreement": float(metrics.mean(used["agreement"])),
-        "map_error": float(metrics.mean(used["map_error"])),
         "left_out": float(np.mean(~is_used)),
     }
-    if "parsing_iou" in used:
-        summary["parsing_iou"] = float(metrics.mean(used["parsing_iou"]))
+    for name in ("agreement", "map_error", "parsing_iou"):
+        if name in used:
+            summary[name] = float(metrics.mean(used[name]))
     if 0 < is_fake.sum() < len(is_fake):
         summary["auc"] = float(metrics.auc(used["label"], used["score"]))
         summary["eer"] = float(metrics.eer(used["label"], used["score"]))

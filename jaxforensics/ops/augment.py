@@ -44,6 +44,22 @@ def draw_placement(key, shape):
     )
 
 
+def draw_shift(key, shape, *, sides, limit):
+    """A `Placement` that shifts pictures along the axes `shape` by whole pixels.
+
+    Up to a share `limit` of their `sides` (rows, columns) each way.  Nothing is
+    interpolated, so that a shift leaves no trace but the mirrored border.
+    """
+    sides = jnp.asarray(sides, jnp.float32).reshape(*(1,) * len(shape), 2)
+    drawn = jax.random.uniform(key, (*shape, 2), minval=-limit, maxval=limit)
+    return Placement(
+        is_mirrored=jnp.zeros(shape, bool),
+        shift=jnp.round(sides * drawn) / sides,
+        scale=jnp.ones(shape),
+        angle=jnp.zeros(shape),
+    )
+
+
 def place(image, placement):
     """Pictures or maps (..., h, w, c) where a `Placement` (...) moves them, bilinearly.
 

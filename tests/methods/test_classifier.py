@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy.ndimage import map_coordinates
 from scipy.special import expit, softmax
 
 from jaxforensics import models
@@ -65,6 +66,31 @@ def test_losses_equal_their_formulas():
     assert np.allclose(classifier.binary_cross_entropy(one, binary), crossed, atol=1e-5)
     squares = np.square(fake - binary)
     assert np.allclose(classifier.squared_error(one, binary), squares, atol=1e-6)
+
+
+def test_patches_make_a_map():
+    """P(fake) of every patch, bilinearly between the patches' centres."""
+    image = np.random.default_rng(2).uniform(0, 1, (2, 32, 24, 3)).astype(np.float32)
+    patchy = classifier.make(
+        model="patch_cnn", model_settings={"block": 1, "gain": 1.0}, steps=1
+    )
+    net = models.build("patch_cnn", block=1, gain=1.0)
+    batch = {"image": jnp.array(image)}
+    state = jax.jit(patchy.init)(jax.random.key(0), batch)
+    outputs = jax.jit(patchy.predict)(state, batch)
+    trained = state.nets["classifier"]
+    variables = {"params": trained.params, "batch_stats": trained.stats}
+    patches = jax.jit(partial(net.apply, method="patches"))(variables, image)
+    small = expit(np.float64(patches[..., 0]))
+    _, rows, columns = small.shape
+    at = np.meshgrid(
+        (np.arange(32) + 0.5) * rows / 32 - 0.5,
+        (np.arange(24) + 0.5) * columns / 24 - 0.5,
+        indexing="ij",
+    )
+    expected = [map_coordinates(each, at, order=1, mode="nearest") for each in small]
+    np.testing.assert_allclose(outputs["mask"], expected, atol=1e-5)
+    np.testing.assert_allclose(outputs["score"], small.mean((1, 2)), atol=1e-5)
 
 
 def test_scores_are_the_probability_of_fake():

@@ -307,6 +307,32 @@ def test_a_fake_and_its_target_move_together(placed_only):
     np.testing.assert_array_equal(examples.target[1::2], 0)
 
 
+def test_pairs_are_shifted_together_with_target_and_parsing():
+    """All parts of a picture hold one ramp: shifted, they still do."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    ramp = np.uint8(4 * rows + 2 * columns)
+    pictures = np.broadcast_to(ramp[..., None], (8, SIDE, SIDE, 3)) / np.float32(255)
+    batch = batch_of(sources=(1,)) | {
+        "image": jnp.array(pictures),
+        "real": jnp.array(pictures / 2),
+        "parsing": jnp.array(np.broadcast_to(ramp, (8, SIDE, SIDE))),
+    }
+    shifted = jax.jit(partial(fakelocator._shifted, limit=0.3))(
+        jax.random.key(2), batch
+    )
+    found = np.asarray(shifted["image"])
+    assert (np.abs(found - pictures).max((1, 2, 3)) > 0.05).sum() >= 7
+    np.testing.assert_allclose(shifted["real"], found / 2, atol=1e-6)
+    np.testing.assert_array_equal(shifted["parsing"], np.round(255 * found[..., 0]))
+    # What a step learns from: the target is that of the shifted pictures.
+    method = of(made(attention="parsing", regions=REGIONS, shift=0.3))
+    examples = fakelocator._examples(method, jax.random.key(2), {}, batch)
+    fakes, reals = examples.image[::2], examples.image[1::2]
+    np.testing.assert_allclose(reals, fakes / 2, atol=1e-6)
+    np.testing.assert_allclose(examples.target[::2], (fakes / 2)[..., 0], atol=1e-6)
+    np.testing.assert_array_equal(examples.attention[::2], examples.attention[1::2])
+
+
 # Losses.
 
 
@@ -370,6 +396,7 @@ def test_the_loss_is_that_of_map_and_branch_of_valid_pictures():
         ),
         ({"parser_steps": 3}, "are for attention='predicted', not for 'white'"),
         ({"augment_reals": 1.5}, "augment_reals is a probability"),
+        ({"shift": 0.6}, "shift is a share of a side, 0 to 0.5"),
         ({"branch_input": "feature"}, "did you mean 'features'"),
     ],
 )

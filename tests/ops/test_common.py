@@ -136,7 +136,7 @@ CASES = {
 OTHERS = {
     *("to_float", "widened", "gaussian_sigma", "quantization_tables", "weight_matrix"),
     *("constrain", "fingerprint", "correlation", "nearest", "to_precision"),
-    *("Placement", "draw_placement", "photometric"),
+    *("Placement", "draw_placement", "draw_shift", "photometric"),
 }
 
 

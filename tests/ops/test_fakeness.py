@@ -95,6 +95,20 @@ def test_a_picture_and_its_map_move_together(key):
     np.testing.assert_allclose(image, np.repeat(target[..., None], 3, -1), atol=1e-6)
 
 
+def test_shifts_are_by_whole_pixels_within_their_limit(key):
+    """Every picture equals a piece of itself mirrored at its borders, unchanged."""
+    images = random.integers(0, 256, (40, 11, 16, 1), np.uint8)
+    placement = augment.draw_shift(key, (40,), sides=(11, 16), limit=0.3)
+    found = np.asarray(augment.place(np.float32(images), placement))
+    pixels = np.asarray(placement.shift) * [11, 16]
+    np.testing.assert_allclose(pixels, np.round(pixels), atol=1e-5)
+    pixels = np.int64(np.round(pixels))
+    assert [*pixels.min(0)] == [-3, -5] and [*pixels.max(0)] == [3, 5]
+    for image, shifted, (down, right) in zip(images, found, pixels, strict=True):
+        expected = ndimage.shift(image[..., 0], (down, right), order=0, mode="mirror")
+        np.testing.assert_allclose(shifted[..., 0], expected, atol=1e-3)
+
+
 def test_light_and_noise_leave_some_pictures_alone_and_stay_in_range(key):
     image = np.float32(random.integers(40, 200, (64, 8, 8, 3)) / 255)
     found = jax.jit(augment.photometric)(key, image)

@@ -2,13 +2,16 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxforensics.experiments.common import checks
-from jaxforensics.experiments.fakelocator import degradations, sets
+from jaxforensics.experiments.fakelocator import clusters, degradations, sets
 from jaxforensics.experiments.fakelocator.networks import method, whole_steps
 from jaxforensics.experiments.fakelocator.settings import (
     GROUPS,
+    OF_OWN_SET,
     all_networks,
+    all_rows,
     looking_networks,
 )
 from jaxforensics.settings import choose
@@ -19,15 +22,27 @@ def check(settings, data):
     if sets.MAIN in data.others:
         raise ValueError(f"others.{sets.MAIN}: that is what `data` is called")
     tables = {
-        "rows": (settings.rows, "row"),
+        "rows": (all_rows(settings), "row"),
         "trained_on": (settings.training_sets, "training set"),
         "tests": (settings.tests, "test"),
     }
     for group in GROUPS:
-        checks.check_group(getattr(settings, group), group, tables)
+        chosen = getattr(settings, group)
+        checks.check_group(chosen, group, tables)
+        untested = set(chosen["trained_on"]) - set(chosen["tests"])
+        if group in OF_OWN_SET and untested:
+            raise ValueError(
+                f"{group} asks networks about their own set: its tests lack "
+                f"{', '.join(sorted(untested))}"
+            )
     _check_looks(settings)
+    _check_clusters(settings, data)
+    twice = set(settings.rows) & set(settings.classifiers)
+    if twice:
+        raise ValueError(f"rows and classifiers both have {', '.join(sorted(twice))}")
+    known = dict(settings.training_sets) | all_rows(settings)
     for name in settings.longer:
-        choose(settings.training_sets, name, "set to be trained longer on")
+        choose(known, name, "set or row to be trained longer")
     for name in sets.used_for_tests(settings):
         exam = sets.test(name, settings, data)
         checks.have_both_labels(exam.counts, of=f"test {name}")
@@ -45,6 +60,21 @@ def _check_looks(settings):
         choose(degradations.OPERATIONS, name, "degradation for looks")
         for severity in severities:
             _try(degradations.operation(name, severity))
+
+
+def _check_clusters(settings, data):
+    """Whether rows that name clusters are there, and enough pictures for clusters."""
+    chosen = settings.clusters
+    for row in chosen["rows"]:
+        choose(dict.fromkeys(settings.types["rows"]), row, "row of types for clusters")
+    if chosen["rows"] and chosen["draws"] < 1:
+        raise ValueError("clusters.draws: one draw of a labelled picture at least")
+    for _, test in clusters.exams(settings):
+        (counts,) = sets.test(test, settings, data).counts.values()
+        fakes = sum(counts[name] for name in checks.fakes(counts))
+        labels = np.repeat([0, 1], [sum(counts.values()) - fakes, fakes])
+        for ratio in chosen["ratios"]:
+            clusters.chosen_rows(labels, ratio, where=f"test {test}")
 
 
 def _try(operation):
@@ -71,14 +101,18 @@ def _check_networks(settings, data):
         train = sets.training(network.trained_on, settings, data)
         if not train.num_train:
             raise ValueError(f"training set {network.trained_on} has no fakes")
-        if whole_steps(settings, network.trained_on) < 1:
+        if whole_steps(settings, network) < 1:
             raise ValueError(f"{network.name}: its steps would train nothing")
         made = method(network, settings, train.sources)
-        if made.settings["attention"] == "parsing" and "parsing" not in train.parts:
+        shapes.setdefault((network.row, train.size), made)
+        if network.row in settings.classifiers:
+            both = sets.with_reals(network.trained_on, settings, data)
+            checks.have_both_labels(both.counts, of=network.trained_on)
+            continue
+        if made.settings["attention"] != "white" and "parsing" not in train.parts:
             raise ValueError(
                 f"{network.row} looks at parsings, and {network.trained_on} has none"
             )
-        shapes.setdefault((network.row, train.size), made)
     for (_, size), made in shapes.items():
         batch = {
             "image": jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32),

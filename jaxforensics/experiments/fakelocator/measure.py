@@ -11,6 +11,7 @@ from jaxforensics.experiments.common import claims as common_claims
 from jaxforensics.experiments.common import detectors
 from jaxforensics.experiments.fakelocator import (
     claims,
+    clusters,
     degradations,
     plan,
     sets,
@@ -22,6 +23,7 @@ from jaxforensics.experiments.fakelocator.settings import (
     cells_of,
     looking_networks,
     over_seeds,
+    tests_of,
 )
 from jaxforensics.methods import fakelocator
 from jaxforensics.training import mesh as meshes
@@ -33,7 +35,8 @@ class Cell(NamedTuple):
     """What the networks of one cell say of a test."""
 
     summaries: dict  # {measure: array with one value per seed}, see `fakelocator`
-    interval: tuple  # (point, low, high) of the first seed's COSS, over groups
+    # (point, low, high) of the first seed's COSS over groups; None without maps.
+    interval: tuple | None
 
 
 class Gallery(NamedTuple):
@@ -49,11 +52,11 @@ class Gallery(NamedTuple):
 
 
 class Looks(NamedTuple):
-    """Whether a locator looks: summaries per seed, by the way pictures are seen."""
+    """Whether locators look: summaries by the way pictures are seen."""
 
-    views: dict  # {view: {measure: array}}
+    rows: dict  # {row: {view: {measure: array with one value per seed}}}
     constant: dict  # {view: {measure: value}} of the mean training map
-    degraded: dict  # {view: {measure: value}} of the first seed
+    degraded: dict  # {view: {measure: value}} of the first row's first seed
 
 
 class Measured(NamedTuple):
@@ -63,6 +66,7 @@ class Measured(NamedTuple):
     groups: dict  # {group: {(row, trained on): {test: Cell}}}
     constants: dict  # {(trained on, test): {constant map: {measure: value}}}
     looks: Looks | None
+    clusters: dict  # see `clusters.measure`
     gallery: Gallery | None
     claims: list
 
@@ -80,7 +84,8 @@ def measure(made, settings, data):
         pair: _constants(made, settings, data, *pair) for pair in all_pairs(settings)
     }
     looks = _looks(made, settings, data)
-    decided = claims.decide(groups, constants, looks, settings)
+    named = clusters.measure(made, settings, data)
+    decided = claims.decide(groups, constants, looks, named, settings)
     return Measured(
         counts=[
             {"corpus": name} | row
@@ -90,6 +95,7 @@ def measure(made, settings, data):
         groups=groups,
         constants=constants,
         looks=looks,
+        clusters=named,
         gallery=_gallery(made, settings, data),
         claims=common_claims.unless_diverged(decided, made.workspace.diverged),
     )
@@ -99,7 +105,7 @@ def _cell(made, settings, group, cell):
     """{test: Cell} of the networks of a cell, over its seeds."""
     networks = over_seeds(settings, group, *cell)
     cells = {}
-    for test in getattr(settings, group)["tests"]:
+    for test in tests_of(settings, group, networks[0].trained_on):
         columns = [made[n.looked_name(views.PLAIN, test)] for n in networks]
         cells[test] = Cell(
             summaries=_over_seeds([fakelocator.summarise(each) for each in columns]),
@@ -114,7 +120,9 @@ def _over_seeds(summaries):
 
 
 def _interval(columns):
-    """COSS of fakes with its bootstrap interval over groups."""
+    """COSS of fakes with its bootstrap interval over groups; None without maps."""
+    if "cosine_similarity" not in columns:
+        return None
     chosen = (columns["label"] > 0) & (columns["usable"] > 0)
     similarity = columns["cosine_similarity"][chosen]
     return tuple(bootstrap(mean, similarity, groups=columns["group"][chosen]))
@@ -181,12 +189,17 @@ def _looks(made, settings, data):
     if not networks:
         return None
     test = settings.looks["test"]
-    kinds = (views.PLAIN, *plan.LOOKS)
+    by_row = {}
+    for network in networks:
+        by_row.setdefault(network.row, []).append(network)
     summaries = {
-        kind: _over_seeds(
-            [fakelocator.summarise(made[n.looked_name(kind, test)]) for n in networks]
-        )
-        for kind in kinds
+        row: {
+            kind: _over_seeds(
+                [fakelocator.summarise(made[n.looked_name(kind, test)]) for n in same]
+            )
+            for kind in (views.PLAIN, *plan.LOOKS)
+        }
+        for row, same in by_row.items()
     }
     trained_on = settings.looks["trained_on"]
     drawn = mean_map(made, settings, data, trained_on)
@@ -200,7 +213,7 @@ def _looks(made, settings, data):
             kind = degradations.view_name(name, own_target=own_target)
             columns = made[networks[0].looked_name(kind, test)]
             degraded[kind] = fakelocator.summarise(columns)
-    return Looks(views=summaries, constant=constant, degraded=degraded)
+    return Looks(rows=summaries, constant=constant, degraded=degraded)
 
 
 def _gallery(made, settings, data):

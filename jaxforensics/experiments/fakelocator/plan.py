@@ -1,7 +1,7 @@
 """The jobs of FakeLocator's study: every training, and the maps of every test."""
 
 from jaxforensics.experiments.common.jobs import Job
-from jaxforensics.experiments.fakelocator import degradations, sets, views
+from jaxforensics.experiments.fakelocator import clusters, degradations, sets, views
 from jaxforensics.experiments.fakelocator.checks import check
 from jaxforensics.experiments.fakelocator.networks import training_job
 from jaxforensics.experiments.fakelocator.settings import (
@@ -16,13 +16,8 @@ LOOKS = views.SHIFTED, views.NEIGHBOURS, views.SHUFFLED, views.AUGMENTED
 def jobs(settings, data):
     """Networks of all groups, and what is measured of their maps."""
     check(settings, data)
-    learnt_from = {
-        name: sets.training(name, settings, data)
-        for name in sets.used_for_training(settings)
-    }
     trainings = [
-        training_job(network, settings, learnt_from[network.trained_on])
-        for network in all_networks(settings)
+        training_job(network, settings, data) for network in all_networks(settings)
     ]
     exams = [
         _job(network, views.PLAIN, test, settings, data)
@@ -39,7 +34,7 @@ def jobs(settings, data):
         for name in degradations.of(settings)
         for own_target in (False, True)
     ]
-    return [*trainings, *exams, *looks, *degraded]
+    return [*trainings, *exams, *looks, *degraded, *clusters.jobs(settings, data)]
 
 
 def _job(network, kind, test, settings, data):

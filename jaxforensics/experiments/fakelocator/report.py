@@ -4,20 +4,23 @@ import numpy as np
 
 from jaxforensics.experiments.common import claims
 from jaxforensics.experiments.fakelocator import claims as locator_claims
-from jaxforensics.experiments.fakelocator import degradations, paper, views
+from jaxforensics.experiments.fakelocator import degradations, paper_tables, views
 from jaxforensics.experiments.fakelocator.findings import findings
+from jaxforensics.experiments.fakelocator.settings import OF_ANSWERS
 from jaxforensics.reporting import figures, tables
 
 TITLE = "FakeLocator"
 PROTOCOL = """\
 A network draws where a fake differs from its original, a gray map, and says real or
 fake. It learns from fakes and their originals side by side; its checkpoint has the
-highest cosine similarity of maps (COSS) on the validation split. The test split is
-opened when training is over. Measures of maps are means over fakes, IoU, PBCA and IINC
-over those whose target has a pixel of 0.1 or more. Accuracy is the mean of that of
-reals and of fakes at a score of one half. Figures are means over seeds, ± the standard
-deviation. Beside every table stand maps that look at nothing: zeros, ones, and the mean
-target of the training set; faces are aligned, and such maps score well.
+highest cosine similarity of maps (COSS) on the validation split. Where whole faces are
+learned it is that with the least error: every even map is similar to ones. The test
+split is opened when training is over. Measures of maps are means over fakes, IoU, PBCA
+and IINC over those whose target has a pixel of 0.1 or more. Accuracy is the mean of
+that of reals and of fakes at a score of one half. Figures are means over seeds, ± the
+standard deviation. Beside every table of maps stand maps that look at nothing: zeros,
+ones, and the mean target of the training set; faces are aligned, and such maps score
+well.
 """
 LOSSES = "What the map is compared by in training, as in Table IV."
 CROSSED = "Trained on one editor and property, tested on others, as in Table VI."
@@ -29,19 +32,37 @@ augmented too, below.
 UNIVERSAL = "One network for all editors and properties, as in Table IX."
 ATTENTION = """\
 Encoder features weighed in training by a map of where the property lies; all ones in
-tests, as in Table X. Similarities in the region count its pixels alone.
+tests, as in Table X. Similarities in the region count its pixels alone. The map is of
+the exact parsing, or of what a small network predicts, whose mean IoU over classes
+stands last.
+"""
+DETECTION = """\
+Detection alone, as in Table III: the locator's branch beside detectors, which learn
+from the same fakes and all reals.
+"""
+SETS = """\
+Other sets, as in Table V; whole faces have targets of ones, where a map is a verdict.
+Patch is P(fake) of every patch, enlarged; FFD's map is of 19 x 19 in the paper.
+"""
+TYPES = """\
+Trained on one type of manipulation, tested on others, as in Table I, without and with
+partial augmentation. Clusters: the features of a test's pictures, in two clusters, of
+which one labelled picture says which are fakes; the better naming is what they could
+reach. The set's share of fakes helps them, and they see all of its pictures at once.
 """
 LOOKS = """\
 Pictures are shifted by a quarter, with their targets; the map of a neighbour's picture
 is compared with a picture's own target; quadrants change places; fakes and reals are
 augmented alike. A map that looks at nothing falls where pictures are shifted, and loses
-nothing by a neighbour's.
+nothing by a neighbour's. "Moved" was trained on pictures shifted at random, up to three
+tenths of a side each way.
 """
 DEGRADED = """\
 γ is the share of a measure that is left after a degradation. The paper compares with
 the difference between the original and the degraded fake: then the target is where the
 picture was degraded. Beside it stands the difference before degradation.
 """
+WIDEST = 7  # columns of a figure of pictures, at most
 # Columns of tables: {title: measure}.
 MAPS = {
     "COSS": "cosine_similarity",
@@ -63,7 +84,10 @@ COLUMNS = {
     "crossed": ANSWERS | dict(list(MAPS.items())[:3]),
     "augmented": ANSWERS | {"COSS": "cosine_similarity"},
     "universal": ANSWERS | dict(list(MAPS.items())[:3]),
-    "attention": ANSWERS | REGION,
+    "attention": ANSWERS | REGION | {"IoU of parsing": "parsing_iou"},
+    "types": ANSWERS,
+    "detection": ANSWERS,
+    "sets": ANSWERS | MAPS,
 }
 SECTIONS = {
     "losses": ("Losses and baselines", LOSSES),
@@ -71,6 +95,9 @@ SECTIONS = {
     "augmented": ("Partial augmentation", AUGMENTED),
     "universal": ("One network for all", UNIVERSAL),
     "attention": ("Attention to the face", ATTENTION),
+    "types": ("Types of manipulation", TYPES),
+    "detection": ("Detection beside detectors", DETECTION),
+    "sets": ("Other sets", SETS),
 }
 
 
@@ -83,6 +110,12 @@ def report(measured, settings, report):
         if measured.groups[group]:
             report.section(title, text)
             _report_group(group, measured, settings, report)
+            if group == "types":
+                _report_clusters(measured, report)
+            printed = paper_tables.ROWS.get(group, list)()
+            if printed:
+                caption = "The paper's numbers, on photographs."
+                report.table(f"{group}_paper", printed, caption=caption, about=())
     _report_looks(measured.looks, report)
     _report_degraded(measured.looks, settings, report)
     _report_gallery(measured.gallery, report)
@@ -113,14 +146,40 @@ def _report_group(group, measured, settings, report):
             intervals.append(about | {"COSS": cell.interval})
             beside.setdefault((trained_on, test), None)
     report.table(group, rows, caption="Networks.")
+    if group in OF_ANSWERS:
+        return
     _report_constants(group, beside, columns, measured.constants, report)
     caption = "COSS of the first seed with 95 % bootstrap intervals over people."
     report.table(f"{group}_intervals", intervals, caption=caption)
-    _report_paper(group, report)
+
+
+def _report_clusters(measured, report):
+    """Table I's third value: clusters named by one picture, beside the classifier."""
+    rows = []
+    for (row, trained_on), tests in measured.clusters.items():
+        for test, by_ratio in tests.items():
+            cell = measured.groups["types"][row, trained_on][test]
+            rows += [
+                {
+                    "network": row,
+                    "trained on": trained_on,
+                    "tested on": test,
+                    "reals per fake": str(ratio),
+                    "classifier": tables.spread(locator_claims.accuracy(cell)),
+                    "clusters": tables.spread(named.accuracies),
+                    "better naming": tables.spread(named.better),
+                }
+                for ratio, named in by_ratio.items()
+            ]
+    if rows:
+        caption = "Accuracy of clusters, means over draws of the labelled picture."
+        report.table("types_clusters", rows, caption=caption)
 
 
 def answers(row, settings):
     """Whether a row says real or fake, by a branch or by itself."""
+    if row in settings.classifiers:
+        return True
     chosen = dict(settings.locator) | dict(settings.rows[row])
     return chosen.get("branch", ()) is not None or chosen["model"] == "ffd_map"
 
@@ -141,58 +200,19 @@ def _report_constants(group, pairs, columns, constants, report):
     report.table(f"{group}_constant", rows, caption=caption, about=())
 
 
-def _report_paper(group, report):
-    """What the paper prints for a group."""
-    rows = []
-    if group == "losses":
-        rows = [
-            {
-                "network": name,
-                "accuracy": row.accuracy,
-                "COSS": row.coss,
-                "PSNR": row.psnr,
-                "SSIM": row.ssim,
-                "Dice": row.dice,
-                "IoU": row.iou,
-                "PBCA": row.pbca,
-                "IINC": row.iinc,
-            }
-            for name, row in paper.LOSSES.items()
-        ]
-    elif group == "crossed":
-        rows = [
-            {"trained on": trained_on, "tested on": test} | cell._asdict()
-            for (trained_on, test), cell in paper.CROSSED.items()
-        ]
-    elif group == "augmented":
-        rows = [
-            {"augmentation": name} | cell._asdict()
-            for name, cell in paper.AUGMENTED.items()
-        ]
-    elif group == "universal":
-        rows = [
-            {"tested on": name} | cell._asdict()
-            for name, cell in paper.UNIVERSAL.items()
-        ]
-    elif group == "attention":
-        rows = [
-            {"tested on": name, "attention": attention} | cell._asdict()
-            for name, cells in paper.ATTENTION.items()
-            for attention, cell in zip(("no", "yes"), cells, strict=True)
-        ]
-    if rows:
-        caption = "The paper's numbers, on photographs."
-        report.table(f"{group}_paper", rows, caption=caption, about=())
-
-
 def _report_looks(looks, report):
-    """Whether the network looks at the picture: a row per way of seeing it."""
+    """Whether networks look at the picture: a row for each and way of seeing it."""
     if looks is None:
         return
     report.section("Does it look?", LOOKS)
     rows = []
-    for kind, summary in looks.views.items():
-        row = {"pictures": kind}
+    seen_by_rows = [
+        (network, kind, summary)
+        for network, seen in looks.rows.items()
+        for kind, summary in seen.items()
+    ]
+    for network, kind, summary in seen_by_rows:
+        row = {"pictures": kind, "network": network}
         row |= {
             title: tables.spread(summary[name])
             for title, name in (ANSWERS | MAPS).items()
@@ -204,7 +224,7 @@ def _report_looks(looks, report):
         if constant is not None:
             row["COSS, mean map"] = constant["cosine_similarity"]
         rows.append(row)
-    report.table("looks", rows, caption="The same network, pictures seen otherwise.")
+    report.table("looks", rows, caption="The same networks, pictures seen otherwise.")
 
 
 def _report_degraded(looks, settings, report):
@@ -212,7 +232,8 @@ def _report_degraded(looks, settings, report):
     if looks is None or not looks.degraded:
         return
     report.section("Degradations", DEGRADED)
-    plain = {name: values[0] for name, values in looks.views[views.PLAIN].items()}
+    first = next(iter(looks.rows.values()))
+    plain = {name: values[0] for name, values in first[views.PLAIN].items()}
     names = {"fake accuracy": "fake_accuracy"} | {
         title: MAPS[title] for title in ("COSS", "PSNR", "SSIM")
     }
@@ -259,24 +280,29 @@ def _report_gallery(gallery, report):
     if gallery is None:
         return
     report.section("Maps")
-    figure = figures.pictures(
-        [
-            list(gallery.originals),
-            list(gallery.fakes),
-            list(gallery.targets),
-            list(gallery.maps),
-            list(gallery.maps_of_originals),
-            list(gallery.spreads / max(gallery.spreads.max(), 1e-6)),
-        ],
-        columns=gallery.sources,
-        names=("original", "fake", "target", "map", "of original", "spread"),
+    # Differences are faint: the brightest pixel of any map is white in all of them.
+    white = max(gallery.targets.max(), gallery.maps.max(), 1e-6)
+    whitest_spread = max(gallery.spreads.max(), 1e-6)
+    rows = {
+        "original": gallery.originals,
+        "fake": gallery.fakes,
+        "target": gallery.targets / white,
+        "map": gallery.maps / white,
+        "of original": (gallery.maps_of_originals / white).clip(0, 1),
+        "spread": gallery.spreads / whitest_spread,
+    }
+    caption = (
+        "Fakes of the test, the difference that is asked for, the map of the fake and "
+        f"of its original (white: {white:.2f}), and how far the map changes where the "
+        f"picture is mirrored, shifted and re-encoded (white: {whitest_spread:.2f})."
     )
-    report.figure(
-        "maps",
-        figure,
-        caption=(
-            "Fakes of the test, the difference that is asked for, the map of the fake "
-            "and of its original, and how far the map changes where the picture is "
-            f"mirrored, shifted and re-encoded (white: {gallery.spreads.max():.2f})."
-        ),
-    )
+    count = len(gallery.sources)
+    parts = np.array_split(np.arange(count), -(-count // WIDEST))
+    for number, columns in enumerate(parts, 1):
+        figure = figures.pictures(
+            [[pictures[i] for i in columns] for pictures in rows.values()],
+            columns=[gallery.sources[i] for i in columns],
+            names=tuple(rows),
+        )
+        name = "maps" if number == 1 else f"maps_{number}"
+        report.figure(name, figure, caption=caption)

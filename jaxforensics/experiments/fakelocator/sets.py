@@ -1,6 +1,6 @@
 """The data of FakeLocator's study: corpora by name, training sets and tests of them."""
 
-from jaxforensics.experiments.fakelocator.settings import all_exams, all_networks
+from jaxforensics.experiments.fakelocator.settings import all_exams
 from jaxforensics.settings import choose
 
 MAIN = "edits"  # what the section `data` of a config is called
@@ -18,19 +18,19 @@ def corpus(name, data):
 
 def training(name, settings, data):
     """The fakes to learn from, TrainingData: each comes with its original."""
+    return with_reals(name, settings, data).labelled(1)
+
+
+def with_reals(name, settings, data):
+    """The fakes to learn from and all reals, for what learns from both as they come."""
     chosen = choose(settings.training_sets, name, "training set")
-    return corpus(chosen["corpus"], data).train.only(chosen["fakes"]).labelled(1)
+    return corpus(chosen["corpus"], data).train.only(chosen["fakes"])
 
 
 def test(name, settings, data):
     """The Examination of a test: its fakes and all reals."""
     chosen = choose(settings.tests, name, "test")
     return corpus(chosen["corpus"], data).test.only(chosen["fakes"])
-
-
-def used_for_training(settings):
-    """Names of all training sets that networks learn from, each once."""
-    return list(dict.fromkeys(n.trained_on for n in all_networks(settings)))
 
 
 def used_for_tests(settings):

@@ -32,7 +32,8 @@ def settings_of():
         "tests": sets,
         "regions": {"began": (1,), "pggan": (1,)},
         "longer": {},
-        "looks": dict(chosen["looks"]) | {"row": ""},
+        "clusters": {"rows": (), "draws": 2, "ratios": (1,)},
+        "looks": dict(chosen["looks"]) | {"rows": ()},
         "seeds": (0, 1),
         "steps": 4,
     }

@@ -3,7 +3,8 @@
 import pytest
 
 from configs import fakelocator as config
-from jaxforensics.experiments.fakelocator import paper
+from jaxforensics.experiments.fakelocator import paper, paper_tables
+from jaxforensics.experiments.fakelocator.settings import GROUPS
 
 
 def test_patches_on_stargan_are_a_map_of_ones():
@@ -28,3 +29,15 @@ def test_so_are_those_of_table_viii(cell):
 def test_every_printed_loss_is_a_row():
     assert set(paper.LOSSES) <= set(config.ROWS)
     assert set(paper.AUGMENTED) - {"itself", "none"} <= set(config.ROWS)
+
+
+def test_every_group_has_a_printed_table_of_one_form():
+    assert set(paper_tables.ROWS) == set(GROUPS) == set(config.GROUPS)
+    for rows in paper_tables.ROWS.values():
+        assert len({tuple(row) for row in rows()}) == 1
+
+
+def test_table_i_has_every_pair_of_types():
+    types = {name for pair in paper.TYPES for name in pair}
+    assert len(types) == len(config.TYPES)
+    assert len(paper.TYPES) == len(types) * (len(types) - 1)
