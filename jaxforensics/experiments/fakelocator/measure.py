@@ -89,7 +89,7 @@ def measure(made, settings, data):
     return Measured(
         counts=[
             {"corpus": name} | row
-            for name, corpus in sets.corpora(data).items()
+            for name, corpus in data.named(sets.MAIN).items()
             for row in detectors.counts(corpus)
         ],
         groups=groups,

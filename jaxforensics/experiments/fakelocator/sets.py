@@ -6,14 +6,9 @@ from jaxforensics.settings import choose
 MAIN = "edits"  # what the section `data` of a config is called
 
 
-def corpora(data):
-    """{name: Corpus} of the `Sets` of a run."""
-    return {MAIN: data.main} | dict(data.others)
-
-
 def corpus(name, data):
     """The Corpus of this name."""
-    return choose(corpora(data), name, "corpus")
+    return choose(data.named(MAIN), name, "corpus")
 
 
 def training(name, settings, data):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from jaxforensics.experiments.common.groups import seeds_of
+
 
 class Network(NamedTuple):
     """One training: which row learns which set, with which seed."""
@@ -92,11 +94,7 @@ def tests_of(settings, group, trained_on):
 
 def over_seeds(settings, group, row, trained_on):
     """The networks of a group that differ in their seed alone."""
-    chosen = getattr(settings, group)
-    most = chosen["seeds"]
-    fewer = dict(chosen["fewer"])
-    count = min(most, fewer.get(row, most), fewer.get(trained_on, most))
-    seeds = tuple(settings.seeds)[:count]
+    seeds = seeds_of(settings, group, row, trained_on)
     return [Network(row, trained_on, seed) for seed in seeds]
 
 
