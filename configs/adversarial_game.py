@@ -340,7 +340,13 @@ def _config(
     }
     # The paper's are 64 wide; of width 8, two of them make a step of a small detector
     # ten times as long.
-    small = {"width": 8, "blocks": 3, "size": rows.SIZE, "bound": bound}
+    small = {
+        "width": 8,
+        "blocks": 3,
+        "size": rows.SIZE,
+        "bound": bound,
+        "least": 1.0,
+    }
     experiment = {
         "name": "adversarial_game",
         "detectors": detectors,
