@@ -6,6 +6,7 @@ as the report's column, so that nothing is scaled and texts keep one size.
 
 import io
 import itertools
+import textwrap
 
 import matplotlib
 import numpy as np
@@ -294,6 +295,7 @@ def pictures(rows, *, columns=(), names=(), captions=(), title=""):
         gap = 0.15
     figure, panels = _panels(len(rows) * count, count, gap=gap)
     figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
+    fitting = max(8, int(16 * figure.get_figwidth() / count))  # letters above a picture
     for axes, (row, column) in zip(panels, np.ndindex(len(rows), count), strict=True):
         _bare(axes)
         axes.set(xticks=[], yticks=[])
@@ -305,7 +307,7 @@ def pictures(rows, *, columns=(), names=(), captions=(), title=""):
                 white = 255
             axes.imshow(np.clip(picture, 0, white), cmap="gray", vmin=0, vmax=white)
         if row == 0 and columns:
-            axes.set_title(columns[column], **PANEL_TITLE)
+            axes.set_title(textwrap.fill(columns[column], fitting), **PANEL_TITLE)
         if column == 0 and names:
             axes.set_ylabel(names[row])
         if captions:
