@@ -105,19 +105,19 @@ def make(
     def predict(state, batch):
         # Running statistics, no dropout, no augmentation.
         trained = state.nets["classifier"]
-        logits, _ = forward(net, trained.params, trained.stats, batch["image"])
-        predicted = {"logits": logits, "score": score(logits, reals=reals)}
-        if hasattr(net, "patches"):
-            patches = net.apply(
-                {"params": trained.params, "batch_stats": trained.stats},
-                batch["image"],
-                method="patches",
-            )
-            mask = score(patches, reals=reals)
-            shape = batch["image"].shape[1:3]
-            enlarged = resize(mask[..., None], shape, method="bilinear")
-            predicted["mask"] = enlarged[..., 0]
-        return predicted
+        image = batch["image"]
+        if not hasattr(net, "with_patches"):
+            logits, _ = forward(net, trained.params, trained.stats, image)
+            return {"logits": logits, "score": score(logits, reals=reals)}
+        variables = {"params": trained.params, "batch_stats": trained.stats}
+        logits, patches = net.apply(variables, image, method="with_patches")
+        mask = score(patches, reals=reals)[..., None]
+        mask = resize(mask, image.shape[1:3], method="bilinear")
+        return {
+            "logits": logits,
+            "score": score(logits, reals=reals),
+            "mask": mask[..., 0],
+        }
 
     return Method(init, (Stage("train", steps, "train", step),), predict, settings)
 

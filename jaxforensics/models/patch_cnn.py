@@ -45,6 +45,11 @@ class PatchCNN(nn.Module):
             return patches
         return pooled(patches)
 
+    def with_patches(self, image):
+        """What it gives out of training, and the logits of the patches."""
+        patches = self.patches(image)
+        return pooled(patches), patches
+
     @nn.compact
     def patches(self, image, *, train=False):
         """(b, h, w, 3) in [0, 1] -> logits of the patches (b, h', w', num_classes)."""

@@ -416,6 +416,7 @@ def test_what_trains_cannot_reach_the_test_split(root):
     assert {n for n in dir(train) if n[0] != "_"} == {
         *("batches", "validation", "digest", "sources", "only", "degraded"),
         *("num_train", "num_validation", "batch_size", "counts", "size", "parts"),
+        *("labels_in_turn",),
         *("share", "labelled", "shown_as", "once", "plain", "frames", "namespace"),
     }
 
