@@ -15,7 +15,7 @@ import sys
 import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
-from harness import compare, save, torch_device
+from harness import compare, save, torch_device, training_of
 
 from jaxforensics.methods import adversarial_game
 from jaxforensics.models import efficientnet
@@ -281,17 +281,7 @@ def main():
         "valid": np.ones(BATCH, np.float32),
     }
     method = adversarial_game.make(**GAME, steps=1000)
-    key = jax.random.key(0)
-    devices = mesh.data_mesh()
-    state = jax.jit(method.init, out_shardings=mesh.whole(devices))(key, batch)
-    step = jax.jit(method.stages[0].step, donate_argnums=1)
-    held = [state]  # the state after the last step; the one before is given away
-    params = {name: net.params for name, net in jax.device_get(state.nets).items()}
-    on_device = mesh.put(batch, devices)
-
-    def ours():
-        held[0], metrics = step(key, held[0], on_device)
-        return metrics
+    params, ours = training_of(method, batch, key=jax.random.key(0))
 
     layouts = {
         "torch planar": torch.contiguous_format,

@@ -14,7 +14,7 @@ import sys
 
 import jax
 import numpy as np
-from harness import compare, save, torch_device
+from harness import compare, save, torch_device, training_of
 
 from jaxforensics.methods import trnet
 from jaxforensics.ops.residuals import SRM_KERNELS
@@ -356,21 +356,12 @@ def main():
     }
     method = trnet.make(**GAME, steps=1000)
     key = jax.random.key(0)
-    devices = mesh.data_mesh()
-    state = jax.jit(method.init, out_shardings=mesh.whole(devices))(key, batch)
-    step = jax.jit(method.stages[0].step, donate_argnums=1)
-    held = [state]  # the state after the last step; the one before is given away
-    params = {name: net.params for name, net in jax.device_get(state.nets).items()}
-    on_device = mesh.put(batch, devices)
+    params, ours = training_of(method, batch, key=key)
     parts = zip(CRITICS, jax.random.split(key, len(CRITICS)), strict=True)
     shares = {
         name: np.array(jax.random.uniform(part, (BATCH, 1, 1, 1)))
         for name, part in parts
     }
-
-    def ours():
-        held[0], metrics = step(key, held[0], on_device)
-        return metrics
 
     layouts = {
         "torch planar": torch.contiguous_format,

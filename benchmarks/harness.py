@@ -7,6 +7,8 @@ from pathlib import Path
 
 import jax
 
+from jaxforensics.training import mesh
+
 
 def milliseconds(function):
     """One call of `function`, its device work included."""
@@ -44,6 +46,22 @@ def compare(name, ours, peer, *, peer_name, goal, rounds=7, row=1, better="faste
         "ratio": ratio,
         "goal": goal,
     }
+
+
+def training_of(method, batch, *, key):
+    """(the parameters that it begins with, a function that makes a step of it)."""
+    devices = mesh.data_mesh()
+    state = jax.jit(method.init, out_shardings=mesh.whole(devices))(key, batch)
+    step = jax.jit(method.stages[0].step, donate_argnums=1)
+    held = [state]  # the state after the last step; the one before is given away
+    params = {name: net.params for name, net in jax.device_get(state.nets).items()}
+    on_device = mesh.put(batch, devices)
+
+    def make_step():
+        held[0], metrics = step(key, held[0], on_device)
+        return metrics
+
+    return params, make_step
 
 
 def torch_device(torch):

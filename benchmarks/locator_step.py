@@ -16,7 +16,7 @@ import sys
 import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
-from harness import compare, milliseconds, save, torch_device
+from harness import compare, milliseconds, save, torch_device, training_of
 
 from jaxforensics.methods import fakelocator
 from jaxforensics.models.vgg import DEVIATION, MEAN
@@ -198,23 +198,6 @@ def pairs_of(count, size):
     }
 
 
-def training_of(method, batch):
-    """(the parameters that it begins with, a function that makes a step of it)."""
-    key = jax.random.key(0)
-    devices = mesh.data_mesh()
-    state = jax.jit(method.init, out_shardings=mesh.whole(devices))(key, batch)
-    step = jax.jit(method.stages[0].step, donate_argnums=1)
-    held = [state]  # the state after the last step; the one before is given away
-    params = {name: net.params for name, net in jax.device_get(state.nets).items()}
-    on_device = mesh.put(batch, devices)
-
-    def make_step():
-        held[0], metrics = step(key, held[0], on_device)
-        return metrics
-
-    return params, make_step
-
-
 def roofline_share(*, pairs=PAPER_PAIRS, size=PAPER_SIZE, settings=PAPER, rounds=10):
     """Print how fast the paper's network learns on this chip, beside its limits."""
     batch = pairs_of(pairs, size)
@@ -225,7 +208,7 @@ def roofline_share(*, pairs=PAPER_PAIRS, size=PAPER_SIZE, settings=PAPER, rounds
     lowered = jax.jit(step).lower(jax.random.key(0), state, batch)
     operations = lowered.cost_analysis()["flops"]
 
-    _, make_step = training_of(method, batch)
+    _, make_step = training_of(method, batch, key=jax.random.key(0))
     for _ in range(3):
         milliseconds(make_step)
     taken = np.median([milliseconds(make_step) for _ in range(rounds)])
@@ -245,7 +228,8 @@ def roofline_share(*, pairs=PAPER_PAIRS, size=PAPER_SIZE, settings=PAPER, rounds
 def main():
     """Run the comparison."""
     batch = pairs_of(PAIRS, SIZE)
-    params, ours = training_of(fakelocator.make(**LOCATOR, steps=1000), batch)
+    method = fakelocator.make(**LOCATOR, steps=1000)
+    params, ours = training_of(method, batch, key=jax.random.key(0))
     layouts = {
         "torch planar": torch.contiguous_format,
         "torch channels-last": torch.channels_last,
