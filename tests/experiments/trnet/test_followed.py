@@ -17,11 +17,6 @@ from jaxforensics.training.predict import Predictor
 
 REALS = (0,)
 SIDE = 16
-SLOW = "Xception", "F3-Net"  # to compile
-TITLES = [
-    pytest.param(title, marks=[pytest.mark.slow] * (title in SLOW))
-    for title in rows.VICTIMS
-]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +49,7 @@ def predictor_of(method):
     return Predictor(method.predict, state)
 
 
-@pytest.mark.parametrize("title", TITLES)
+@pytest.mark.parametrize("title", rows.VICTIMS)
 def test_gradients_are_finite_and_lower_what_says_fake(victims, title):
     predictor = predictor_of(victims[title].method(()))
     logit = fake_logit(predictor.function("logits"), reals=REALS)
