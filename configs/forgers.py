@@ -2,7 +2,7 @@
 
   python launch/main.py --config=configs/forgers.py
 
-trains all of them on rendered scenes, in about an hour on two cores.  The run's folder
+trains all of them on rendered scenes, in hours on two cores.  The run's folder
 weights/seed0 holds the result; copied to jaxforensics/synthfaces/weights it replaces
 what is shipped.  Presets: `default`; `quick`, seconds, for tests; a forger's name, that
 one alone, with what it starts from as shipped.
