@@ -14,6 +14,7 @@ The rules:
 import csv
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -63,7 +64,7 @@ def wrong_numbers(text, folder):
         names = [name for name in LINK.findall(block) if TABLE.fullmatch(name)]
         if not names:
             continue
-        rows = [row for name in names for row in read(folder / name)]
+        rows = [row for name in names for row in read(folder / unquote(name))]
         for line in LINK.sub("]", block).splitlines():
             values = [value for row in chosen(rows, line) for value in row[1]]
             for number in NUMBER.findall(line):
