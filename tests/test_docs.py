@@ -183,3 +183,25 @@ def test_what_they_do_not_say_is_refused(folder, text, wrong):
 def test_a_table_that_is_not_there_is_refused(folder):
     with pytest.raises(FileNotFoundError):
         wrong_numbers("[c](results/study/tables/c.csv)", folder)
+
+
+PAGES_WITH_LINKS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("path", PAGES_WITH_LINKS, ids=lambda path: path.stem)
+def test_links_lead_to_files_and_headings(path):
+    text = CODE.sub("", path.read_text())
+    for link in LINK.findall(text):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = path.parent / unquote(name) if name else path
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text()), link
+
+
+def anchors(text):
+    """The names by which links find the headings of a page, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    words = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {word.replace(" ", "-") for word in words}
